@@ -1,0 +1,19 @@
+#pragma once
+/* Text codings of bytes: base64 (RFC 4648 section 4), hex, and the base32 without vowels that ids
+ * are written in. Pure. */
+
+#include "base/buf.h"
+
+/** Append the base64 of `s`, padded, without line breaks. */
+void enc_put_base64(struct buf *b, struct span s);
+/** Append the bytes of strict base64 (alphabet, padding and zero rest bits checked; no white
+ * space). false and nothing appended when it is not. */
+bool enc_get_base64(struct buf *b, struct span text);
+
+void enc_put_hex(struct buf *b, struct span s);
+bool enc_get_hex(struct buf *b, struct span text);
+
+/** 13 characters of [0-9A-Z without I L O U]: an id that people can read to each other
+ * (Crockford's base32). Ids of equal length sort as their numbers do. */
+void enc_put_id(struct buf *b, uint64_t id);
+bool enc_get_id(struct span text, uint64_t *id_r);

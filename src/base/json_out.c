@@ -1,0 +1,179 @@
+#include "base/json_out.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/must.h"
+#include "base/utf8.h"
+
+void json_out_init(struct json_out *j, struct buf *b)
+{
+	memset(j, 0, sizeof(*j));
+	j->buf = b;
+}
+
+static void json_before_value(struct json_out *j)
+{
+	if (j->is_after_key) {
+		j->is_after_key = false;
+		return;
+	}
+	if (j->depth == 0)
+		return;
+	MUST(j->closer[j->depth - 1] == ']');
+	if (j->has_item[j->depth - 1])
+		buf_char(j->buf, ',');
+	j->has_item[j->depth - 1] = true;
+}
+
+static void json_open(struct json_out *j, char opener, char closer)
+{
+	json_before_value(j);
+	MUST(j->depth < JSON_OUT_DEPTH);
+	buf_char(j->buf, opener);
+	j->closer[j->depth] = closer;
+	j->has_item[j->depth] = false;
+	j->depth++;
+}
+
+void json_open_object(struct json_out *j)
+{
+	json_open(j, '{', '}');
+}
+
+void json_open_array(struct json_out *j)
+{
+	json_open(j, '[', ']');
+}
+
+void json_close(struct json_out *j)
+{
+	MUST(j->depth > 0 && !j->is_after_key);
+	buf_char(j->buf, j->closer[--j->depth]);
+}
+
+void json_key_span(struct json_out *j, struct span key)
+{
+	MUST(j->depth > 0 && j->closer[j->depth - 1] == '}' && !j->is_after_key);
+	if (j->has_item[j->depth - 1])
+		buf_char(j->buf, ',');
+	j->has_item[j->depth - 1] = true;
+	json_quote(j->buf, key);
+	buf_char(j->buf, ':');
+	j->is_after_key = true;
+}
+
+void json_key(struct json_out *j, const char *key)
+{
+	json_key_span(j, span_str(key));
+}
+
+void json_quote(struct buf *b, struct span s)
+{
+	buf_char(b, '"');
+	while (s.len) {
+		unsigned char c = (unsigned char)s.ptr[0];
+		size_t n = utf8_length_at(s);
+
+		if (n == 0) {
+			buf_str(b, "\xef\xbf\xbd");
+			n = 1;
+		} else if (c == '"' || c == '\\') {
+			buf_char(b, '\\');
+			buf_char(b, (char)c);
+		} else if (c == '\n') {
+			buf_str(b, "\\n");
+		} else if (c == '\r') {
+			buf_str(b, "\\r");
+		} else if (c == '\t') {
+			buf_str(b, "\\t");
+		} else if (c < 0x20 || c == 0x7f) {
+			buf_printf(b, "\\u%04x", c);
+		} else {
+			buf_put(b, s.ptr, n);
+		}
+		s = span_skip(s, n);
+	}
+	buf_char(b, '"');
+}
+
+void json_span(struct json_out *j, struct span s)
+{
+	json_before_value(j);
+	json_quote(j->buf, s);
+}
+
+void json_str(struct json_out *j, const char *s)
+{
+	if (s)
+		json_span(j, span_str(s));
+	else
+		json_null(j);
+}
+
+void json_raw(struct json_out *j, struct span s)
+{
+	json_before_value(j);
+	buf_span_put(j->buf, s);
+}
+
+void json_u64(struct json_out *j, uint64_t v)
+{
+	json_before_value(j);
+	buf_u64(j->buf, v);
+}
+
+void json_i64(struct json_out *j, int64_t v)
+{
+	json_before_value(j);
+	buf_i64(j->buf, v);
+}
+
+void json_double(struct json_out *j, double v)
+{
+	json_before_value(j);
+	if (isfinite(v))
+		buf_printf(j->buf, "%.9g", v);
+	else
+		buf_str(j->buf, "null");
+}
+
+void json_bool(struct json_out *j, bool v)
+{
+	json_raw(j, v ? SPAN("true") : SPAN("false"));
+}
+
+void json_null(struct json_out *j)
+{
+	json_raw(j, SPAN("null"));
+}
+
+void json_kv_span(struct json_out *j, const char *key, struct span s)
+{
+	json_key(j, key);
+	json_span(j, s);
+}
+
+void json_kv_str(struct json_out *j, const char *key, const char *s)
+{
+	json_key(j, key);
+	json_str(j, s);
+}
+
+void json_kv_u64(struct json_out *j, const char *key, uint64_t v)
+{
+	json_key(j, key);
+	json_u64(j, v);
+}
+
+void json_kv_i64(struct json_out *j, const char *key, int64_t v)
+{
+	json_key(j, key);
+	json_i64(j, v);
+}
+
+void json_kv_bool(struct json_out *j, const char *key, bool v)
+{
+	json_key(j, key);
+	json_bool(j, v);
+}
