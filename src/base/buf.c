@@ -100,23 +100,29 @@ void buf_char(struct buf *b, char c)
 	buf_put(b, &c, 1);
 }
 
-void buf_u64(struct buf *b, uint64_t v)
+/* One put for sign and digits: a number that does not fit leaves nothing behind. */
+static void buf_number(struct buf *b, bool is_negative, uint64_t v)
 {
-	char digits[20];
+	char digits[21];
 	size_t at = sizeof(digits);
 
 	do {
 		digits[--at] = (char)('0' + v % 10);
 		v /= 10;
 	} while (v);
+	if (is_negative)
+		digits[--at] = '-';
 	buf_put(b, digits + at, sizeof(digits) - at);
+}
+
+void buf_u64(struct buf *b, uint64_t v)
+{
+	buf_number(b, false, v);
 }
 
 void buf_i64(struct buf *b, int64_t v)
 {
-	if (v < 0)
-		buf_char(b, '-');
-	buf_u64(b, v < 0 ? 0 - (uint64_t)v : (uint64_t)v);
+	buf_number(b, v < 0, v < 0 ? 0 - (uint64_t)v : (uint64_t)v);
 }
 
 void buf_vprintf(struct buf *b, const char *fmt, va_list ap)

@@ -107,7 +107,11 @@ bool enc_get_hex(struct buf *b, struct span text)
 		}
 		buf_char(b, (char)(hi << 4 | lo));
 	}
-	return buf_ok(b);
+	if (!buf_ok(b)) {
+		buf_truncate(b, before);
+		return false;
+	}
+	return true;
 }
 
 static const char enc_id_digits[32] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";

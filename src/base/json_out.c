@@ -68,8 +68,18 @@ void json_key(struct json_out *j, const char *key)
 	json_key_span(j, span_str(key));
 }
 
+/* What JSON allows as it is, but a terminal or a line-splitting reader would act upon: the C1
+ * controls and the Unicode line and paragraph separators. */
+static bool json_is_unsafe(struct span s, uint32_t *code_r)
+{
+	return utf8_take(&s, code_r) && ((*code_r >= 0x7f && *code_r <= 0x9f) ||
+						*code_r == 0x2028 || *code_r == 0x2029);
+}
+
 void json_quote(struct buf *b, struct span s)
 {
+	uint32_t code;
+
 	buf_char(b, '"');
 	while (s.len) {
 		unsigned char c = (unsigned char)s.ptr[0];
@@ -87,8 +97,10 @@ void json_quote(struct buf *b, struct span s)
 			buf_str(b, "\\r");
 		} else if (c == '\t') {
 			buf_str(b, "\\t");
-		} else if (c < 0x20 || c == 0x7f) {
+		} else if (c < 0x20) {
 			buf_printf(b, "\\u%04x", c);
+		} else if (c >= 0x7f && json_is_unsafe(s, &code)) {
+			buf_printf(b, "\\u%04x", (unsigned)code);
 		} else {
 			buf_put(b, s.ptr, n);
 		}

@@ -44,5 +44,6 @@ void json_kv_u64(struct json_out *j, const char *key, uint64_t v);
 void json_kv_i64(struct json_out *j, const char *key, int64_t v);
 void json_kv_bool(struct json_out *j, const char *key, bool v);
 
-/** The JSON string of `s` with its quotes. */
+/** The JSON string of `s` with its quotes. Controls (C0, DEL, C1) and U+2028, U+2029 are escaped, so
+ * that the result is one line for every reader and harmless on a terminal. */
 void json_quote(struct buf *b, struct span s);

@@ -6,6 +6,10 @@
 #include "base/enc.h"
 #include "base/json_out.h"
 #include "base/must.h"
+#include "base/utf8.h"
+
+/* What always fits behind the last field: `,"cut":true}`. */
+#define LOG_TAIL 16
 
 static const char *const log_levels[] = {"error", "warn", "info", "debug"};
 
@@ -53,12 +57,22 @@ static void log_value_logfmt(struct buf *b, const struct log_field *f)
 		json_quote(b, f->span);
 }
 
+/* The front of a long value, not cut inside a character. */
+static struct span log_clip(struct span s)
+{
+	size_t n = LOG_VALUE_MAX;
+
+	if (s.len <= n)
+		return s;
+	for (size_t back = 1; back < 4; back++)
+		if (utf8_length_at(span_skip(s, n - back)) > back)
+			return span_sub(s, 0, n - back);
+	return span_sub(s, 0, n);
+}
+
 static void log_put(struct buf *b, enum log_format format, struct log_field f)
 {
-	if (!f.key)
-		return;
-	if (f.span.len > LOG_VALUE_MAX)
-		f.span.len = LOG_VALUE_MAX;
+	f.span = log_clip(f.span);
 	if (buf_len(b) > (format == LOG_JSON ? 1 : 0))
 		buf_char(b, format == LOG_JSON ? ',' : ' ');
 	if (format == LOG_JSON) {
@@ -86,24 +100,42 @@ static void log_put(struct buf *b, enum log_format format, struct log_field f)
 	}
 }
 
-static void log_inherited(struct buf *b, enum log_format format, const struct log *l)
+/* A field that does not fit goes as a whole, and the line says so at its end: a line over the cap
+ * stays well formed. */
+static void log_try(struct buf *b, enum log_format format, struct log_field f, bool *is_cut)
+{
+	size_t before = buf_len(b);
+
+	if (!f.key)
+		return;
+	log_put(b, format, f);
+	if (buf_ok(b) && buf_room(b) >= LOG_TAIL)
+		return;
+	b->is_full = false;
+	buf_truncate(b, before);
+	*is_cut = true;
+}
+
+static void log_inherited(struct buf *b, enum log_format format, const struct log *l, bool *is_cut)
 {
 	if (!l)
 		return;
-	log_inherited(b, format, l->up);
+	log_inherited(b, format, l->up, is_cut);
 	for (size_t i = 0; i < l->count; i++)
-		log_put(b, format, l->fields[i]);
+		log_try(b, format, l->fields[i], is_cut);
 }
 
 void log_event_fields(const struct log *l, enum log_level level, const char *name,
 	const struct log_field *fields, size_t count)
 {
 	struct buf b, time;
+	bool is_json, is_cut = false;
 
 	if (!log_wants(l, level))
 		return;
+	is_json = l->sink->format == LOG_JSON;
 	buf_init(&b, LOG_LINE_MAX);
-	if (l->sink->format == LOG_JSON)
+	if (is_json)
 		buf_char(&b, '{');
 	if (l->sink->wall_ns) {
 		buf_init(&time, 64);
@@ -113,10 +145,12 @@ void log_event_fields(const struct log *l, enum log_level level, const char *nam
 	}
 	log_put(&b, l->sink->format, LF_STR("level", log_level_str(level)));
 	log_put(&b, l->sink->format, LF_STR("event", name));
-	log_inherited(&b, l->sink->format, l);
+	log_inherited(&b, l->sink->format, l, &is_cut);
 	for (size_t i = 0; i < count; i++)
-		log_put(&b, l->sink->format, fields[i]);
-	if (l->sink->format == LOG_JSON)
+		log_try(&b, l->sink->format, fields[i], &is_cut);
+	if (is_cut)
+		buf_str(&b, is_json ? ",\"cut\":true" : " cut=true");
+	if (is_json)
 		buf_char(&b, '}');
 	l->sink->write(l->sink, level, buf_span(&b));
 	buf_fini(&b);

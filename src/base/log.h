@@ -6,8 +6,8 @@
  *
  *	struct log s;
  *	log_child(&s, parent);
- *	log_add(&s, "session", LOG_ID(id));
- *	log_event(&s, LOG_INFO, "smtp.in.connect", LF("peer", addr_span), LF_U("port", 25));
+ *	log_add(&s, LF_ID("session", id));
+ *	log_event(&s, LOG_INFO, "smtp.in.connect", LF("peer", addr_span), LF_INT("port", 25));
  */
 
 #include "base/arena.h"
@@ -64,5 +64,7 @@ void log_event_fields(const struct log *l, enum log_level level, const char *nam
 
 const char *log_level_str(enum log_level level);
 
-#define LOG_LINE_MAX 8192
+/* Longer values are cut; a field that would make the line too long is left out as a whole, and
+ * `cut=true` ends the line. */
+#define LOG_LINE_MAX  8192
 #define LOG_VALUE_MAX 1024
