@@ -19,7 +19,7 @@ void arena_reset(struct arena *a);
 
 /** Zeroed, aligned for any type, never NULL. */
 void *arena_alloc(struct arena *a, size_t n) __attribute__((returns_nonnull));
-#define ARENA_NEW(a, type) ((type *)arena_alloc((a), sizeof(type)))
+#define ARENA_NEW(a, type)      ((type *)arena_alloc((a), sizeof(type)))
 #define ARENA_ARRAY(a, type, n) ((type *)arena_alloc_array((a), sizeof(type), (n)))
 void *arena_alloc_array(struct arena *a, size_t size, size_t n) __attribute__((returns_nonnull));
 

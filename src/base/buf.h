@@ -8,12 +8,12 @@
 #include "base/span.h"
 
 struct buf {
-	char *mem;	/* owned; NULL until the first put */
-	size_t from;	/* first byte not consumed */
-	size_t to;	/* behind the last byte put */
-	size_t cap;	/* allocated */
-	size_t max;	/* never holds more than this many bytes */
-	bool is_full;	/* sticky: a put did not fit */
+	char *mem;    /* owned; NULL until the first put */
+	size_t from;  /* first byte not consumed */
+	size_t to;    /* behind the last byte put */
+	size_t cap;   /* allocated */
+	size_t max;   /* never holds more than this many bytes */
+	bool is_full; /* sticky: a put did not fit */
 };
 
 /** An empty buffer that holds at most `max` bytes. Allocates nothing yet. */
@@ -55,8 +55,7 @@ void buf_char(struct buf *b, char c);
 void buf_u64(struct buf *b, uint64_t v);
 void buf_i64(struct buf *b, int64_t v);
 void buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-void buf_vprintf(struct buf *b, const char *fmt, va_list ap)
-	__attribute__((format(printf, 2, 0)));
+void buf_vprintf(struct buf *b, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
 
 /** Drop `n` bytes from the front (n <= buf_len). */
 void buf_consume(struct buf *b, size_t n);

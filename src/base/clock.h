@@ -7,12 +7,12 @@
 
 #include "base/buf.h"
 
-#define CLOCK_US  1000LL
-#define CLOCK_MS  1000000LL
-#define CLOCK_SEC 1000000000LL
-#define CLOCK_MIN (60 * CLOCK_SEC)
-#define CLOCK_HOUR (60 * CLOCK_MIN)
-#define CLOCK_DAY  (24 * CLOCK_HOUR)
+#define CLOCK_US    1000LL
+#define CLOCK_MS    1000000LL
+#define CLOCK_SEC   1000000000LL
+#define CLOCK_MIN   (60 * CLOCK_SEC)
+#define CLOCK_HOUR  (60 * CLOCK_MIN)
+#define CLOCK_DAY   (24 * CLOCK_HOUR)
 #define CLOCK_NEVER INT64_MAX
 
 /** Monotonic time. */
@@ -21,10 +21,10 @@ int64_t clock_mono_ns(void);
 int64_t clock_wall_ns(void);
 
 struct clock_civil {
-	int year, month, day;	  /* month 1..12, day 1..31 */
+	int year, month, day;     /* month 1..12, day 1..31 */
 	int hour, minute, second; /* second 0..60 */
-	int weekday;		  /* 0 = Sunday */
-	int zone_minutes;	  /* east of UTC */
+	int weekday;              /* 0 = Sunday */
+	int zone_minutes;         /* east of UTC */
 };
 
 /** UTC seconds to civil time in the given zone, and back. Any year 0..9999. */

@@ -18,25 +18,25 @@
 /* code, name */
 #define ERR_CODES(X)                                                                               \
 	X(NONE, "none")                                                                            \
-	X(IO, "io")		    /* a system call failed; sys_errno says how */                  \
-	X(EOF, "eof")		    /* the peer closed */                                           \
-	X(TIMEOUT, "timeout")	    /* a deadline passed */                                         \
-	X(CANCELLED, "cancelled")   /* the fiber was told to stop */                                \
-	X(LIMIT, "limit")	    /* a named limit was reached */                                 \
-	X(SYNTAX, "syntax")	    /* bytes that do not follow the grammar */                      \
-	X(PROTO, "protocol")	    /* well-formed, but not what the protocol allows now */         \
-	X(REPLY, "reply")	    /* the peer refused; smtp/text hold its reply */                \
+	X(IO, "io")               /* a system call failed; sys_errno says how */                   \
+	X(EOF, "eof")             /* the peer closed */                                            \
+	X(TIMEOUT, "timeout")     /* a deadline passed */                                          \
+	X(CANCELLED, "cancelled") /* the fiber was told to stop */                                 \
+	X(LIMIT, "limit")         /* a named limit was reached */                                  \
+	X(SYNTAX, "syntax")       /* bytes that do not follow the grammar */                       \
+	X(PROTO, "protocol")      /* well-formed, but not what the protocol allows now */          \
+	X(REPLY, "reply")         /* the peer refused; smtp/text hold its reply */                 \
 	X(TLS, "tls")                                                                              \
 	X(DNS, "dns")                                                                              \
 	X(NOT_FOUND, "not-found")                                                                  \
 	X(EXISTS, "exists")                                                                        \
 	X(DENIED, "denied")                                                                        \
-	X(BUSY, "busy")		    /* a bounded queue or lease is taken; later may work */         \
-	X(FULL, "full")		    /* disk or budget spent */                                      \
-	X(CORRUPT, "corrupt")	    /* stored data does not hold what it promises */                \
+	X(BUSY, "busy")       /* a bounded queue or lease is taken; later may work */              \
+	X(FULL, "full")       /* disk or budget spent */                                           \
+	X(CORRUPT, "corrupt") /* stored data does not hold what it promises */                     \
 	X(CONFIG, "config")                                                                        \
-	X(STATE, "state")	    /* not allowed in this state */                                 \
-	X(VERSION, "version")	    /* made by a newer version */                                   \
+	X(STATE, "state")     /* not allowed in this state */                                      \
+	X(VERSION, "version") /* made by a newer version */                                        \
 	X(UNSUPPORTED, "unsupported")
 
 enum err_code {
@@ -58,10 +58,10 @@ struct err {
 	enum err_code code;
 	enum err_scope scope;
 	enum err_again again;
-	int sys_errno;			 /* 0 when none */
-	uint16_t smtp;			 /* reply code, 0 when none was said or is owed */
+	int sys_errno; /* 0 when none */
+	uint16_t smtp; /* reply code, 0 when none was said or is owed */
 	uint16_t enh_class, enh_subject, enh_detail; /* RFC 3463 x.y.z, all 0 when none */
-	char text[ERR_TEXT_MAX];	 /* "outer: inner: cause", UTF-8, one line, for logs */
+	char text[ERR_TEXT_MAX]; /* "outer: inner: cause", UTF-8, one line, for logs */
 };
 
 /** Fill `e` (when not NULL) and return -1. Scope becomes self, again later, no SMTP triple. */

@@ -83,8 +83,7 @@ static struct hash_slot *hash_find(const struct hash_map *m, struct span name, u
 
 		if (!s->name)
 			return NULL;
-		if (s->name != hash_dead && s->hash == h &&
-			span_eq(span_of(s->name, s->len), name))
+		if (s->name != hash_dead && s->hash == h && span_eq(span_of(s->name, s->len), name))
 			return s;
 	}
 }

@@ -72,8 +72,8 @@ void json_key(struct json_out *j, const char *key)
  * controls and the Unicode line and paragraph separators. */
 static bool json_is_unsafe(struct span s, uint32_t *code_r)
 {
-	return utf8_take(&s, code_r) && ((*code_r >= 0x7f && *code_r <= 0x9f) ||
-						*code_r == 0x2028 || *code_r == 0x2029);
+	return utf8_take(&s, code_r) &&
+		((*code_r >= 0x7f && *code_r <= 0x9f) || *code_r == 0x2028 || *code_r == 0x2029);
 }
 
 void json_quote(struct buf *b, struct span s)

@@ -76,7 +76,7 @@ static inline void list_append(struct list_node *to, struct list_node *from)
 }
 
 #define LIST_ITEM(node, type, member) CONTAINER_OF(node, type, member)
-#define LIST_EACH(n, head) for (struct list_node *n = (head)->next; n != (head); n = n->next)
+#define LIST_EACH(n, head)            for (struct list_node *n = (head)->next; n != (head); n = n->next)
 #define LIST_EACH_SAFE(n, head)                                                                    \
 	for (struct list_node *n = (head)->next, *n##_next = n->next; n != (head);                 \
 		n = n##_next, n##_next = n->next)

@@ -40,7 +40,8 @@ struct log {
 	const struct log *up;
 	struct log_sink *sink;
 	size_t count;
-	struct log_field fields[LOG_FIELDS_MAX]; /* spans are borrowed: they outlive the struct log */
+	struct log_field
+		fields[LOG_FIELDS_MAX]; /* spans are borrowed: they outlive the struct log */
 };
 
 void log_root(struct log *l, struct log_sink *sink);
@@ -48,10 +49,10 @@ void log_child(struct log *l, const struct log *up);
 void log_add(struct log *l, struct log_field field);
 bool log_wants(const struct log *l, enum log_level level);
 
-#define LF(key, span)	 ((struct log_field){(key), LOG_KIND_SPAN, (span), 0})
+#define LF(key, span)    ((struct log_field){(key), LOG_KIND_SPAN, (span), 0})
 #define LF_STR(key, str) ((struct log_field){(key), LOG_KIND_SPAN, span_str(str), 0})
-#define LF_INT(key, n)	 ((struct log_field){(key), LOG_KIND_INT, SPAN_NONE, (int64_t)(n)})
-#define LF_ID(key, n)	 ((struct log_field){(key), LOG_KIND_ID, SPAN_NONE, (int64_t)(n)})
+#define LF_INT(key, n)   ((struct log_field){(key), LOG_KIND_INT, SPAN_NONE, (int64_t)(n)})
+#define LF_ID(key, n)    ((struct log_field){(key), LOG_KIND_ID, SPAN_NONE, (int64_t)(n)})
 
 void log_event_fields(const struct log *l, enum log_level level, const char *name,
 	const struct log_field *fields, size_t count);

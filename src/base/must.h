@@ -5,9 +5,8 @@
 void must_fail(const char *claim, const char *file, int line, const char *func)
 	__attribute__((noreturn, cold));
 
-#define MUST(claim)                                                                                \
-	((claim) ? (void)0 : must_fail(#claim, __FILE__, __LINE__, __func__))
+#define MUST(claim) ((claim) ? (void)0 : must_fail(#claim, __FILE__, __LINE__, __func__))
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
-#define CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+#define CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))

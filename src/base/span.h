@@ -11,11 +11,11 @@ struct span {
 	size_t len;
 };
 
-#define SPAN(lit)	    ((struct span){"" lit, sizeof(lit) - 1})
-#define SPAN_NONE	    ((struct span){NULL, 0})
-#define SPAN_FMT	    "%.*s"
-#define SPAN_ARG(s)	    (int)(s).len, (s).ptr ? (s).ptr : ""
-#define span_of(p, n)	    ((struct span){(const char *)(p), (n)})
+#define SPAN(lit)     ((struct span){"" lit, sizeof(lit) - 1})
+#define SPAN_NONE     ((struct span){NULL, 0})
+#define SPAN_FMT      "%.*s"
+#define SPAN_ARG(s)   (int)(s).len, (s).ptr ? (s).ptr : ""
+#define span_of(p, n) ((struct span){(const char *)(p), (n)})
 
 /** The bytes of a C string (NULL gives an empty span). */
 struct span span_str(const char *s);
