@@ -1,0 +1,62 @@
+#pragma once
+/* DNS through libunbound: validating, asynchronous. One context on one thread of its own;
+ * answers reach fibers as messages; each query has the caller's deadline and is cancelled. */
+
+#include "base/arena.h"
+#include "net/addr.h"
+#include "run/fiber.h"
+
+struct dns;
+
+struct dns_opts {
+	const char *const *forwarders; /* "127.0.0.1@5353" or "127.0.0.1:5353"; none: root hints */
+	size_t forwarder_count;
+	const char *trust_anchor_file; /* NULL: Debian's root key when it is there */
+	const char *hosts_file;	       /* NULL: none is read */
+	bool is_dnssec_off;
+	const struct log *log;
+};
+
+struct dns *dns_new(const struct dns_opts *opts, struct err *e);
+void dns_free(struct dns **d);
+
+enum dns_type { DNS_A = 1, DNS_CNAME = 5, DNS_PTR = 12, DNS_MX = 15, DNS_TXT = 16, DNS_AAAA = 28,
+	DNS_SRV = 33, DNS_TLSA = 52 };
+
+enum dns_status {
+	DNS_OK,	      /* at least one record */
+	DNS_NODATA,   /* the name is there, the type is not */
+	DNS_NXDOMAIN, /* the name is not there */
+	DNS_FAIL,     /* no answer, SERVFAIL, deadline: temporary */
+	DNS_BOGUS,    /* signatures do not fit: temporary, and to be told apart */
+};
+
+struct dns_rr {
+	struct span data;   /* raw RDATA */
+	/* decoded by type: */
+	uint16_t pref;	    /* MX, SRV priority */
+	struct span name;   /* MX, CNAME, PTR, SRV target: text without the last dot; "" is root */
+	struct addr addr;   /* A, AAAA, port 0 */
+	uint16_t weight, port; /* SRV */
+	struct span text;   /* TXT: strings joined */
+};
+
+struct dns_answer {
+	enum dns_status status;
+	bool is_secure;	      /* validated by DNSSEC */
+	uint32_t ttl;
+	struct span canonical; /* after CNAMEs, "" when same */
+	size_t count;	       /* capped at DNS_RR_MAX */
+	struct dns_rr *rr;
+};
+
+#define DNS_RR_MAX 100
+
+/** The answer lives in `a`. Trouble with DNS itself is a status, not an error; -1 only for
+ * cancellation, a name that is none (ERR_SYNTAX) or a full queue (ERR_BUSY). */
+FIBER int dns_query(struct dns *d, struct arena *a, struct span name, enum dns_type type,
+	int64_t deadline_ns, struct dns_answer *answer_r, struct err *e);
+
+/** Pure: decode RDATA of `type` (hostile bytes) into rr. false: malformed. */
+bool dns_rr_decode(struct arena *a, enum dns_type type, struct span rdata, struct dns_rr *rr_r);
+const char *dns_status_str(enum dns_status s);

@@ -1,0 +1,111 @@
+#pragma once
+/* Streams: a stack of filters (socket, proxy, TLS, deflate, trace) with one buffered face on top.
+ *
+ * The same face serves fibers in the server and blocking sockets in the library: only the bottom
+ * filter differs. Every wait ends at stream->deadline_ns (absolute, monotonic); set it before each
+ * stage of a protocol. Before it waits for input, a stream sends what it has to say, so replies
+ * to pipelined commands leave in one segment and nobody needs to remember a flush.
+ * A stream that waits for input longer than a second with nothing buffered gives its buffers back.
+ * One fiber at a time reads; one at a time writes. Not thread-safe. */
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "net/addr.h"
+#include "run/fiber.h"
+
+struct filter;
+
+struct filter_ops {
+	const char *name;
+	/* At least one and at most n bytes into p: their count; 0 at the end of the stream (an
+	 * orderly one: TLS without close_notify is ERR_TLS); -1 on error or deadline. */
+	FIBER ssize_t (*read)(
+		struct filter *f, void *p, size_t n, int64_t deadline_ns, struct err *e);
+	/* All of the parts, or -1. */
+	FIBER int (*write)(struct filter *f, const struct span *parts, size_t count,
+		int64_t deadline_ns, struct err *e);
+	/* Tell the peer that nothing follows (close_notify, FIN). May be NULL: pass down. */
+	FIBER int (*shutdown)(struct filter *f, int64_t deadline_ns, struct err *e);
+	/* Frees this filter only; `below` is freed by the stream. Does not yield. */
+	void (*free)(struct filter *f);
+};
+
+/* Embedded first in each filter's own struct. */
+struct filter {
+	const struct filter_ops *ops;
+	struct filter *below;
+};
+
+/* What is known of the TLS layer, for Received, logs and policy. Strings live in the filter. */
+struct stream_tls {
+	const char *version;  /* "TLSv1.3" */
+	const char *cipher;   /* "TLS_AES_256_GCM_SHA384" */
+	unsigned bits;
+	const char *sni;      /* server: name asked for, or NULL */
+	const char *alpn;     /* agreed protocol, or NULL */
+	bool is_verified;     /* the peer's certificate fits what was asked */
+	bool is_resumed;
+};
+
+struct stream {
+	struct filter *top;
+	struct buf in;	       /* received, not consumed */
+	struct buf out;	       /* said, not sent */
+	int64_t deadline_ns;
+	struct addr peer, local; /* after PROXY: the real ones */
+	const struct stream_tls *tls; /* NULL without TLS */
+	uint64_t bytes_in, bytes_out; /* at the top, after filters */
+	bool is_eof;
+	bool is_broken;	       /* a read or write failed: nothing more is sent */
+	size_t last_want;      /* room offered at the last read (a short read means: socket empty) */
+};
+
+#define STREAM_IN_BYTES	 (16 * 1024)	  /* what one fill asks for */
+#define STREAM_IN_MAX	 (1024 * 1024)	  /* cap of the input buffer */
+#define STREAM_OUT_FLUSH (64 * 1024)	  /* more than this is sent at once */
+
+/** Takes over `bottom`. */
+struct stream *stream_new(struct filter *bottom);
+/** Frees all filters (closing the socket) without a goodbye; nothing more is sent. */
+void stream_free(struct stream **s);
+
+/** Put a filter on top. Input that is buffered already stays above it: for TLS call
+ * stream_drop_input first (RFC 3207 section 4.2: what came before the handshake is forgotten). */
+void stream_push(struct stream *s, struct filter *f);
+/** Forget buffered input; returns how many bytes were dropped. */
+size_t stream_drop_input(struct stream *s);
+
+/** deadline = now + ns */
+void stream_set_timeout(struct stream *s, int64_t ns);
+
+/** Bytes received and not consumed; valid until the next fill. */
+static inline struct span stream_peek(const struct stream *s)
+{
+	return buf_span(&s->in);
+}
+void stream_consume(struct stream *s, size_t n);
+
+/** Send what is waiting, then read at least one more byte into the buffer. -1: ERR_EOF at the
+ * end, ERR_LIMIT when STREAM_IN_MAX is full, ERR_TIMEOUT, ERR_CANCELLED, ERR_IO, ERR_TLS. */
+FIBER int stream_fill(struct stream *s, struct err *e);
+
+/** A line without its CRLF or LF (`*is_crlf_r`, may be NULL, says which); valid until the next
+ * call on the stream's input. ERR_LIMIT when `max` bytes hold no LF (nothing is consumed). */
+FIBER int stream_read_line(
+	struct stream *s, size_t max, struct span *line_r, bool *is_crlf_r, struct err *e);
+/** Exactly n bytes into p. */
+FIBER int stream_read_full(struct stream *s, void *p, size_t n, struct err *e);
+
+/** Say something: buffered, sent at the next fill, flush, or when much has gathered. A failure
+ * sticks and is reported by the next fill or flush. These do not yield. */
+void stream_put(struct stream *s, struct span bytes);
+void stream_printf(struct stream *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+FIBER int stream_flush(struct stream *s, struct err *e);
+/** Send at once, after what is buffered, without copying `parts`. */
+FIBER int stream_write(struct stream *s, const struct span *parts, size_t count, struct err *e);
+/** Flush, then tell the peer that nothing follows. */
+FIBER int stream_shutdown(struct stream *s, struct err *e);
+
+/** Two connected in-memory streams on this loop (tests, loop_sim). `latency_ns` each way. */
+void stream_pair(struct stream **a_r, struct stream **b_r, int64_t latency_ns);

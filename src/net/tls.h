@@ -1,0 +1,47 @@
+#pragma once
+/* TLS through OpenSSL, as a filter. Contexts are shared by all threads and may be reloaded while
+ * in use (connections keep what they began with). */
+
+#include "net/stream.h"
+
+struct tls_server;
+struct tls_client;
+
+struct tls_cert_files {
+	const char *cert, *key; /* PEM; borrowed during the call */
+	const char *name;	/* SNI pattern ("mx.example", "*.example"); NULL: the default */
+};
+
+struct tls_server_opts {
+	const char *service; /* "smtp": session tickets are bound to it and refused elsewhere */
+	const char *alpn;    /* the one protocol spoken, e.g. "smtp"; a client that offers only
+				others is refused with the alert; one that offers none is served */
+	const struct tls_cert_files *certs;
+	size_t cert_count;
+	bool is_tls12_allowed; /* TLS 1.2 beside 1.3 */
+	/* PROXY, client certificates etc. come with their issues */
+};
+
+struct tls_server *tls_server_new(const struct tls_server_opts *opts, struct err *e);
+/** Read the certificate files again; on error the old ones stay. Any thread. */
+int tls_server_reload(struct tls_server *t, struct err *e);
+void tls_server_free(struct tls_server **t);
+
+struct tls_client_opts {
+	const char *alpn;
+	const char *ca_file; /* NULL: the system's */
+};
+struct tls_client *tls_client_new(const struct tls_client_opts *opts, struct err *e);
+void tls_client_free(struct tls_client **t);
+
+/** Handshake as the server and push the filter; buffered input is dropped before. */
+FIBER int tls_accept(struct stream *s, struct tls_server *t, struct err *e);
+/** Handshake as the client. `name` is for SNI and verification; with `is_verify` false a wrong
+ * certificate is only noted (stream->tls->is_verified): opportunistic TLS. Input that is buffered
+ * before the handshake is an injection attempt: ERR_TLS. */
+FIBER int tls_connect(struct stream *s, struct tls_client *t, struct span name, bool is_verify,
+	struct err *e);
+
+/** Write a self-signed certificate and key (ECDSA P-256, ten years) for `name` to the files. */
+int tls_make_self_signed(const char *name, const char *cert_file, const char *key_file,
+	struct err *e);

@@ -1,0 +1,133 @@
+#pragma once
+/* The spool: messages on their way, a row per recipient. docs/queue.md has the table of states.
+ *
+ *	state	 meaning				may become
+ *	waiting	 next attempt at next_ns		active, held, delivered, failed (dropped: row gone)
+ *	active	 leased by a carrier until lease_ns	waiting, delivered, failed, held
+ *	held	 an administrator stopped it		waiting, dropped
+ *
+ * delivered and failed rows leave the table in the transaction that settles them; the message row
+ * and its body go with the last recipient. Invariant: every waiting row has next_ns; every row has
+ * a reason (`last_text`) once it was tried. */
+
+#include "store/body.h"
+#include "store/stage.h"
+
+enum spool_state { SPOOL_WAITING, SPOOL_ACTIVE, SPOOL_HELD, SPOOL_STATES };
+const char *spool_state_str(enum spool_state s);
+
+/* RFC 3461 NOTIFY; 0 = not given (behaves as FAILURE | DELAY) */
+enum spool_notify { SPOOL_NOTIFY_NEVER = 1, SPOOL_NOTIFY_SUCCESS = 2, SPOOL_NOTIFY_FAILURE = 4,
+	SPOOL_NOTIFY_DELAY = 8 };
+enum spool_ret { SPOOL_RET_NONE, SPOOL_RET_FULL, SPOOL_RET_HDRS };
+enum spool_body { SPOOL_BODY_7BIT, SPOOL_BODY_8BIT, SPOOL_BODY_BINARY };
+
+struct spool_envelope {
+	struct span reverse_path;  /* "" is the null sender; "local@domain", no angle brackets */
+	struct span envid;	   /* decoded from xtext */
+	enum spool_ret ret;
+	enum spool_body body_type;
+	bool is_smtputf8;
+	struct span origin;	   /* "smtp", "lmtp", "submission", "dsn", "unix": for logs and show */
+	struct span peer;	   /* "192.0.2.1 (helo)" for show; may be empty */
+};
+
+/* A recipient at acceptance. The router has decided; nothing is looked up here but the mailbox. */
+struct spool_rcpt_new {
+	struct span address;	   /* after rewriting: what the next hop is told */
+	struct span orcpt;	   /* "rfc822;addr" decoded, "" when not given */
+	unsigned notify;	   /* enum spool_notify bits */
+	bool is_local;
+	uint64_t account_id;	   /* local */
+	struct span folder;	   /* local: "INBOX" */
+	struct span prefix;	   /* local: header lines before the body (Return-Path, Delivered-To,
+					Received) */
+	struct span destination;   /* remote: the key that attempts are grouped by: a lower-case domain
+					or a route "[host]:port" */
+	/* results */
+	uint64_t rcpt_id;	   /* remote: its row */
+	uint32_t uid;		   /* local: its UID */
+};
+
+struct spool_new {
+	uint64_t id;		   /* store_new_id(): the queue id people see (enc_put_id) */
+	struct spool_envelope env;
+	int64_t arrived_ns;	   /* wall clock */
+	int64_t expires_ns;	   /* wall clock: give up then */
+	struct span prefix;	   /* remote: header lines before the body (our Received) */
+	struct stage *body;	   /* stays the caller's; free it after */
+	struct spool_rcpt_new *rcpts;
+	size_t rcpt_count;
+	bool is_held;		   /* accept, but do not try (bench ingest) */
+	/* result: handle on the stored body for immediate delivery, NULL without remote recipients.
+	 * The caller unrefs. */
+	struct body *stored;
+};
+
+/** Durable when it returns 0: every local recipient has its message (exactly once), every remote
+ * one its row (state waiting, next_ns = arrived_ns, or active under this process's lease when
+ * `is_lease`, for the fast path). One transaction. ERR_FULL: disk; ERR_NOT_FOUND: a local account
+ * has gone. More than SPOOL_LOCAL_NOW local recipients become rows that spool_deliver_local works
+ * off in slices. */
+#define SPOOL_LOCAL_NOW 200
+FIBER int spool_accept(struct store *s, struct spool_new *letter, bool is_lease, struct err *e);
+/** LMTP and friends: several letters in one commit, all or none. */
+
+struct spool_item { /* one recipient row with its message */
+	uint64_t msg_id, rcpt_id, blob_id, blob_len;
+	struct spool_envelope env;
+	struct span prefix;
+	struct span address, orcpt, destination;
+	unsigned notify;
+	enum spool_state state;
+	int64_t arrived_ns, expires_ns, next_ns, lease_ns;
+	uint32_t attempts;
+	bool is_delay_told;
+	uint16_t last_code;	   /* last SMTP reply, 0 none */
+	struct span last_enhanced; /* "4.2.1" or "" */
+	struct span last_text;	   /* reply or our own reason, one line */
+	struct span last_host;	   /* "mx.example [192.0.2.1]:25" or "" */
+	int64_t last_ns;
+};
+
+/** Claim up to `max` due rows (next_ns <= now, or an expired lease) for this process until
+ * `lease_until_ns`: they become active. Ordered by next_ns. Spans live in `a`. `*next_ns_r`: when
+ * the next waiting row is due (CLOCK_NEVER: none). */
+FIBER int spool_claim(struct store *s, struct arena *a, int64_t now_ns, int64_t lease_until_ns,
+	size_t max, struct spool_item **items_r, size_t *count_r, int64_t *next_ns_r,
+	struct err *e);
+/** At start: leases of a process that died (the data directory is ours alone) become waiting. */
+int spool_recover_blocking(struct store *s, struct err *e);
+
+enum spool_outcome { SPOOL_DELIVERED, SPOOL_FAILED, SPOOL_DEFERRED };
+struct spool_result {
+	uint64_t msg_id, rcpt_id;
+	enum spool_outcome outcome;
+	int64_t next_ns;	   /* deferred */
+	bool is_attempt;	   /* counts as one (false: site was down, nothing was tried) */
+	bool is_delay_told;	   /* a delay notice goes out with this */
+	uint16_t code;
+	struct span enhanced, text, host;
+	int64_t at_ns;
+};
+/** One transaction: all results, and the reports they cause (accepted like any letter, `dsns` may
+ * have local and remote recipients). A result whose row is gone (dropped meanwhile) is ignored. */
+FIBER int spool_settle(struct store *s, const struct spool_result *results, size_t count,
+	struct spool_new *dsns, size_t dsn_count, struct err *e);
+
+/* For administrators. A filter selects rows; 0 / empty fields match all. */
+struct spool_filter {
+	uint64_t msg_id;
+	struct span sender, recipient, destination; /* exact, or a domain with leading "@" */
+	int state;		   /* enum spool_state or -1 */
+	uint64_t after_rcpt_id;	   /* paging */
+	size_t max;		   /* 0: 256 */
+};
+FIBER int spool_list(struct store *s, struct arena *a, const struct spool_filter *f,
+	struct spool_item **items_r, size_t *count_r, struct err *e);
+enum spool_action { SPOOL_RETRY, SPOOL_HOLD, SPOOL_RELEASE, SPOOL_DROP };
+/** Works in slices; *changed_r counts rows. Active rows are held or dropped when settled. */
+FIBER int spool_act(struct store *s, const struct spool_filter *f, enum spool_action action,
+	int64_t now_ns, uint64_t *changed_r, struct err *e);
+/** Local recipients beyond SPOOL_LOCAL_NOW: deliver a slice; *left_r tells whether more wait. */
+FIBER int spool_deliver_local(struct store *s, size_t max, bool *left_r, struct err *e);
