@@ -1,0 +1,23 @@
+"""Fixtures of the interop suite: the peers' classes, fetched once; see tests/peers/peers.py."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+PEERS_DIR = os.path.join(os.path.dirname(HERE), "peers")
+sys.path.insert(0, PEERS_DIR)
+# class Yizhan and its fixtures serve this suite too
+sys.path.insert(0, os.path.join(os.path.dirname(HERE), "integration"))
+
+
+@pytest.fixture(scope="session")
+def peers():
+    """The module `peers`, with all programs in place (fetched now when they are missing)."""
+    fetched = subprocess.run([os.path.join(PEERS_DIR, "fetch")], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    if fetched.returncode != 0:
+        pytest.fail("tests/peers/fetch: " + fetched.stdout.decode(errors="replace"))
+    import peers as module
+    return module
