@@ -1,0 +1,70 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/secret.h"
+
+static void holds_a_copy_that_ends_with_nul(void **state)
+{
+	char given[] = "opensesame";
+	struct secret s;
+
+	secret_init(&s, span_str(given));
+	memset(given, 'x', sizeof(given) - 1);
+	assert_string_equal(s.bytes, "opensesame");
+	assert_int_equal(s.len, 10);
+	secret_fini(&s);
+	assert_null(s.bytes);
+	assert_int_equal(s.len, 0);
+	secret_fini(&s);
+	secret_init(&s, SPAN_NONE);
+	assert_string_equal(s.bytes, "");
+	secret_fini(&s);
+}
+
+static void wipe_leaves_zeros(void **state)
+{
+	char p[6] = "secret";
+
+	secret_wipe(p, 5);
+	assert_memory_equal(p, "\0\0\0\0\0t", 6);
+	secret_wipe(p, 0);
+}
+
+static void equality(void **state)
+{
+	static const struct {
+		struct span a, b;
+		bool is_equal;
+	} cases[] = {
+		{{"", 0}, {"", 0}, true},
+		{{NULL, 0}, {"", 0}, true},
+		{{"abc", 3}, {"abc", 3}, true},
+		{{"abc", 3}, {"abd", 3}, false},
+		{{"xbc", 3}, {"abc", 3}, false},
+		{{"abc", 3}, {"ab", 2}, false},
+		{{"a\0c", 3}, {"a\0d", 3}, false},
+		{{"\x80", 1}, {"\0", 1}, false},
+		{{"ABC", 3}, {"abc", 3}, false},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		assert_int_equal(secret_eq(cases[i].a, cases[i].b), cases[i].is_equal);
+		assert_int_equal(secret_eq(cases[i].b, cases[i].a), cases[i].is_equal);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(holds_a_copy_that_ends_with_nul),
+		cmocka_unit_test(wipe_leaves_zeros),
+		cmocka_unit_test(equality),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
