@@ -1,5 +1,6 @@
 """Fixtures of the interop suite: the peers' classes, fetched once; see tests/peers/peers.py."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import pytest
 HERE = os.path.dirname(os.path.abspath(__file__))
 PEERS_DIR = os.path.join(os.path.dirname(HERE), "peers")
 sys.path.insert(0, PEERS_DIR)
-# class Yizhan and its fixtures serve this suite too
+# the class Yizhan serves this suite too
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "integration"))
 
 
@@ -21,3 +22,17 @@ def peers():
         pytest.fail("tests/peers/fetch: " + fetched.stdout.decode(errors="replace"))
     import peers as module
     return module
+
+
+@pytest.fixture
+def make_station():
+    """A function: make_station(conf=..., env=...) starts a Yizhan; all end with the test."""
+    from station import Yizhan
+    with contextlib.ExitStack() as stack:
+        yield lambda **settings: stack.enter_context(Yizhan(**settings))
+
+
+@pytest.fixture
+def station(make_station):
+    """A fresh Yizhan for this one test."""
+    return make_station()
