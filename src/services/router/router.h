@@ -20,8 +20,8 @@
 
 struct router;
 
-#define ROUTER_ALIAS_DEPTH_MAX 10   /* aliases of aliases */
-#define ROUTER_TARGETS_MAX     1000 /* recipients that one address may become */
+#define ROUTER_ALIAS_DEPTH_MAX 10    /* aliases of aliases */
+#define ROUTER_TARGETS_MAX     1000  /* recipients that one address may become */
 #define ROUTER_CACHE_MAX       16384 /* answers kept a loop (addresses and remote domains) */
 #define ROUTER_DESTINATION_MAX 300
 
@@ -57,15 +57,16 @@ struct router_target {
 
 struct router_answer {
 	enum router_verdict verdict;
-	bool is_alias;	     /* found through an alias */
+	bool is_alias;       /* found through an alias */
 	size_t dead_count;   /* targets of an alias that lead nowhere and were left out */
 	size_t target_count; /* 0 unless verdict is ROUTER_OK */
 	struct router_target *targets;
 };
 
 struct router_opts {
-	struct store *store; /* borrowed */
-	char separator;	     /* '+': alice+x is alice when alice+x itself is nobody; 0: none */
+	struct store *store;  /* borrowed */
+	const char *hostname; /* borrowed: postmaster at this name is always somebody; NULL: none */
+	char separator;       /* '+': alice+x is alice when alice+x itself is nobody; 0: none */
 	const struct log *log;
 };
 
@@ -95,5 +96,5 @@ const char *router_verdict_str(enum router_verdict v);
 struct span router_domain_key(struct arena *a, struct span domain);
 /** A route's next hop ("host:port", "host", "[192.0.2.1]:25", "unix:/path") as destination key.
  * ERR_SYNTAX when it is none. */
-int router_hop_key(struct arena *a, struct span next_hop, bool is_lmtp, struct span *key_r,
-	struct err *e);
+int router_hop_key(
+	struct arena *a, struct span next_hop, bool is_lmtp, struct span *key_r, struct err *e);
