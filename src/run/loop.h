@@ -71,3 +71,7 @@ void work_lane_depth(struct work_lane *lane, size_t *waiting_r, size_t *max_r);
 /** Random numbers for jitter and choices (not for keys): xoshiro per loop, seeded from the kernel;
  * loop_sim's are the same in every run. */
 uint64_t loop_random(void);
+
+/** One pointer that belongs to the current loop_sim, NULL at first: net_sim hangs its listening
+ * names there. Returns NULL when this thread's loop is no simulation, or there is none. */
+void **loop_sim_slot(void);
