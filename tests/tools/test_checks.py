@@ -262,3 +262,25 @@ def test_fiber(house, text, want):
     code, lines = house.check("fiber")
     assert code == (0 if want is None else 1), lines
     assert want is None or want in lines[0]
+
+
+GLOBALS = [
+    ("table", "static const char *const names[] = {\"a\", \"b\"};\nconst char *f(int i)\n{\n\treturn names[i];\n}\n", None),
+    ("variable", "static int count;\nint f(void)\n{\n\treturn ++count;\n}\n", "count is a mutable global"),
+    ("hidden in a function", "int f(void)\n{\n\tstatic int n = 3;\n\treturn ++n;\n}\n", "n is a mutable global"),
+    ("table of pointers that can change", "const char *names[] = {\"a\"};\n", "names is a mutable global"),
+    ("thread-local", "static _Thread_local int n;\nint f(void)\n{\n\treturn ++n;\n}\n", "n is a mutable global"),
+    ("allowed", "int allowed;\n", None),
+]
+
+
+@pytest.mark.parametrize("text,want", [c[1:] for c in GLOBALS], ids=[c[0] for c in GLOBALS])
+def test_globals(house, text, want):
+    house.write("meson.build", "project('x', 'c')\nstatic_library('x', 'src/net/x.c', pic: true)\n")
+    house.write("meson_options.txt", "option('tests', type: 'boolean', value: true)\n")
+    house.write("tools/globals.txt", "src/net/x.c:allowed # because\n" if "allowed" in text else "# none\n")
+    house.write("src/net/x.c", text)
+    assert house.check("fiber")[0] == 0
+    code, lines = house.check("globals")
+    assert code == (0 if want is None else 1), lines
+    assert want is None or want in lines[0]

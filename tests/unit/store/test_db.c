@@ -13,6 +13,7 @@
 #include "store/db/db.h"
 #include "store/db/db_priv.h"
 #include "store/schema/schema.h"
+#include "lib/scratch.h"
 
 struct fixture {
 	struct arena *a;
@@ -41,7 +42,7 @@ static int tear_down(void **state)
 	struct fixture *f = *state;
 
 	db_close(&f->db);
-	assert_int_equal(system(arena_printf(f->a, "rm -rf %s", f->dir)), 0);
+	assert_true(scratch_remove(f->dir));
 	arena_free(&f->a);
 	free(f);
 	return 0;
