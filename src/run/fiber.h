@@ -27,13 +27,14 @@
 #include "base/list.h"
 #include "run/loop.h"
 
-#define FIBER
-
 struct fiber;
 
-#define FIBER_STACK_BYTES (64 * 1024) /* with a guard page below */
-#define FIBER_NAME_MAX	  32
+#define FIBER_STACK_BYTES   (64 * 1024) /* with a guard page below */
+#define FIBER_NAME_MAX      32
 #define FIBER_SLICE_WARN_NS (5 * CLOCK_MS)
+#define FIBER_BREATHE_NS    (1 * CLOCK_MS)
+/* Two mappings a stack under vm.max_map_count (65,530), and some left for everything else. */
+#define FIBER_STACKS_MAX 30000
 
 typedef int fiber_fn(void *arg);
 
@@ -70,6 +71,9 @@ void fiber_wake(struct fiber *f);
 /** Let everything else that is runnable run once. */
 FIBER int fiber_yield(struct err *e);
 FIBER int fiber_sleep(int64_t ns, struct err *e);
+/** Yield when this slice has lasted longer than FIBER_BREATHE_NS: for loops that work on input which
+ * is always ready (a fast peer's message), so that they do not hog the loop. */
+FIBER int fiber_breathe(struct err *e);
 
 /** Between these two a yield is our bug and aborts. They nest. */
 void fiber_quiet_begin(void);
@@ -81,7 +85,7 @@ struct fiber_cond {
 };
 void fiber_cond_init(struct fiber_cond *c);
 FIBER int fiber_cond_wait(struct fiber_cond *c, int64_t deadline_ns, struct err *e);
-void fiber_cond_signal(struct fiber_cond *c);	 /* the one that waits longest */
+void fiber_cond_signal(struct fiber_cond *c); /* the one that waits longest */
 void fiber_cond_broadcast(struct fiber_cond *c);
 
 /** Bounded channel of pointers between fibers of one loop. */
@@ -93,6 +97,7 @@ struct fiber_chan {
 };
 void fiber_chan_init(struct fiber_chan *c, size_t cap);
 void fiber_chan_fini(struct fiber_chan *c);
+/** ERR_EOF once closed. */
 FIBER int fiber_chan_put(struct fiber_chan *c, void *item, int64_t deadline_ns, struct err *e);
 bool fiber_chan_try_put(struct fiber_chan *c, void *item);
 /** ERR_EOF once closed and empty. */

@@ -13,11 +13,13 @@
 struct loop;
 struct fiber;
 
+#define FIBER /* may yield: called from fibers only (run/fiber.h) */
+
 struct loop_opts {
-	const struct log *log;	  /* borrowed; slice watchdog and accept trouble go here */
-	int64_t slice_warn_ns;	  /* 0: FIBER_SLICE_WARN_NS */
-	bool is_slice_fatal;	  /* tests: abort on a slice over the limit */
-	const char *name;	  /* copied: "loop0" */
+	const struct log *log; /* borrowed; slice watchdog and accept trouble go here */
+	int64_t slice_warn_ns; /* 0: FIBER_SLICE_WARN_NS */
+	bool is_slice_fatal;   /* tests: abort on a slice over the limit */
+	const char *name;      /* copied: "loop0" */
 };
 
 struct loop *loop_new_uv(const struct loop_opts *opts, struct err *e);
@@ -47,24 +49,26 @@ void loop_post(struct loop *l, struct loop_msg *msg);
 enum loop_io_dir { LOOP_READ = 1, LOOP_WRITE = 2 };
 struct loop_io;
 struct loop_io *loop_io_new(int fd, struct err *e); /* fd is borrowed, non-blocking */
-void loop_io_free(struct loop_io **io);		   /* before fd is closed */
+void loop_io_free(struct loop_io **io);             /* before fd is closed */
 /** Park until fd is ready in that direction. One waiter a direction. Registration stays armed
- * between waits, so that a request-reply conversation costs no epoll_ctl. FIBER. */
-int loop_io_wait(struct loop_io *io, enum loop_io_dir dir, int64_t deadline_ns, struct err *e);
+ * between waits, so that a request-reply conversation costs no epoll_ctl. Readiness is a level: what was not read is
+ * ready at the next wait. Spurious returns happen. ERR_TIMEOUT, ERR_CANCELLED, ERR_IO. */
+FIBER int loop_io_wait(
+	struct loop_io *io, enum loop_io_dir dir, int64_t deadline_ns, struct err *e);
 
 /* Signals: fn(signo, arg) on the loop's thread. NULL fn removes. */
-int loop_signal(struct loop *l, int signo, void (*fn)(int signo, void *arg), void *arg,
-	struct err *e);
+int loop_signal(
+	struct loop *l, int signo, void (*fn)(int signo, void *arg), void *arg, struct err *e);
 
 /** The one door to blocking work: run fn(arg) on a thread of the lane while the fiber waits.
  * Result and error are fn's. ERR_BUSY at once when the lane's queue is full. Not cancellable
- * once handed over. In loop_sim it runs at once on the caller's stack of the loop. FIBER. */
+ * once handed over. In loop_sim it runs at the loop's next turn on the loop's own thread. */
 struct work_lane;
 typedef int work_fn(void *arg, struct err *e);
 struct work_lane *work_lane_new(const char *name, unsigned threads, size_t queue_max);
 /** Joins its threads; no work may be under way. */
 void work_lane_free(struct work_lane **lane);
-int work_run(struct work_lane *lane, work_fn *fn, void *arg, struct err *e);
+FIBER int work_run(struct work_lane *lane, work_fn *fn, void *arg, struct err *e);
 /** How many wait in the lane now, and its cap (for status). */
 void work_lane_depth(struct work_lane *lane, size_t *waiting_r, size_t *max_r);
 
