@@ -15,6 +15,7 @@ struct loop_sim {
 	struct loop base;
 	int64_t now_ns;
 	int64_t wall_offset_ns; /* wall clock minus monotonic clock */
+	void *slot;             /* net_sim's */
 };
 
 #define SIM_START_NS CLOCK_SEC
@@ -104,4 +105,11 @@ struct loop *loop_new_sim(const struct loop_opts *opts, int64_t wall_ns)
 	s->wall_offset_ns = wall_ns - SIM_START_NS;
 	random_seed(s->base.random, SIM_SEED);
 	return &s->base;
+}
+
+void **loop_sim_slot(void)
+{
+	struct loop *l = loop_current();
+
+	return l && l->ops->is_virtual ? &sim_of(l)->slot : NULL;
 }
