@@ -18,6 +18,9 @@ struct addr {
 	socklen_t len; /* 0: unset */
 };
 
+/** Longest text of addr_put: "unix:" and a path, or an IPv6 address with brackets and port. */
+#define ADDR_TEXT_MAX 128
+
 /** "127.0.0.1:25", "[::1]:25", "unix:/path"; without a port `default_port` is taken. */
 int addr_parse(struct span text, uint16_t default_port, struct addr *addr_r, struct err *e);
 /** IP only, no port: "192.0.2.1", "2001:db8::1". */
@@ -33,6 +36,10 @@ void addr_set_port(struct addr *a, uint16_t port);
 bool addr_is_ip(const struct addr *a);
 bool addr_is_unix(const struct addr *a);
 bool addr_is_loopback(const struct addr *a);
+/** An IPv4-mapped IPv6 address (::ffff:192.0.2.1, what a dual-stack socket shows) becomes IPv4. */
+void addr_unmap(struct addr *a);
+/** Same family, address (or path) and port. */
+bool addr_eq(const struct addr *a, const struct addr *b);
 /** Same IP (ports ignored); an IPv4-mapped IPv6 address equals its IPv4 form. */
 bool addr_same_ip(const struct addr *a, const struct addr *b);
 

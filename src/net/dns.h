@@ -3,8 +3,8 @@
  * answers reach fibers as messages; each query has the caller's deadline and is cancelled. */
 
 #include "base/arena.h"
-#include "net/addr.h"
 #include "run/fiber.h"
+#include "net/addr.h"
 
 struct dns;
 
@@ -12,7 +12,7 @@ struct dns_opts {
 	const char *const *forwarders; /* "127.0.0.1@5353" or "127.0.0.1:5353"; none: root hints */
 	size_t forwarder_count;
 	const char *trust_anchor_file; /* NULL: Debian's root key when it is there */
-	const char *hosts_file;	       /* NULL: none is read */
+	const char *hosts_file;        /* NULL: none is read */
 	bool is_dnssec_off;
 	const struct log *log;
 };
@@ -20,11 +20,19 @@ struct dns_opts {
 struct dns *dns_new(const struct dns_opts *opts, struct err *e);
 void dns_free(struct dns **d);
 
-enum dns_type { DNS_A = 1, DNS_CNAME = 5, DNS_PTR = 12, DNS_MX = 15, DNS_TXT = 16, DNS_AAAA = 28,
-	DNS_SRV = 33, DNS_TLSA = 52 };
+enum dns_type {
+	DNS_A = 1,
+	DNS_CNAME = 5,
+	DNS_PTR = 12,
+	DNS_MX = 15,
+	DNS_TXT = 16,
+	DNS_AAAA = 28,
+	DNS_SRV = 33,
+	DNS_TLSA = 52
+};
 
 enum dns_status {
-	DNS_OK,	      /* at least one record */
+	DNS_OK,       /* at least one record */
 	DNS_NODATA,   /* the name is there, the type is not */
 	DNS_NXDOMAIN, /* the name is not there */
 	DNS_FAIL,     /* no answer, SERVFAIL, deadline: temporary */
@@ -32,21 +40,21 @@ enum dns_status {
 };
 
 struct dns_rr {
-	struct span data;   /* raw RDATA */
+	struct span data; /* raw RDATA */
 	/* decoded by type: */
-	uint16_t pref;	    /* MX, SRV priority */
-	struct span name;   /* MX, CNAME, PTR, SRV target: text without the last dot; "" is root */
-	struct addr addr;   /* A, AAAA, port 0 */
+	uint16_t pref;    /* MX, SRV priority */
+	struct span name; /* MX, CNAME, PTR, SRV target: text without the last dot; "" is root */
+	struct addr addr; /* A, AAAA, port 0 */
 	uint16_t weight, port; /* SRV */
-	struct span text;   /* TXT: strings joined */
+	struct span text;      /* TXT: strings joined */
 };
 
 struct dns_answer {
 	enum dns_status status;
-	bool is_secure;	      /* validated by DNSSEC */
+	bool is_secure; /* validated by DNSSEC */
 	uint32_t ttl;
 	struct span canonical; /* after CNAMEs, "" when same */
-	size_t count;	       /* capped at DNS_RR_MAX */
+	size_t count;          /* capped at DNS_RR_MAX */
 	struct dns_rr *rr;
 };
 

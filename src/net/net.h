@@ -7,10 +7,10 @@ struct net_listener;
 
 struct net_listen_opts {
 	struct addr addr;
-	int fd;		    /* >= 0: socket activation, addr is read from it; -1: bind addr */
+	int fd; /* >= 0: socket activation, addr is read from it; -1: bind addr */
 	bool is_reuseport;
-	int backlog;	    /* 0: 4096 (the kernel clips) */
-	mode_t unix_mode;   /* permission bits of a Unix socket; an old socket file is replaced */
+	int backlog;      /* 0: 4096 (the kernel clips) */
+	mode_t unix_mode; /* permission bits of a Unix socket; an old socket file is replaced */
 };
 
 /** Bind and listen. ERR_EXISTS when somebody holds the address. Does not yield. */

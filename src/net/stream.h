@@ -6,13 +6,14 @@
  * stage of a protocol. Before it waits for input, a stream sends what it has to say, so replies
  * to pipelined commands leave in one segment and nobody needs to remember a flush.
  * A stream that waits for input longer than a second with nothing buffered gives its buffers back.
+ * Errors of the wire have scope peer, again later.
  * One fiber at a time reads; one at a time writes. Not thread-safe. */
 
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/err.h"
-#include "net/addr.h"
 #include "run/fiber.h"
+#include "net/addr.h"
 
 struct filter;
 
@@ -29,6 +30,12 @@ struct filter_ops {
 	FIBER int (*shutdown)(struct filter *f, int64_t deadline_ns, struct err *e);
 	/* Frees this filter only; `below` is freed by the stream. Does not yield. */
 	void (*free)(struct filter *f);
+	/* Park until a read would find something (bytes, the end, an error), holding no more memory
+	 * than must be. May be NULL: pass down; at the bottom: this stream cannot wait without a
+	 * buffer. */
+	FIBER int (*wait)(struct filter *f, int64_t deadline_ns, struct err *e);
+	/* This filter stays on top of those pushed later, except of others that want it too. */
+	bool is_sticky;
 };
 
 /* Embedded first in each filter's own struct. */
@@ -39,40 +46,48 @@ struct filter {
 
 /* What is known of the TLS layer, for Received, logs and policy. Strings live in the filter. */
 struct stream_tls {
-	const char *version;  /* "TLSv1.3" */
-	const char *cipher;   /* "TLS_AES_256_GCM_SHA384" */
+	const char *version; /* "TLSv1.3" */
+	const char *cipher;  /* "TLS_AES_256_GCM_SHA384" */
 	unsigned bits;
-	const char *sni;      /* server: name asked for, or NULL */
-	const char *alpn;     /* agreed protocol, or NULL */
-	bool is_verified;     /* the peer's certificate fits what was asked */
+	const char *sni;  /* server: name asked for, or NULL */
+	const char *alpn; /* agreed protocol, or NULL */
+	bool is_verified; /* the peer's certificate fits what was asked */
 	bool is_resumed;
 };
 
 struct stream {
 	struct filter *top;
-	struct buf in;	       /* received, not consumed */
-	struct buf out;	       /* said, not sent */
+	struct buf in;  /* received, not consumed */
+	struct buf out; /* said, not sent */
 	int64_t deadline_ns;
-	struct addr peer, local; /* after PROXY: the real ones */
+	struct addr peer, local;      /* after PROXY: the real ones */
 	const struct stream_tls *tls; /* NULL without TLS */
 	uint64_t bytes_in, bytes_out; /* at the top, after filters */
 	bool is_eof;
-	bool is_broken;	       /* a read or write failed: nothing more is sent */
-	size_t last_want;      /* room offered at the last read (a short read means: socket empty) */
+	bool is_broken;  /* a read or write failed: nothing more is sent */
+	struct err *why; /* owned; what broke it, reported by every later fill and flush */
+	size_t want;     /* what the next fill asks for: grows while reads come back full */
+	size_t scanned;  /* so many bytes of `in` are known to hold no LF */
 };
 
-#define STREAM_IN_BYTES	 (16 * 1024)	  /* what one fill asks for */
-#define STREAM_IN_MAX	 (1024 * 1024)	  /* cap of the input buffer */
-#define STREAM_OUT_FLUSH (64 * 1024)	  /* more than this is sent at once */
+#define STREAM_IN_BYTES  (16 * 1024)       /* what one fill asks for at first */
+#define STREAM_IN_BULK   (64 * 1024)       /* and at most, while the peer sends in bulk */
+#define STREAM_IN_MAX    (1024 * 1024)     /* cap of the input buffer */
+#define STREAM_OUT_FLUSH (64 * 1024)       /* more than this is sent before more is read */
+#define STREAM_OUT_MAX   (4 * 1024 * 1024) /* cap of the output buffer; beyond: flush yourself */
+#define STREAM_KEEP_NS   CLOCK_SEC         /* buffers are kept this long while nothing comes */
 
 /** Takes over `bottom`. */
 struct stream *stream_new(struct filter *bottom);
 /** Frees all filters (closing the socket) without a goodbye; nothing more is sent. */
 void stream_free(struct stream **s);
 
-/** Put a filter on top. Input that is buffered already stays above it: for TLS call
- * stream_drop_input first (RFC 3207 section 4.2: what came before the handshake is forgotten). */
+/** Put a filter on top (below a trace, which stays on top to show plaintext). Input that is
+ * buffered already stays above it: for TLS call stream_drop_input first (RFC 3207 section 4.2: what
+ * came before the handshake is forgotten). */
 void stream_push(struct stream *s, struct filter *f);
+/** The filter that a filter pushed now would stand on. */
+struct filter *stream_base(const struct stream *s);
 /** Forget buffered input; returns how many bytes were dropped. */
 size_t stream_drop_input(struct stream *s);
 
@@ -97,8 +112,9 @@ FIBER int stream_read_line(
 /** Exactly n bytes into p. */
 FIBER int stream_read_full(struct stream *s, void *p, size_t n, struct err *e);
 
-/** Say something: buffered, sent at the next fill, flush, or when much has gathered. A failure
- * sticks and is reported by the next fill or flush. These do not yield. */
+/** Say something: buffered, sent at the next fill or flush, and when more than STREAM_OUT_FLUSH has
+ * gathered at the next read of any kind. More than STREAM_OUT_MAX breaks the stream (ERR_LIMIT). A
+ * failure sticks and is reported by the next fill or flush. These do not yield. */
 void stream_put(struct stream *s, struct span bytes);
 void stream_printf(struct stream *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 FIBER int stream_flush(struct stream *s, struct err *e);
@@ -109,3 +125,5 @@ FIBER int stream_shutdown(struct stream *s, struct err *e);
 
 /** Two connected in-memory streams on this loop (tests, loop_sim). `latency_ns` each way. */
 void stream_pair(struct stream **a_r, struct stream **b_r, int64_t latency_ns);
+
+#define STREAM_PAIR_BYTES (256 * 1024) /* under way in one direction; the writer waits beyond */

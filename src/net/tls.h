@@ -9,7 +9,7 @@ struct tls_client;
 
 struct tls_cert_files {
 	const char *cert, *key; /* PEM; borrowed during the call */
-	const char *name;	/* SNI pattern ("mx.example", "*.example"); NULL: the default */
+	const char *name;       /* SNI pattern ("mx.example", "*.example"); NULL: the default */
 };
 
 struct tls_server_opts {
@@ -19,7 +19,7 @@ struct tls_server_opts {
 	const struct tls_cert_files *certs;
 	size_t cert_count;
 	bool is_tls12_allowed; /* TLS 1.2 beside 1.3 */
-	/* PROXY, client certificates etc. come with their issues */
+			       /* PROXY, client certificates etc. come with their issues */
 };
 
 struct tls_server *tls_server_new(const struct tls_server_opts *opts, struct err *e);
@@ -39,9 +39,9 @@ FIBER int tls_accept(struct stream *s, struct tls_server *t, struct err *e);
 /** Handshake as the client. `name` is for SNI and verification; with `is_verify` false a wrong
  * certificate is only noted (stream->tls->is_verified): opportunistic TLS. Input that is buffered
  * before the handshake is an injection attempt: ERR_TLS. */
-FIBER int tls_connect(struct stream *s, struct tls_client *t, struct span name, bool is_verify,
-	struct err *e);
+FIBER int tls_connect(
+	struct stream *s, struct tls_client *t, struct span name, bool is_verify, struct err *e);
 
 /** Write a self-signed certificate and key (ECDSA P-256, ten years) for `name` to the files. */
-int tls_make_self_signed(const char *name, const char *cert_file, const char *key_file,
-	struct err *e);
+int tls_make_self_signed(
+	const char *name, const char *cert_file, const char *key_file, struct err *e);
