@@ -128,6 +128,17 @@ def message_body(raw):
     return raw.split(b"\r\n\r\n", 1)[-1] if b"\r\n\r\n" in raw else raw.split(b"\n\n", 1)[-1]
 
 
+def is_reachable(directory):
+    """May every user pass through all directories down to this one? Servers run as users of their own."""
+    where = os.path.realpath(directory)
+    while True:
+        if not os.stat(where).st_mode & 0o001:
+            return False
+        if where == "/":
+            return True
+        where = os.path.dirname(where)
+
+
 class Stored:
     """One message a peer stored: `raw` octets as in its file, `msg` parsed, `sender` and `rcpt` when it noted them."""
 
@@ -156,6 +167,8 @@ class Peer:
         return (HOST, self.port)
 
     def __enter__(self):
+        if self.given_directory and not is_reachable(self.given_directory):
+            raise PeerUnavailable("other users cannot pass into " + self.given_directory)
         self.directory = tempfile.mkdtemp(prefix="yz-%s-" % self.name, dir=self.given_directory)
         os.chmod(self.directory, 0o755)  # the server's own user must reach what is below
         try:
