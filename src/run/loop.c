@@ -272,10 +272,12 @@ static void loop_work(struct loop *l)
 {
 	struct list_node round;
 
-	loop_take_mail(l);
-	loop_fire(l);
 	list_init(&round);
-	for (int i = 0; i < LOOP_ROUNDS_MAX && !list_empty(&l->runq); i++) {
+	loop_fire(l);
+	for (int i = 0; i < LOOP_ROUNDS_MAX; i++) {
+		loop_take_mail(l);
+		if (list_empty(&l->runq))
+			break;
 		list_append(&round, &l->runq);
 		while (!list_empty(&round))
 			loop_resume(l, LIST_ITEM(round.next, struct fiber, queue_node));
