@@ -114,6 +114,10 @@ class Yizhan:
         if not os.access(self.program, os.X_OK):
             raise StationFailed("%s is not there: build it, or set YIZHAN_BIN" % self.program)
         self.directory = tempfile.mkdtemp(prefix="yz-station-")
+        # a server that drops its user must reach its data and leave its report
+        os.chmod(self.directory, 0o755)
+        os.mkdir(self.reports())
+        os.chmod(self.reports(), 0o1777)
         self.data = self.given_data or os.path.join(self.directory, "data")
         os.makedirs(self.data, exist_ok=True)
         self.offset = PortOffset()
@@ -162,14 +166,17 @@ class Yizhan:
 
     def environment(self):
         env = dict(os.environ)
-        where = os.path.join(self.directory, "sanitizer")
-        # halt: undefined behaviour is as wrong as a wild pointer; exit codes tell a report from our own 1
-        env["ASAN_OPTIONS"] = "log_path=%s:exitcode=99:detect_stack_use_after_return=0:%s" % (
-            where, env.get("ASAN_OPTIONS", ""))
-        env["UBSAN_OPTIONS"] = "log_path=%s:halt_on_error=1:print_stacktrace=1:%s" % (
-            where, env.get("UBSAN_OPTIONS", ""))
+        # halt: undefined behaviour is as wrong as a wild pointer; the exit code tells a report from our own 1.
+        # The last log_path counts: reports belong to the test that caused them.
+        ours = {"ASAN_OPTIONS": "exitcode=99", "UBSAN_OPTIONS": "exitcode=99:halt_on_error=1:print_stacktrace=1",
+                "LSAN_OPTIONS": "exitcode=99"}
+        for name, options in ours.items():
+            env[name] = ":".join(filter(None, [env.get(name), options, "log_path=" + self.reports("report")]))
         env.update(self.env)
         return env
+
+    def reports(self, *name):
+        return os.path.join(self.directory, "sanitizer", *name)
 
     def forget_demo(self):
         # a demo.json of the life before would send the test to a server that is not there yet
@@ -183,7 +190,8 @@ class Yizhan:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             if self.process.poll() is not None:
-                raise StationFailed("serve ended with %d at its start\n%s" % (self.process.returncode, self.log()))
+                raise StationFailed("serve ended with %d at its start\n%s\n%s" % (
+                    self.process.returncode, self.sanitizer_reports(), self.log()))
             if self.read_demo() and self.greets():
                 self.ready_seconds = time.monotonic() - self.begin
                 return
@@ -345,10 +353,9 @@ class Yizhan:
 
     def sanitizer_reports(self):
         text = ""
-        for name in sorted(os.listdir(self.directory)):
-            if name.startswith("sanitizer"):
-                with open(os.path.join(self.directory, name), errors="replace") as f:
-                    text += f.read()
+        for name in sorted(os.listdir(self.reports())):
+            with open(self.reports(name), errors="replace") as f:
+                text += f.read()
         return text
 
     def check_sanitizers(self):

@@ -22,7 +22,7 @@ if mood == "dies":
 data, offset = args[args.index("--data") + 1], int(args[args.index("--port-offset") + 1])
 def end(*_):
     if mood == "report":
-        where = os.environ["ASAN_OPTIONS"].split("log_path=")[1].split(":")[0]
+        where = os.environ["ASAN_OPTIONS"].rpartition("log_path=")[2].split(":")[0]
         with open("%s.%d" % (where, os.getpid()), "w") as f:
             f.write("ERROR: AddressSanitizer: made up")
     os._exit(7 if mood == "bad end" else 0)

@@ -15,9 +15,18 @@ sys.path.insert(0, os.path.join(os.path.dirname(HERE), "integration"))
 
 
 @pytest.fixture(scope="session")
+def scripted():
+    """The module `peers` for tests that need only what is installed: PySink, swaks, certificates."""
+    import peers as module
+    return module
+
+
+@pytest.fixture(scope="session")
 def peers():
-    """The module `peers`, with all programs in place (fetched now when they are missing)."""
-    fetched = subprocess.run([os.path.join(PEERS_DIR, "fetch")], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    """The module `peers`, with all programs in place (fetched now when they are missing, and root makes the system
+    users that they ask for)."""
+    users = ["--users"] if os.geteuid() == 0 else []
+    fetched = subprocess.run([os.path.join(PEERS_DIR, "fetch")] + users, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if fetched.returncode != 0:
         pytest.fail("tests/peers/fetch: " + fetched.stdout.decode(errors="replace"))
     import peers as module

@@ -40,6 +40,7 @@ def paired(report, case, ours, theirs, size=4096, sessions=20, source="bench sou
     return cell
 
 
+@pytest.mark.smoke
 def test_medians_ratio_and_goal(report):
     good = paired(report, "ingest", [9000, 10000, 99000], [1, 1000, 1001])
     assert (good.median("yizhan"), good.ratio()) == (10000, 10)
@@ -48,6 +49,7 @@ def test_medians_ratio_and_goal(report):
     assert paired(report, "ingest", [9999], [1000], source="smtp-source").verdicts({}) == []
 
 
+@pytest.mark.smoke
 def test_lower_is_better_for_memory(report):
     cell = report.Cell("idle", "a plain connection of 1000", "KiB", False)
     cell.add("yizhan", 12.5)
@@ -56,12 +58,14 @@ def test_lower_is_better_for_memory(report):
     assert cell.verdicts({}) == [("at most 12 KiB", False)]
 
 
+@pytest.mark.smoke
 def test_disk_share_takes_the_floor_of_the_load(report):
     floors = {("disk", 4096, 1): 2000, ("disk", 65536, 64): 5000}
     assert paired(report, "ingest", [1400], [400], sessions=1).verdicts(floors) == [("70 % of the disk's floor", True)]
     assert ("70 % of the disk's floor", False) in paired(report, "ingest", [3000], [400], size=65536).verdicts(floors)
 
 
+@pytest.mark.smoke
 def test_a_disturbed_cell_is_starred_and_the_table_is_aligned(report):
     cell = paired(report, "relay", [10000], [500])
     text = report.table([cell], ["postfix", "yizhan"], {}, {"date": "today"})

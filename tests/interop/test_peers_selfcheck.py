@@ -108,8 +108,9 @@ def test_stop_leaves_no_process_and_no_directory(peers):
 
 # -- PySink -----------------------------------------------------------------------------------------------------
 
-def test_swaks_into_pysink_is_recorded_to_the_octet(peers):
-    with peers.PySink() as sink:
+@pytest.mark.smoke
+def test_swaks_into_pysink_is_recorded_to_the_octet(scripted):
+    with scripted.PySink() as sink:
         done = swaks(sink, "--data", "Subject: x\\n\\n.dot first\\n..two\\nend", "--ehlo", "client.test")
         assert done.returncode == 0, done.stdout.decode()
         letter = sink.wait(1)[0]
@@ -120,18 +121,20 @@ def test_swaks_into_pysink_is_recorded_to_the_octet(peers):
         assert sink.wait_sessions(1)[0].end == "quit"
 
 
-def test_swaks_pipelining_and_starttls_into_pysink(peers, tmp_path):
-    with peers.PySink(tls=peers.self_signed(str(tmp_path))) as sink:
+@pytest.mark.smoke
+def test_swaks_pipelining_and_starttls_into_pysink(scripted, tmp_path):
+    with scripted.PySink(tls=scripted.self_signed(str(tmp_path))) as sink:
         assert swaks(sink, "--pipeline").returncode == 0
         assert swaks(sink, "--tls").returncode == 0
         clear, tls = sink.wait(2)
         assert not clear.session.is_tls and tls.session.tls_version == "TLSv1.3"
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("stage, code, swaks_code", [
     ("connect", b"554", 21), ("mail", b"451", 23), ("rcpt", b"550", 24), ("data", b"452", 25), ("dot", b"554", 26)])
-def test_pysink_refuses_at_each_stage(peers, stage, code, swaks_code):
-    with peers.PySink() as sink:
+def test_pysink_refuses_at_each_stage(scripted, stage, code, swaks_code):
+    with scripted.PySink() as sink:
         sink.on(stage, code.decode() + " 5.0.0 as told")
         done = swaks(sink)
         assert done.returncode == swaks_code and b"%s 5.0.0 as told" % code in done.stdout
@@ -139,8 +142,9 @@ def test_pysink_refuses_at_each_stage(peers, stage, code, swaks_code):
         assert len(sink.letters) == (1 if stage == "dot" else 0)
 
 
-def test_pysink_reply_by_recipient_and_in_sequence(peers):
-    with peers.PySink() as sink:
+@pytest.mark.smoke
+def test_pysink_reply_by_recipient_and_in_sequence(scripted):
+    with scripted.PySink() as sink:
         sink.on("rcpt", "550 5.1.1 nobody", rcpt="ghost@sink.test")
         sink.on("rcpt", ["450 4.2.1 first", "450 4.2.1 second", "250 2.1.5 third"], rcpt="grey@sink.test")
         for expect in ({"ghost@sink.test": 550, "grey@sink.test": 450}, {"ghost@sink.test": 550, "grey@sink.test": 450},
@@ -150,18 +154,20 @@ def test_pysink_reply_by_recipient_and_in_sequence(peers):
         assert [m.rcpts for m in sink.wait(3)] == [["plain@sink.test"]] * 2 + [["grey@sink.test", "plain@sink.test"]]
 
 
-def test_pysink_drops_after_the_dot_yet_knows_the_letter(peers):
-    with peers.PySink() as sink:
-        sink.on("dot", [peers.Drop(), "250 2.0.0 fine"])
+@pytest.mark.smoke
+def test_pysink_drops_after_the_dot_yet_knows_the_letter(scripted):
+    with scripted.PySink() as sink:
+        sink.on("dot", [scripted.Drop(), "250 2.0.0 fine"])
         with pytest.raises(smtplib.SMTPServerDisconnected):
             send(sink)
         send(sink)
         assert len(sink.wait(1)) == 1 and [x.is_taken for x in sink.letters] == [False, True]
 
 
-def test_pysink_resets_stalls_and_trickles(peers):
-    with peers.PySink() as sink:
-        sink.on("noop", [peers.Reset(), peers.Stall(0.3, "250 late"), peers.Slow("250 slowly", 0.01)])
+@pytest.mark.smoke
+def test_pysink_resets_stalls_and_trickles(scripted):
+    with scripted.PySink() as sink:
+        sink.on("noop", [scripted.Reset(), scripted.Stall(0.3, "250 late"), scripted.Slow("250 slowly", 0.01)])
         s = smtplib.SMTP(*sink.address, timeout=5)
         with pytest.raises(smtplib.SMTPServerDisconnected):
             s.noop()
@@ -169,17 +175,19 @@ def test_pysink_resets_stalls_and_trickles(peers):
             assert s.noop() == (250, b"late") and s.noop() == (250, b"slowly")
 
 
-def test_pysink_2000_line_and_malformed_replies(peers):
-    with peers.PySink() as sink:
-        sink.on("noop", [peers.multi(250, ["line %d" % i for i in range(2000)]), b"what is this\r\n"])
+@pytest.mark.smoke
+def test_pysink_2000_line_and_malformed_replies(scripted):
+    with scripted.PySink() as sink:
+        sink.on("noop", [scripted.multi(250, ["line %d" % i for i in range(2000)]), b"what is this\r\n"])
         with smtplib.SMTP(*sink.address, timeout=5) as s:
             code, text = s.noop()
             assert code == 250 and text.count(b"\n") == 1999
             assert s.noop()[0] == -1
 
 
-def test_pysink_bdat_and_bare_lf_octets(peers):
-    with peers.PySink() as sink, socket.create_connection(sink.address, timeout=5) as s:
+@pytest.mark.smoke
+def test_pysink_bdat_and_bare_lf_octets(scripted):
+    with scripted.PySink() as sink, socket.create_connection(sink.address, timeout=5) as s:
         s.sendall(b"EHLO c\r\nMAIL FROM:<>\r\nRCPT TO:<\"odd >\"@sink.test> NOTIFY=NEVER\r\nBDAT 4\r\na\n.\nBDAT 3 LAST\r\n\r\nb"
                   b"MAIL FROM:<x@y>\r\nRCPT TO:<z@y>\r\nDATA\r\none\n.\ntwo\r.\r\r\n.\r\nQUIT\r\n")
         while s.recv(4096):
@@ -191,8 +199,9 @@ def test_pysink_bdat_and_bare_lf_octets(peers):
         assert dotted.data == b"one\n.\ntwo\r.\r\r\n"
 
 
-def test_pysink_lmtp_answers_for_each_recipient(peers):
-    with peers.PySink(lmtp=True) as sink:
+@pytest.mark.smoke
+def test_pysink_lmtp_answers_for_each_recipient(scripted):
+    with scripted.PySink(lmtp=True) as sink:
         sink.on("dot", "452 4.2.2 full", rcpt="full@sink.test")
         with smtplib.LMTP(*sink.address) as client:
             client.ehlo_or_helo_if_needed()
@@ -204,8 +213,9 @@ def test_pysink_lmtp_answers_for_each_recipient(peers):
         assert sink.wait(1)[0].replies == [250, 452]
 
 
-def test_missing_program_is_told_with_the_step_that_brings_it(peers, monkeypatch, tmp_path):
-    monkeypatch.setattr(peers, "PEERS", str(tmp_path))
-    with pytest.raises(peers.PeerUnavailable, match="tests/peers/fetch"):
-        with peers.SmtpSink():
+@pytest.mark.smoke
+def test_missing_program_is_told_with_the_step_that_brings_it(scripted, monkeypatch, tmp_path):
+    monkeypatch.setattr(scripted, "PEERS", str(tmp_path))
+    with pytest.raises(scripted.PeerUnavailable, match="tests/peers/fetch"):
+        with scripted.SmtpSink():
             pass
