@@ -13,35 +13,35 @@
 
 /* RFC 5321 section 4.5.3: floors there, our defaults here; all can be set. */
 struct smtp_server_limits {
-	size_t command_line;	    /* 2048 octets with CRLF (floor 512; extensions add to it) */
-	size_t text_line;	    /* 0: any; content lines longer than this are refused 5.6.0 */
-	uint64_t message_octets;    /* 52428800, in SIZE */
-	size_t recipients;	    /* 1000 a transaction, then 452 4.5.3; in LIMITS RCPTMAX */
-	size_t transactions;	    /* 1000 a connection, then 421 */
-	unsigned errors_soft;	    /* 5: from here each error reply waits errors_delay_ns */
-	unsigned errors_hard;	    /* 20: 421 4.7.0 and close */
-	unsigned junk_commands;	    /* 100 of NOOP/RSET/VRFY/HELP/EHLO between messages, then 421 */
-	size_t bdat_commands;	    /* 1000000 chunks a message */
-	int64_t errors_delay_ns;    /* 1 s */
-	int64_t command_ns;	    /* 5 min (RFC 5321 4.5.3.2.7) */
-	int64_t data_ns;	    /* 3 min between blocks, plus an overall floor of 500 octets/s */
-	int64_t session_ns;	    /* 0: none */
+	size_t command_line;     /* 2048 octets with CRLF (floor 512; extensions add to it) */
+	size_t text_line;        /* 0: any; content lines longer than this are refused 5.6.0 */
+	uint64_t message_octets; /* 52428800, in SIZE */
+	size_t recipients;       /* 1000 a transaction, then 452 4.5.3; in LIMITS RCPTMAX */
+	size_t transactions;     /* 1000 a connection, then 421 */
+	unsigned errors_soft;    /* 5: from here each error reply waits errors_delay_ns */
+	unsigned errors_hard;    /* 20: 421 4.7.0 and close */
+	unsigned junk_commands;  /* 100 of NOOP/RSET/VRFY/HELP/EHLO between messages, then 421 */
+	size_t bdat_commands;    /* 1000000 chunks a message */
+	int64_t errors_delay_ns; /* 1 s */
+	int64_t command_ns;      /* 5 min (RFC 5321 4.5.3.2.7) */
+	int64_t data_ns;         /* 3 min between blocks, plus an overall floor of 500 octets/s */
+	int64_t session_ns;      /* 0: none */
 };
 void smtp_server_limits_default(struct smtp_server_limits *l);
 
 enum smtp_newlines { SMTP_NEWLINES_REFUSE, SMTP_NEWLINES_NORMALISE }; /* bare CR / LF in DATA */
 
 struct smtp_server_opts {
-	const char *hostname;	       /* in the greeting and EHLO reply */
-	const char *software;	       /* "Yizhan" in the greeting, or NULL */
+	const char *hostname; /* in the greeting and EHLO reply */
+	const char *software; /* "Yizhan" in the greeting, or NULL */
 	struct smtp_server_limits limits;
 	enum smtp_newlines newlines;
 	bool is_lmtp;
-	bool is_tls_implicit;	       /* handshake before the greeting */
-	struct tls_server *tls;	       /* NULL: no STARTTLS */
-	unsigned features_off;	       /* enum smtp_feature bits not to offer */
+	bool is_tls_implicit;   /* handshake before the greeting */
+	struct tls_server *tls; /* NULL: no STARTTLS */
+	unsigned features_off;  /* enum smtp_feature bits not to offer */
 	const struct log *log;
-	const bool *is_draining;       /* when true: 421 4.3.2 at the next command boundary */
+	const bool *is_draining; /* when true: 421 4.3.2 at the next command boundary */
 };
 
 /* What the deciders see of the session. Strings live as long as the session (helo) or the
@@ -50,21 +50,21 @@ struct smtp_session {
 	struct stream *stream;
 	const struct smtp_server_opts *opts;
 	const struct addr *peer, *local;
-	const struct stream_tls *tls;  /* NULL: clear */
-	struct span helo;	       /* "" before */
+	const struct stream_tls *tls; /* NULL: clear */
+	struct span helo;             /* "" before */
 	bool is_esmtp, is_lmtp;
-	struct span auth_user;	       /* "" when not logged in (login comes with its own issue) */
-	struct log log;		       /* child log: session id, peer */
-	uint64_t id;		       /* random */
+	struct span auth_user; /* "" when not logged in (login comes with its own issue) */
+	struct log log;        /* child log: session id, peer */
+	uint64_t id;           /* random */
 	unsigned messages, errors;
-	struct arena *arena;	       /* session */
+	struct arena *arena; /* session */
 	/* the transaction */
 	bool has_mail;
-	struct smtp_mail mail;	       /* reverse-path and parameters */
-	struct smtp_rcpt *rcpts;       /* accepted ones */
+	struct smtp_mail mail;   /* reverse-path and parameters */
+	struct smtp_rcpt *rcpts; /* accepted ones */
 	size_t rcpt_count;
-	struct arena *txn;	       /* transaction */
-	bool is_binary_body;	       /* BODY=BINARYMIME: octets are content, not lines */
+	struct arena *txn;   /* transaction */
+	bool is_binary_body; /* BODY=BINARYMIME: octets are content, not lines */
 };
 
 /* Each decision fills `r` (preset with the usual positive reply) and returns nothing else: a reply
@@ -73,21 +73,21 @@ struct smtp_decider {
 	/** Once per connection before the greeting: 220, 421 or 554. */
 	FIBER void (*connect)(void *ctx, struct smtp_session *s, struct smtp_reply *r);
 	FIBER void (*helo)(void *ctx, struct smtp_session *s, struct smtp_reply *r);
-	FIBER void (*mail)(void *ctx, struct smtp_session *s, const struct smtp_mail *m,
-		struct smtp_reply *r);
+	FIBER void (*mail)(
+		void *ctx, struct smtp_session *s, const struct smtp_mail *m, struct smtp_reply *r);
 	/** `rcpt->user` may be set by the decider (it lives in s->txn). */
-	FIBER void (*rcpt)(void *ctx, struct smtp_session *s, struct smtp_rcpt *rcpt,
-		struct smtp_reply *r);
+	FIBER void (*rcpt)(
+		void *ctx, struct smtp_session *s, struct smtp_rcpt *rcpt, struct smtp_reply *r);
 	/** Before 354, or before the first BDAT chunk's octets are taken. */
 	FIBER void (*body_begin)(void *ctx, struct smtp_session *s, struct smtp_reply *r);
 	/** Content octets, un-dotted, lines ending with CRLF unless is_binary_body; any cut. A
 	 * refusal here is remembered; the rest of the body is read and dropped. */
-	FIBER void (*body_data)(void *ctx, struct smtp_session *s, struct span octets,
-		struct smtp_reply *r);
+	FIBER void (*body_data)(
+		void *ctx, struct smtp_session *s, struct span octets, struct smtp_reply *r);
 	/** The end: the point of no return is inside. In LMTP `replies` has one for each accepted
 	 * recipient, in SMTP one. */
-	FIBER void (*body_end)(void *ctx, struct smtp_session *s, struct smtp_reply *replies,
-		size_t count);
+	FIBER void (*body_end)(
+		void *ctx, struct smtp_session *s, struct smtp_reply *replies, size_t count);
 	/** The transaction is over, for whatever reason. Exactly once for each that began. */
 	void (*reset)(void *ctx, struct smtp_session *s);
 };
