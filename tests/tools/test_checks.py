@@ -85,6 +85,14 @@ def test_floors(house, path, text, want):
         assert code == 1 and len(lines) == 1 and want in lines[0] and lines[0].startswith(path + ":")
 
 
+def test_checks_work_in_an_unpacked_archive(house):
+    shutil.rmtree(os.path.join(house.top, ".git"))
+    house.write("src/net/x.c", '#include "store/store.h"\n')
+    house.write("build/asan/src/net/y.c", '#include "store/store.h"\n')
+    code, lines = house.check("floors")
+    assert code == 1 and len(lines) == 1
+
+
 BANNED = [
     ("call", "void f(void)\n{\n\tstrcpy(a, b);\n}\n", "x.c:3: strcpy()"),
     ("blank before the bracket", "int n = atoi (s);\n", "atoi()"),
