@@ -43,7 +43,7 @@ void fiber_group_cancel(struct fiber_group *g)
 		fiber_cancel(LIST_ITEM(n, struct fiber, group_node));
 }
 
-static int group_wait(struct fiber_group *g, int64_t deadline_ns, bool is_deaf, struct err *e)
+static FIBER int group_wait(struct fiber_group *g, int64_t deadline_ns, bool is_deaf, struct err *e)
 {
 	struct fiber *f = fiber_self();
 	enum fiber_cause cause = FIBER_WOKEN;
