@@ -9,13 +9,29 @@ from collections import namedtuple
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
+def _listed(roots):
+    """What git knows and what is new and not ignored; in an unpacked archive, what lies there."""
+    if os.path.exists(os.path.join(TOP, ".git")):
+        out = subprocess.run(
+            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--"] + list(roots or ["."]),
+            cwd=TOP, stdout=subprocess.PIPE, check=True).stdout.decode()
+        yield from out.split("\0")
+        return
+    for root in roots or ["."]:
+        top = os.path.join(TOP, root)
+        if os.path.isfile(top):
+            yield root
+        for folder, folders, names in os.walk(top):
+            folders[:] = [f for f in folders if f not in ("build", "__pycache__", ".pytest_cache")
+                          and os.path.join(folder, f) != os.path.join(TOP, "peers")]
+            for name in names:
+                yield os.path.relpath(os.path.join(folder, name), TOP)
+
+
 def files(*roots, ext=(".c", ".h")):
-    """Paths below TOP (sorted, relative) in these folders: those in git and new ones not ignored."""
-    out = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--"] + list(roots or ["."]),
-        cwd=TOP, stdout=subprocess.PIPE, check=True).stdout.decode()
-    found = {p for p in out.split("\0") if p.endswith(tuple(ext)) and os.path.isfile(os.path.join(TOP, p))}
-    return sorted(found)
+    """Paths below TOP (sorted, relative) in these folders, with these endings."""
+    return sorted({p for p in _listed(roots)
+                   if p.endswith(tuple(ext)) and os.path.isfile(os.path.join(TOP, p))})
 
 
 def read(path):
@@ -100,8 +116,8 @@ def _head_of(code, brace):
 
 
 def _inputs(inside):
-    """Parameters that carry something in: outputs (named *_r) and the last `struct err *` are not
-    what makes a call hard to read."""
+    """How many parameters carry something in: outputs (named *_r) and the last `struct err *` are
+    not what makes a call hard to read."""
     depth, params = 0, [""]
     for c in inside:
         depth += (c in "([{") - (c in ")]}")
@@ -110,7 +126,8 @@ def _inputs(inside):
         else:
             params[-1] += c
     params = [p.strip() for p in params]
-    return sum(p not in ("", "void") and not p.endswith("_r") and not re.match(r"struct err\s*\*", p) for p in params)
+    return sum(p not in ("", "void") and not p.endswith("_r") and not re.match(r"struct err\s*\*", p)
+               for p in params)
 
 
 class Findings:
