@@ -133,6 +133,8 @@ def test_sizes_at_and_past_the_caps(house):
     assert code == 1 and lines == ["src/net/x.c:61: 61 lines in long_one(), at most 60"]
     house.write("src/net/x.c", function("wide", 5, ", ".join("int p%d" % i for i in range(7))))
     assert "7 parameters of wide()" in house.check("sizes")[1][0]
+    house.write("src/net/x.c", function("fits", 5, ", ".join("int p%d" % i for i in range(6)) + ",\n\tstruct err *e"))
+    assert house.check("sizes") == (0, [])
     house.write("src/net/x.c", "int x;\n" * 801)
     assert "801 lines in the file" in house.check("sizes")[1][0]
 

@@ -68,7 +68,7 @@ Function = namedtuple("Function", "name line lines params")
 
 def functions(text):
     """The function definitions of a C file: name, first line, lines from name to closing brace,
-    number of parameters. `text` is what read() gave."""
+    number of parameters (a last `struct err *e` not counted). `text` is what read() gave."""
     code = without_directives(bare(text))
     found = []
     depth = 0
