@@ -4,10 +4,10 @@
 #include "run/loop.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/must.h"
@@ -81,6 +81,34 @@ static struct loop_usage loop_usage(void)
 		.waits = u.ru_nvcsw};
 }
 
+void loop_die(const char *fmt, ...)
+{
+	struct buf why;
+	va_list ap;
+
+	buf_init(&why, LOOP_DIE_MAX);
+	va_start(ap, fmt);
+	buf_vprintf(&why, fmt, ap);
+	va_end(ap);
+	must_fail(buf_cstr(&why), __FILE__, __LINE__, __func__);
+}
+
+void loop_die_of(struct loop *l, const char *what)
+{
+	struct buf who;
+
+	buf_init(&who, LOOP_DIE_MAX);
+	LIST_EACH (n, &l->fibers) {
+		const struct fiber *f = LIST_ITEM(n, struct fiber, all_node);
+
+		/* Those that do not fit are not named. */
+		if (buf_room(&who) > FIBER_NAME_MAX + 40)
+			buf_printf(&who, "%s'%s' parked for %lld ms", buf_len(&who) ? ", " : "",
+				f->name, (long long)((loop_now(l) - f->parked_at_ns) / CLOCK_MS));
+	}
+	loop_die("%s: %s: fibers %s", l->name, what, buf_cstr(&who));
+}
+
 static __attribute__((cold, noinline)) void loop_slice_over(
 	struct loop *l, const struct fiber *f, int64_t slice_ns, const struct loop_usage *before)
 {
@@ -89,12 +117,9 @@ static __attribute__((cold, noinline)) void loop_slice_over(
 	if (l->is_slice_fatal && before) {
 		struct loop_usage now = loop_usage();
 
-		if (now.cpu_ns - before->cpu_ns > l->slice_warn_ns || now.waits > before->waits) {
-			fprintf(stderr, "yizhan: fiber '%s' held %s for %lld us\n", name, l->name,
+		if (now.cpu_ns - before->cpu_ns > l->slice_warn_ns || now.waits > before->waits)
+			loop_die("fiber '%s' held %s for %lld us", name, l->name,
 				(long long)(slice_ns / CLOCK_US));
-			fflush(stderr);
-			abort();
-		}
 	}
 	if (l->log)
 		log_event(l->log, LOG_WARN, "loop.slice", LF_STR("loop", l->name),
@@ -316,17 +341,6 @@ static FIBER int loop_main_fiber(void *arg)
 	return 0;
 }
 
-/* Main has returned: nothing may be left that nobody joins any more. */
-static void loop_must_be_empty(struct loop *l)
-{
-	if (l->fiber_count == 0)
-		return;
-	LIST_EACH (n, &l->fibers)
-		fprintf(stderr, "yizhan: fiber '%s' outlives main of %s\n",
-			LIST_ITEM(n, struct fiber, all_node)->name, l->name);
-	MUST(l->fiber_count == 0);
-}
-
 int loop_run(struct loop *l, int (*main_fn)(void *arg), void *arg, struct err *e)
 {
 	struct loop_main m = {.fn = main_fn, .arg = arg};
@@ -347,7 +361,8 @@ int loop_run(struct loop *l, int (*main_fn)(void *arg), void *arg, struct err *e
 		loop_sleep(l);
 	}
 	loop_take_mail(l);
-	loop_must_be_empty(l);
+	if (l->fiber_count)
+		loop_die_of(l, "main has returned and leaves fibers behind");
 	l->ops->leave(l);
 	loop_here = NULL;
 	return m.result;

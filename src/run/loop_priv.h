@@ -17,6 +17,8 @@
 #define LOOP_TRIM_MAX    256             /* fibers trimmed in one go, a system call each */
 #define LOOP_TRIM_GAP_NS (5 * CLOCK_MS)  /* between two goes */
 
+#define LOOP_DIE_MAX 4096 /* of the text that a process dies with */
+
 struct loop_ops {
 	bool is_virtual;
 	int64_t (*now_ns)(struct loop *l);
@@ -60,6 +62,11 @@ struct loop {
 /** The loop of this thread in run/loop.c's keeping. */
 void loop_init(struct loop *l, const struct loop_ops *ops, const struct loop_opts *opts);
 void loop_fini(struct loop *l);
+
+/** End the process for a bug of ours, telling why. */
+void loop_die(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn, cold));
+/** The same, with the fibers of the loop and how long they have been parked. */
+void loop_die_of(struct loop *l, const char *what) __attribute__((noreturn, cold));
 
 /** Give a runnable or parked fiber its slice now. From the loop's own stack only. */
 void loop_resume(struct loop *l, struct fiber *f);

@@ -2,7 +2,6 @@
  * nothing can run, the same random numbers every time. When nothing can ever run again, the test
  * has found a deadlock and dies with the list of those who wait. */
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,25 +35,12 @@ static int64_t sim_wall_ns(struct loop *l)
 	return sim_of(l)->now_ns + sim_of(l)->wall_offset_ns;
 }
 
-static __attribute__((noreturn, cold)) void sim_deadlock(struct loop *l)
-{
-	fprintf(stderr, "yizhan: deadlock in %s: nothing will ever wake\n", l->name);
-	LIST_EACH (n, &l->fibers) {
-		const struct fiber *f = LIST_ITEM(n, struct fiber, all_node);
-
-		fprintf(stderr, "yizhan:   fiber '%s', parked for %lld ms\n", f->name,
-			(long long)((sim_now_ns(l) - f->parked_at_ns) / CLOCK_MS));
-	}
-	fflush(stderr);
-	abort();
-}
-
 static void sim_poll(struct loop *l, int64_t deadline_ns)
 {
 	struct loop_sim *s = sim_of(l);
 
 	if (deadline_ns == CLOCK_NEVER)
-		sim_deadlock(l);
+		loop_die_of(l, "deadlock, nothing will ever wake");
 	if (deadline_ns > s->now_ns)
 		s->now_ns = deadline_ns;
 	l->tick_ns = s->now_ns;

@@ -432,6 +432,7 @@ static void stacks_are_used_again(void **state)
 	run_sim(churn_main, NULL);
 }
 
+#if !IS_TSAN /* it has room for 8,000 fibers, fewer than are allowed */
 struct limit {
 	size_t started;
 	enum err_code code;
@@ -456,13 +457,12 @@ static void too_many_fibers_are_refused(void **state)
 {
 	struct limit n = {0};
 
-	if (IS_TSAN)
-		skip();
 	run_sim(stack_limit_main, &n);
 	assert_int_equal(n.code, ERR_LIMIT);
 	/* Main has a stack too. */
 	assert_int_equal(n.started, FIBER_STACKS_MAX - 1);
 }
+#endif
 
 /* ---- stacks ------------------------------------------------------------------------------ */
 
@@ -676,8 +676,10 @@ static void misuse_ends_the_process(void **state)
 		{die_in_sim, (void *)yield_in_quiet, "quiet"},
 		{die_in_sim, (void *)park_in_quiet, "quiet"},
 		{die_in_sim, (void *)return_in_quiet, "quiet"},
-		{die_with_group, NULL, "fiber 'orphan' outlives main of sim"},
-		{die_in_sim, (void *)wait_for_nothing, "fiber 'lonely', parked for 0 ms"},
+		{die_with_group, NULL,
+			"sim: main has returned and leaves fibers behind: fibers 'orphan'"},
+		{die_in_sim, (void *)wait_for_nothing,
+			"sim: deadlock, nothing will ever wake: fibers 'lonely' parked for 0 ms"},
 		{die_outside, NULL, "only a fiber can wait"},
 	};
 	char said[1024];
@@ -719,7 +721,9 @@ int main(void)
 		cmocka_unit_test(a_parent_outlives_its_children),
 		cmocka_unit_test(ten_thousand_fibers_park),
 		cmocka_unit_test(stacks_are_used_again),
+#if !IS_TSAN
 		cmocka_unit_test(too_many_fibers_are_refused),
+#endif
 		cmocka_unit_test(a_stack_that_overflows_hits_the_guard),
 		cmocka_unit_test(idle_stacks_give_their_pages_back),
 		cmocka_unit_test(switching_cost_is_printed),
