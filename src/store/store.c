@@ -73,25 +73,29 @@ static int who_holds(int fd, const char *dir, struct err *e)
 }
 
 /* The lock lives as long as the descriptor: a killed process leaves none behind. */
-static int lock_dir(struct store *s, struct err *e)
+int store_lock(const char *dir, struct err *e)
 {
-	char *path = format("%s/lock", s->dir);
+	char *path = format("%s/lock", dir);
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	int rc = 0;
 
-	if (fd < 0) {
+	if (fd < 0)
 		rc = err_sys(e, errno, "opening %s", path);
-	} else if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-		rc = errno == EWOULDBLOCK ? who_holds(fd, s->dir, e)
+	else if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		rc = errno == EWOULDBLOCK ? who_holds(fd, dir, e)
 					  : err_sys(e, errno, "locking %s", path);
+	else if (ftruncate(fd, 0) < 0 || dprintf(fd, "%d\n", (int)getpid()) < 0)
+		rc = err_sys(e, errno, "writing %s", path);
+	if (rc < 0 && fd >= 0)
 		close(fd);
-	} else {
-		s->lock_fd = fd;
-		if (ftruncate(fd, 0) < 0 || dprintf(fd, "%d\n", (int)getpid()) < 0)
-			rc = err_sys(e, errno, "writing %s", path);
-	}
 	free(path);
-	return rc;
+	return rc < 0 ? -1 : fd;
+}
+
+static int lock_dir(struct store *s, struct err *e)
+{
+	s->lock_fd = store_lock(s->dir, e);
+	return s->lock_fd < 0 ? -1 : 0;
 }
 
 /* SQLite makes the log and the index with the mode that the file has. */
@@ -186,6 +190,7 @@ static int start_threads(
 		return -1;
 	s->read_lane = work_lane_new("store-read", readers, STORE_READ_QUEUE_MAX);
 	s->stage_lane = work_lane_new("store-stage", STORE_STAGE_THREADS, STORE_STAGE_QUEUE_MAX);
+	s->hash_lane = work_lane_new("store-hash", STORE_HASH_THREADS, STORE_HASH_QUEUE_MAX);
 	return 0;
 }
 
@@ -204,6 +209,7 @@ struct store *store_open(const struct store_opts *opts, struct err *e)
 	pthread_mutex_init(&s->subscriber_lock, NULL);
 	d.path = s->file;
 	d.vfs = opts->vfs;
+	s->vfs = opts->vfs ? mem_dup(opts->vfs, span_str(opts->vfs).len) : NULL;
 	d.is_fsync_off = opts->is_fsync_off;
 	d.role = DB_WRITER;
 	if (make_dir(s->dir, e) < 0 || lock_dir(s, e) < 0 ||
@@ -227,6 +233,8 @@ void store_close(struct store **s)
 		work_lane_free(&x->read_lane);
 	if (x->stage_lane)
 		work_lane_free(&x->stage_lane);
+	if (x->hash_lane)
+		work_lane_free(&x->hash_lane);
 	checkpointer_free(&x->checkpointer);
 	readers_free(&x->readers);
 	db_close(&x->writer_db); /* the last connection copies the log back and removes it */
@@ -235,6 +243,7 @@ void store_close(struct store **s)
 	if (x->lock_fd >= 0)
 		close(x->lock_fd);
 	free(x->file);
+	free(x->vfs);
 	free(x->dir);
 	free(x);
 	*s = NULL;

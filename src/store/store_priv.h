@@ -85,14 +85,14 @@ struct spool_sweep { /* of expired leases; the writer's alone */
 };
 
 struct store {
-	char *dir, *file;
+	char *dir, *file, *vfs;
 	int lock_fd;
 	const struct log *log;
 	struct db *writer_db;
 	struct writer *writer;
 	struct readers *readers;
 	struct checkpointer *checkpointer;
-	struct work_lane *read_lane, *stage_lane;
+	struct work_lane *read_lane, *stage_lane, *hash_lane;
 	struct body_cache *bodies;
 
 	pthread_mutex_t subscriber_lock;
@@ -112,6 +112,8 @@ struct store {
 	_Atomic uint64_t stage_mem, stage_disk;
 };
 
+/** Take the data directory; the descriptor that holds the lock, or -1 (ERR_BUSY names the holder). */
+int store_lock(const char *dir, struct err *e);
 /** `count` ids in a row; the first. */
 uint64_t store_new_ids(struct store *s, uint64_t count);
 /** The writer, after a commit. */
