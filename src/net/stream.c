@@ -87,8 +87,7 @@ void stream_consume(struct stream *s, size_t n)
 	s->scanned = s->scanned > n ? s->scanned - n : 0;
 }
 
-/* Remember the first failure: the stream says it again until it is freed. */
-static int stream_break(struct stream *s, const struct err *cause, struct err *e)
+int stream_fail(struct stream *s, const struct err *cause, struct err *e)
 {
 	if (!s->is_broken) {
 		s->is_broken = true;
@@ -108,7 +107,7 @@ static int stream_check(struct stream *s, struct err *e)
 	if (buf_ok(&s->out))
 		return 0;
 	err_set(&full, ERR_LIMIT, "more than %d octets wait to be sent", STREAM_OUT_MAX);
-	return stream_break(s, &full, e);
+	return stream_fail(s, &full, e);
 }
 
 static FIBER int stream_send(
@@ -121,9 +120,10 @@ static FIBER int stream_send(
 		total += parts[i].len;
 	if (total == 0)
 		return 0;
-	if (s->top->ops->write(s->top, parts, count, s->deadline_ns, &cause) < 0)
-		return stream_break(s, &cause, e);
+	/* Counted before the write may yield: a position in the stream is bytes_out + what waits. */
 	s->bytes_out += total;
+	if (s->top->ops->write(s->top, parts, count, s->deadline_ns, &cause) < 0)
+		return stream_fail(s, &cause, e);
 	return 0;
 }
 
@@ -186,7 +186,7 @@ FIBER int stream_shutdown(struct stream *s, struct err *e)
 	while (f && !f->ops->shutdown)
 		f = f->below;
 	if (f && f->ops->shutdown(f, s->deadline_ns, &cause) < 0)
-		return stream_break(s, &cause, e);
+		return stream_fail(s, &cause, e);
 	return 0;
 }
 
@@ -270,7 +270,8 @@ FIBER int stream_fill(struct stream *s, struct err *e)
 	if (got > 0) {
 		buf_added(&s->in, (size_t)got);
 		s->bytes_in += (uint64_t)got;
-		return 0;
+		/* Input that is always ready never parks: others get their turn here. */
+		return fiber_self() ? fiber_breathe(e) : 0;
 	}
 	if (got == 0) {
 		s->is_eof = true;
@@ -280,7 +281,7 @@ FIBER int stream_fill(struct stream *s, struct err *e)
 	/* A passed deadline leaves the stream as it was: "421 timeout" can still be said. */
 	if (cause.code == ERR_TIMEOUT || cause.code == ERR_CANCELLED)
 		return err_copy(e, &cause);
-	return stream_break(s, &cause, e);
+	return stream_fail(s, &cause, e);
 }
 
 /* Replies may not pile up without limit while a peer pipelines and does not read. */

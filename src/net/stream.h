@@ -88,6 +88,9 @@ void stream_free(struct stream **s);
 void stream_push(struct stream *s, struct filter *f);
 /** The filter that a filter pushed now would stand on. */
 struct filter *stream_base(const struct stream *s);
+/** Nothing more is sent or read: every later fill and flush reports `cause` (the first one that
+ * was given). Fills `e` and returns -1. */
+int stream_fail(struct stream *s, const struct err *cause, struct err *e);
 /** Forget buffered input; returns how many bytes were dropped. */
 size_t stream_drop_input(struct stream *s);
 

@@ -19,22 +19,29 @@ struct tls_server_opts {
 	const struct tls_cert_files *certs;
 	size_t cert_count;
 	bool is_tls12_allowed; /* TLS 1.2 beside 1.3 */
-			       /* PROXY, client certificates etc. come with their issues */
 };
 
 struct tls_server *tls_server_new(const struct tls_server_opts *opts, struct err *e);
-/** Read the certificate files again; on error the old ones stay. Any thread. */
+/** Read the certificate files again; on error the old ones stay. Any thread; it reads files, so it
+ * is called from a work lane, as the two _new functions are once the loops run. Tickets given out
+ * before stay good. */
 int tls_server_reload(struct tls_server *t, struct err *e);
 void tls_server_free(struct tls_server **t);
 
 struct tls_client_opts {
 	const char *alpn;
-	const char *ca_file; /* NULL: the system's */
+	const char *ca_file; /* NULL: the system's (SSL_CERT_FILE of the environment first) */
 };
+/** Reads all of the CA file: some 20 ms for the system's. */
 struct tls_client *tls_client_new(const struct tls_client_opts *opts, struct err *e);
 void tls_client_free(struct tls_client **t);
 
-/** Handshake as the server and push the filter; buffered input is dropped before. */
+/* A handshake that fails leaves the stream broken: nothing is said in clear after it. Session
+ * tickets and the client's last flight are not sent by themselves but with the first data, or
+ * before the first wait, whichever comes first: one segment instead of two. */
+
+/** Send what is buffered (the 220 of STARTTLS), drop buffered input, shake hands as the server and
+ * push the filter. */
 FIBER int tls_accept(struct stream *s, struct tls_server *t, struct err *e);
 /** Handshake as the client. `name` is for SNI and verification; with `is_verify` false a wrong
  * certificate is only noted (stream->tls->is_verified): opportunistic TLS. Input that is buffered
@@ -42,6 +49,7 @@ FIBER int tls_accept(struct stream *s, struct tls_server *t, struct err *e);
 FIBER int tls_connect(
 	struct stream *s, struct tls_client *t, struct span name, bool is_verify, struct err *e);
 
-/** Write a self-signed certificate and key (ECDSA P-256, ten years) for `name` to the files. */
+/** Write a self-signed certificate and key (ECDSA P-256, ten years) to the files, the key readable
+ * for its owner only. `names` is a list with commas of host names and IP addresses. Blocks. */
 int tls_make_self_signed(
-	const char *name, const char *cert_file, const char *key_file, struct err *e);
+	const char *names, const char *cert_file, const char *key_file, struct err *e);

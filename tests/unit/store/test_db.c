@@ -10,7 +10,6 @@
 #include <cmocka.h>
 
 #include "base/must.h"
-#include "lib/scratch.h"
 #include "store/db/db.h"
 #include "store/db/db_priv.h"
 #include "store/schema/schema.h"
@@ -18,7 +17,7 @@
 
 struct fixture {
 	struct arena *a;
-	char dir[SCRATCH_MAX], *file;
+	char *dir, *file;
 	struct db *db;
 };
 
@@ -29,7 +28,8 @@ static int set_up(void **state)
 	struct err e = {0};
 
 	f->a = arena_new();
-	assert_true(scratch_new(f->dir));
+	f->dir = arena_printf(f->a, "/tmp/yizhan-db-XXXXXX");
+	assert_non_null(mkdtemp(f->dir));
 	f->file = arena_printf(f->a, "%s/t.db", f->dir);
 	opts.path = f->file;
 	assert_int_equal(db_open(&opts, &f->db, &e), 0);

@@ -1,0 +1,480 @@
+/* The TLS filter. OpenSSL never touches the connection: it reads from `in` and writes to `out`, two
+ * buffers in memory, and the filter moves bytes between them and the filter below. So no fiber
+ * yields inside OpenSSL: its queue of errors belongs to the thread, and its frames would lie on the
+ * stack of every parked connection. */
+
+#include "net/tls_priv.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/must.h"
+#include "net/trace.h"
+
+struct tls_filter {
+	struct filter filter;
+	struct tls_config *config; /* a reference */
+	SSL *ssl;
+	struct buf in;  /* from the wire, not decrypted */
+	struct buf out; /* encrypted, not sent */
+	bool is_sending;
+	struct fiber_cond sent;
+	bool is_wire_end; /* the filter below has nothing more */
+	bool is_closed;   /* close_notify came */
+	struct stream_tls info;
+	char *sni, *alpn; /* owned, for info */
+};
+
+/* ---- OpenSSL's side of the two buffers ---- */
+
+static int tls_bio_read(BIO *bio, char *p, size_t n, size_t *got_r)
+{
+	struct tls_filter *t = BIO_get_data(bio);
+	struct span in = span_sub(buf_span(&t->in), 0, n);
+
+	BIO_clear_retry_flags(bio);
+	*got_r = in.len;
+	if (in.len == 0) {
+		if (!t->is_wire_end)
+			BIO_set_retry_read(bio);
+		return 0;
+	}
+	memcpy(p, in.ptr, in.len);
+	buf_consume(&t->in, in.len);
+	return 1;
+}
+
+static int tls_bio_write(BIO *bio, const char *p, size_t n, size_t *put_r)
+{
+	struct tls_filter *t = BIO_get_data(bio);
+
+	BIO_clear_retry_flags(bio);
+	if (n > buf_room(&t->out)) {
+		BIO_set_retry_write(bio);
+		return 0;
+	}
+	buf_put(&t->out, p, n);
+	*put_r = n;
+	return 1;
+}
+
+static long tls_bio_ctrl(BIO *bio, int cmd, long num, void *ptr)
+{
+	struct tls_filter *t = BIO_get_data(bio);
+
+	if (cmd == BIO_CTRL_EOF)
+		return t->is_wire_end && buf_len(&t->in) == 0;
+	return cmd == BIO_CTRL_FLUSH;
+}
+
+BIO_METHOD *tls_bio_new(void)
+{
+	BIO_METHOD *m = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "yizhan");
+
+	MUST(m && BIO_meth_set_read_ex(m, tls_bio_read) &&
+		BIO_meth_set_write_ex(m, tls_bio_write) && BIO_meth_set_ctrl(m, tls_bio_ctrl));
+	return m;
+}
+
+/* ---- between the buffers and the filter below ---- */
+
+/* Send what OpenSSL has written so far. */
+static FIBER int tls_send(struct tls_filter *t, int64_t deadline_ns, struct err *e)
+{
+	struct buf going = t->out;
+	struct span bytes = buf_span(&going);
+	struct filter *below = t->filter.below;
+	int rc;
+
+	buf_init(&t->out, TLS_OUT_MAX);
+	t->is_sending = true;
+	rc = below->ops->write(below, &bytes, 1, deadline_ns, e);
+	t->is_sending = false;
+	fiber_cond_broadcast(&t->sent);
+	if (rc == 0 && !t->out.mem) {
+		buf_clear(&going);
+		t->out = going;
+	} else {
+		buf_fini(&going);
+	}
+	return rc;
+}
+
+/* The writer's way: one sends at a time, so that records keep their order, and all is sent. */
+static FIBER int tls_push(struct tls_filter *t, int64_t deadline_ns, struct err *e)
+{
+	while (t->is_sending)
+		if (fiber_cond_wait(&t->sent, deadline_ns, e) < 0)
+			return -1;
+	while (buf_len(&t->out))
+		if (tls_send(t, deadline_ns, e) < 0)
+			return -1;
+	return 0;
+}
+
+/* The reader's way, before it waits. It never waits for a writer, whose peer may be waiting for us
+ * to read; a writer that is at it sends what the reader has added. */
+static FIBER int tls_push_idle(struct tls_filter *t, int64_t deadline_ns, struct err *e)
+{
+	return t->is_sending || !buf_len(&t->out) ? 0 : tls_send(t, deadline_ns, e);
+}
+
+/* Bytes from below for OpenSSL, at least one, or the end. */
+static FIBER int tls_pull(struct tls_filter *t, int64_t deadline_ns, struct err *e)
+{
+	struct filter *below = t->filter.below;
+	size_t room = buf_room(&t->in), n = TLS_READ_BYTES < room ? TLS_READ_BYTES : room;
+	ssize_t got;
+
+	if (tls_push_idle(t, deadline_ns, e) < 0)
+		return -1;
+	got = below->ops->read(below, buf_reserve(&t->in, n), n, deadline_ns, e);
+	if (got < 0)
+		return -1;
+	if (got == 0)
+		t->is_wire_end = true;
+	buf_added(&t->in, (size_t)got);
+	return 0;
+}
+
+static int tls_peer_error(struct tls_filter *t, const char *what, struct err *e)
+{
+	if (t->is_wire_end &&
+		ERR_GET_REASON(ERR_peek_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING) {
+		ERR_clear_error();
+		err_set(e, ERR_TLS, "%s: the peer hung up in the middle", what);
+	} else {
+		tls_err(e, what);
+	}
+	return err_scope_set(e, ERR_SCOPE_PEER, ERR_AGAIN_LATER);
+}
+
+/* What OpenSSL wants after a call that did not succeed: 0 try again, -1 it is over. */
+static FIBER int tls_wants(
+	struct tls_filter *t, int rc, const char *what, int64_t deadline_ns, struct err *e)
+{
+	switch (SSL_get_error(t->ssl, rc)) {
+	case SSL_ERROR_WANT_READ: return tls_pull(t, deadline_ns, e);
+	case SSL_ERROR_WANT_WRITE: return tls_push(t, deadline_ns, e);
+	default: return tls_peer_error(t, what, e);
+	}
+}
+
+/* ---- the filter ---- */
+
+/* RFC 8446 section 6.1: what follows close_notify is ignored by the letter; here it ends the
+ * connection with an error, so that no octet outside the protection reaches anybody. */
+static ssize_t tls_read_end(struct tls_filter *t, struct err *e)
+{
+	t->is_closed = true;
+	if (buf_len(&t->in) == 0)
+		return 0;
+	err_set(e, ERR_TLS, "octets behind the end of the TLS session");
+	return err_scope_set(e, ERR_SCOPE_PEER, ERR_AGAIN_LATER);
+}
+
+static FIBER ssize_t tls_read(
+	struct filter *f, void *p, size_t n, int64_t deadline_ns, struct err *e)
+{
+	struct tls_filter *t = (struct tls_filter *)f;
+
+	if (t->is_closed)
+		return tls_read_end(t, e);
+	for (;;) {
+		size_t got = 0;
+		int rc;
+
+		ERR_clear_error();
+		rc = SSL_read_ex(t->ssl, p, n, &got);
+		if (rc == 1)
+			return (ssize_t)got;
+		if (SSL_get_error(t->ssl, rc) == SSL_ERROR_ZERO_RETURN)
+			return tls_read_end(t, e);
+		if (tls_wants(t, rc, "TLS", deadline_ns, e) < 0)
+			return -1;
+	}
+}
+
+static FIBER int tls_put(struct tls_filter *t, struct span s, int64_t deadline_ns, struct err *e)
+{
+	while (s.len) {
+		size_t n = s.len < TLS_RECORD_MAX ? s.len : TLS_RECORD_MAX, put = 0;
+		int rc;
+
+		if (buf_len(&t->out) >= TLS_OUT_FLUSH && tls_push(t, deadline_ns, e) < 0)
+			return -1;
+		ERR_clear_error();
+		rc = SSL_write_ex(t->ssl, s.ptr, n, &put);
+		if (rc == 1)
+			s = span_skip(s, put);
+		else if (tls_wants(t, rc, "TLS", deadline_ns, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* Small parts share records: each record costs 22 octets and a pass of the cipher. */
+static FIBER int tls_put_parts(struct tls_filter *t, const struct span *parts, size_t count,
+	int64_t deadline_ns, struct err *e)
+{
+	struct buf record;
+	int rc = 0;
+
+	if (count == 1)
+		return tls_put(t, parts[0], deadline_ns, e);
+	buf_init(&record, TLS_RECORD_MAX);
+	for (size_t i = 0; i < count && rc == 0; i++) {
+		struct span s = parts[i];
+
+		while (s.len && rc == 0) {
+			size_t n = buf_room(&record) < s.len ? buf_room(&record) : s.len;
+
+			if (n == TLS_RECORD_MAX) {
+				rc = tls_put(t, span_sub(s, 0, n), deadline_ns, e);
+			} else {
+				buf_put(&record, s.ptr, n);
+				if (buf_room(&record) == 0) {
+					rc = tls_put(t, buf_span(&record), deadline_ns, e);
+					buf_clear(&record);
+				}
+			}
+			s = span_skip(s, n);
+		}
+	}
+	if (rc == 0)
+		rc = tls_put(t, buf_span(&record), deadline_ns, e);
+	buf_fini(&record);
+	return rc;
+}
+
+static FIBER int tls_write(struct filter *f, const struct span *parts, size_t count,
+	int64_t deadline_ns, struct err *e)
+{
+	struct tls_filter *t = (struct tls_filter *)f;
+
+	if (tls_put_parts(t, parts, count, deadline_ns, e) < 0)
+		return -1;
+	return tls_push(t, deadline_ns, e);
+}
+
+static FIBER int tls_shutdown(struct filter *f, int64_t deadline_ns, struct err *e)
+{
+	struct tls_filter *t = (struct tls_filter *)f;
+	struct filter *below = f->below;
+
+	ERR_clear_error();
+	if (SSL_shutdown(t->ssl) < 0)
+		return tls_peer_error(t, "ending TLS", e);
+	if (tls_push(t, deadline_ns, e) < 0)
+		return -1;
+	while (below && !below->ops->shutdown)
+		below = below->below;
+	return below ? below->ops->shutdown(below, deadline_ns, e) : 0;
+}
+
+static FIBER int tls_wait(struct filter *f, int64_t deadline_ns, struct err *e)
+{
+	struct tls_filter *t = (struct tls_filter *)f;
+	struct filter *below = f->below;
+
+	if (t->is_closed || SSL_pending(t->ssl) > 0 || buf_len(&t->in))
+		return 0;
+	if (tls_push_idle(t, deadline_ns, e) < 0)
+		return -1;
+	buf_fini(&t->in);
+	if (!t->is_sending)
+		buf_fini(&t->out);
+	while (below && !below->ops->wait)
+		below = below->below;
+	return below ? below->ops->wait(below, deadline_ns, e) : 0;
+}
+
+static void tls_free(struct filter *f)
+{
+	struct tls_filter *t = (struct tls_filter *)f;
+
+	SSL_free(t->ssl);
+	ERR_clear_error();
+	tls_config_unref(t->config);
+	buf_fini(&t->in);
+	buf_fini(&t->out);
+	free(t->sni);
+	free(t->alpn);
+	free(t);
+}
+
+static const struct filter_ops tls_ops = {
+	.name = "tls",
+	.read = tls_read,
+	.write = tls_write,
+	.shutdown = tls_shutdown,
+	.free = tls_free,
+	.wait = tls_wait,
+};
+
+/* ---- handshakes ---- */
+
+/* Takes over the reference to `c`. */
+static struct tls_filter *tls_filter_new(struct tls_config *c, struct filter *below, struct err *e)
+{
+	struct tls_filter *t = NEW(struct tls_filter);
+	BIO *bio;
+
+	t->filter.ops = &tls_ops;
+	t->filter.below = below;
+	t->config = c;
+	buf_init(&t->in, TLS_READ_BYTES * 2);
+	buf_init(&t->out, TLS_OUT_MAX);
+	fiber_cond_init(&t->sent);
+	t->ssl = SSL_new(c->fallback);
+	bio = t->ssl ? BIO_new(c->bio) : NULL;
+	if (!bio) {
+		tls_err(e, "making a TLS connection");
+		tls_free(&t->filter);
+		return NULL;
+	}
+	BIO_set_data(bio, t);
+	BIO_set_init(bio, 1);
+	SSL_set_bio(t->ssl, bio, bio);
+	return t;
+}
+
+static void tls_learn(struct tls_filter *t)
+{
+	const char *sni = SSL_get_servername(t->ssl, TLSEXT_NAMETYPE_host_name);
+	const SSL_CIPHER *cipher = SSL_get_current_cipher(t->ssl);
+	const unsigned char *alpn;
+	unsigned alpn_len;
+
+	SSL_get0_alpn_selected(t->ssl, &alpn, &alpn_len);
+	if (sni && SSL_is_server(t->ssl))
+		t->sni = mem_dup(sni, strnlen(sni, TLS_NAME_MAX));
+	if (alpn_len)
+		t->alpn = mem_dup(alpn, alpn_len);
+	t->info = (struct stream_tls){
+		.version = SSL_get_version(t->ssl),
+		.cipher = SSL_CIPHER_get_name(cipher),
+		.bits = (unsigned)SSL_CIPHER_get_bits(cipher, NULL),
+		.sni = t->sni,
+		.alpn = t->alpn,
+		.is_verified = !SSL_is_server(t->ssl) && SSL_get0_peer_certificate(t->ssl) &&
+			SSL_get_verify_result(t->ssl) == X509_V_OK,
+		.is_resumed = SSL_session_reused(t->ssl) == 1,
+	};
+}
+
+static FIBER int tls_handshake(struct tls_filter *t, int64_t deadline_ns, struct err *e)
+{
+	int64_t patience;
+	int rc;
+
+	for (;;) {
+		ERR_clear_error();
+		rc = SSL_do_handshake(t->ssl);
+		if (rc == 1)
+			return 0;
+		if (SSL_get_error(t->ssl, rc) != SSL_ERROR_WANT_READ)
+			break;
+		if (tls_pull(t, deadline_ns, e) < 0)
+			return err_wrap(e, "TLS handshake");
+	}
+	if (SSL_get_verify_result(t->ssl) != X509_V_OK) {
+		ERR_clear_error();
+		err_set(e, ERR_TLS, "TLS handshake: the certificate does not hold: %s",
+			X509_verify_cert_error_string(SSL_get_verify_result(t->ssl)));
+		err_scope_set(e, ERR_SCOPE_PEER, ERR_AGAIN_LATER);
+	} else {
+		tls_peer_error(t, "TLS handshake", e);
+	}
+	/* The alert tells the peer why; the error is ours already. */
+	patience = loop_now_ns() + TLS_ALERT_NS;
+	tls_push(t, patience < deadline_ns ? patience : deadline_ns, NULL);
+	return -1;
+}
+
+/* Shake hands and push, or break the stream. */
+static FIBER int tls_begin(struct stream *s, struct tls_filter *t, struct err *e)
+{
+	struct err why = {0};
+
+	if (tls_handshake(t, s->deadline_ns, &why) < 0) {
+		tls_free(&t->filter);
+		trace_note(s, "%s", why.text);
+		return stream_fail(s, &why, e);
+	}
+	tls_learn(t);
+	stream_push(s, &t->filter);
+	s->tls = &t->info;
+	trace_note(s, "%s %s", t->info.version, t->info.cipher);
+	return 0;
+}
+
+FIBER int tls_accept(struct stream *s, struct tls_server *server, struct err *e)
+{
+	struct tls_filter *t;
+
+	if (stream_flush(s, e) < 0)
+		return -1;
+	/* RFC 3207 section 4.2: nothing said before the handshake counts after it. */
+	stream_drop_input(s);
+	t = tls_filter_new(tls_server_config(server), stream_base(s), e);
+	if (!t)
+		return -1;
+	SSL_set_accept_state(t->ssl);
+	return tls_begin(s, t, e);
+}
+
+/* The name for SNI and for the certificate; an address is only verified (RFC 6066 section 3). */
+static int tls_expect(struct tls_filter *t, struct span name, struct err *e)
+{
+	X509_VERIFY_PARAM *param = SSL_get0_param(t->ssl);
+	struct addr ip;
+	char *text;
+	bool is_set;
+
+	if (name.len > 1 && name.ptr[name.len - 1] == '.')
+		name.len--;
+	if (name.len == 0)
+		return 0;
+	if (name.len > TLS_NAME_MAX || span_has_line_break(name))
+		return err_set(e, ERR_TLS, "no name to verify");
+	text = mem_dup(name.ptr, name.len);
+	if (addr_parse_ip(name, 0, &ip))
+		is_set = X509_VERIFY_PARAM_set1_ip_asc(param, text) == 1;
+	else
+		is_set = X509_VERIFY_PARAM_set1_host(param, text, name.len) == 1 &&
+			SSL_set_tlsext_host_name(t->ssl, text) == 1;
+	X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+	free(text);
+	return is_set ? 0 : tls_err(e, "setting the name to verify");
+}
+
+FIBER int tls_connect(struct stream *s, struct tls_client *client, struct span name, bool is_verify,
+	struct err *e)
+{
+	struct tls_filter *t;
+	struct err why = {0};
+
+	if (stream_flush(s, e) < 0)
+		return -1;
+	if (buf_len(&s->in)) {
+		err_set(&why, ERR_TLS, "%zu octets came in clear where TLS begins",
+			buf_len(&s->in));
+		err_scope_set(&why, ERR_SCOPE_PEER, ERR_AGAIN_LATER);
+		return stream_fail(s, &why, e);
+	}
+	if (is_verify && name.len == 0)
+		return err_set(e, ERR_TLS, "no name to verify");
+	t = tls_filter_new(tls_client_config(client), stream_base(s), e);
+	if (!t)
+		return -1;
+	if (tls_expect(t, name, e) < 0) {
+		tls_free(&t->filter);
+		return -1;
+	}
+	SSL_set_connect_state(t->ssl);
+	/* Without SSL_VERIFY_PEER the chain is checked all the same and the verdict kept. */
+	SSL_set_verify(t->ssl, is_verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
+	return tls_begin(s, t, e);
+}
