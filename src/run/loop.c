@@ -54,6 +54,11 @@ struct loop *loop_current(void)
 	return loop_here;
 }
 
+bool loop_is_virtual(const struct loop *l)
+{
+	return l->ops->is_virtual;
+}
+
 int64_t loop_now_ns(void)
 {
 	return loop_here ? loop_now(loop_here) : clock_mono_ns();

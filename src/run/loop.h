@@ -31,8 +31,13 @@ void loop_free(struct loop **l);
  * started). One thread may run one loop at a time. */
 int loop_run(struct loop *l, int (*main_fn)(void *arg), void *arg, struct err *e);
 
+/** Set the simulated wall clock (somebody has set the machine's); monotonic time goes on. */
+void loop_sim_set_wall(int64_t wall_ns);
+
 /** The loop of this thread, or NULL. */
 struct loop *loop_current(void);
+/** Is it a simulated one? There no other thread may answer a fiber: blocking work runs inline. */
+bool loop_is_virtual(const struct loop *l);
 /** Monotonic and wall time of this thread's loop (virtual in loop_sim); real time without one. */
 int64_t loop_now_ns(void);
 int64_t loop_wall_ns(void);

@@ -35,6 +35,14 @@ static int64_t sim_wall_ns(struct loop *l)
 	return sim_of(l)->now_ns + sim_of(l)->wall_offset_ns;
 }
 
+void loop_sim_set_wall(int64_t wall_ns)
+{
+	struct loop *l = loop_current();
+
+	MUST(l && l->ops->is_virtual);
+	sim_of(l)->wall_offset_ns = wall_ns - sim_now_ns(l);
+}
+
 static void sim_poll(struct loop *l, int64_t deadline_ns)
 {
 	struct loop_sim *s = sim_of(l);

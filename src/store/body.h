@@ -17,5 +17,8 @@ uint64_t body_id(const struct body *b);
 uint64_t body_len(const struct body *b);
 /** Chunk `index` (0...): bytes valid until the next call on `a`'s lifetime. From memory when
  * cached, else one read of the store. Past the end: empty span. */
-FIBER int body_chunk(struct body *b, uint64_t index, struct arena *a, struct span *bytes_r,
-	struct err *e);
+FIBER int body_chunk(
+	struct body *b, uint64_t index, struct arena *a, struct span *bytes_r, struct err *e);
+/** Without a fiber (tools, tests). */
+int body_chunk_blocking(
+	struct body *b, uint64_t index, struct arena *a, struct span *bytes_r, struct err *e);

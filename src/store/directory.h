@@ -11,27 +11,27 @@ enum directory_domain_kind {
 	DIRECTORY_DOMAIN_RELAY, /* we accept and pass on (backup MX, gateway) */
 };
 
-struct directory_route { /* where mail for a domain goes instead of its MX */
-	struct span domain;    /* or "*" for everything else */
-	struct span next_hop;  /* "host:port", "[192.0.2.1]:25", "unix:/path" */
+struct directory_route {      /* where mail for a domain goes instead of its MX */
+	struct span domain;   /* or "*" for everything else */
+	struct span next_hop; /* "host:port", "[192.0.2.1]:25", "unix:/path" */
 	bool is_lmtp;
 };
 
 enum directory_found {
 	DIRECTORY_UNKNOWN_DOMAIN, /* not ours: remote */
 	DIRECTORY_RELAY_DOMAIN,
-	DIRECTORY_UNKNOWN_USER,	  /* our domain, nobody there: 550 5.1.1 */
+	DIRECTORY_UNKNOWN_USER, /* our domain, nobody there: 550 5.1.1 */
 	DIRECTORY_ACCOUNT,
 	DIRECTORY_ALIAS,
 };
 
 struct directory_answer {
 	enum directory_found found;
-	uint64_t account_id;   /* account */
-	struct span account;   /* its primary address */
+	uint64_t account_id; /* account */
+	struct span account; /* its primary address */
 	bool is_suspended;
-	size_t target_count;   /* alias */
-	struct span *targets;  /* addresses "local@domain" */
+	size_t target_count;  /* alias */
+	struct span *targets; /* addresses "local@domain" */
 };
 
 /** Look an address up, exactly (after lower-casing). postmaster of any local domain is always
@@ -51,9 +51,9 @@ struct directory_domain {
 struct directory_account {
 	uint64_t id;
 	struct span address;
-	struct span name;	/* display name */
+	struct span name; /* display name */
 	bool is_suspended;
-	uint64_t quota_octets;	/* 0: none */
+	uint64_t quota_octets;     /* 0: none */
 	uint64_t messages, octets; /* list only */
 	int64_t created_ns;
 };
@@ -77,13 +77,13 @@ FIBER int directory_account_list(struct store *s, struct arena *a, struct span d
 	struct directory_account **list_r, size_t *count_r, struct err *e);
 FIBER int directory_account_find(struct store *s, struct arena *a, struct span address,
 	struct directory_account *acc_r, struct err *e);
-FIBER int directory_alias_set(struct store *s, const struct directory_alias *alias, bool is_add,
-	struct err *e);
+FIBER int directory_alias_set(
+	struct store *s, const struct directory_alias *alias, bool is_add, struct err *e);
 FIBER int directory_alias_remove(struct store *s, struct span address, struct err *e);
 FIBER int directory_alias_list(struct store *s, struct arena *a, struct span domain,
 	struct directory_alias **list_r, size_t *count_r, struct err *e);
-FIBER int directory_route_set(struct store *s, const struct directory_route *route, bool is_add,
-	struct err *e);
+FIBER int directory_route_set(
+	struct store *s, const struct directory_route *route, bool is_add, struct err *e);
 FIBER int directory_route_remove(struct store *s, struct span domain, struct err *e);
 FIBER int directory_route_list(struct store *s, struct arena *a, struct directory_route **list_r,
 	size_t *count_r, struct err *e);

@@ -5,12 +5,17 @@
 
 #include "store/body.h"
 
-enum mailbox_flag { MAILBOX_SEEN = 1, MAILBOX_ANSWERED = 2, MAILBOX_FLAGGED = 4, MAILBOX_DELETED = 8,
-	MAILBOX_DRAFT = 16 };
+enum mailbox_flag {
+	MAILBOX_SEEN = 1,
+	MAILBOX_ANSWERED = 2,
+	MAILBOX_FLAGGED = 4,
+	MAILBOX_DELETED = 8,
+	MAILBOX_DRAFT = 16
+};
 
 struct mailbox_info {
 	uint64_t id, account_id;
-	struct span name;	   /* UTF-8, "/" between levels; "INBOX" always there */
+	struct span name; /* UTF-8, "/" between levels; "INBOX" always there */
 	uint32_t uidvalidity, uidnext;
 	uint64_t highest_modseq;
 	uint64_t messages, unseen, octets;
@@ -19,13 +24,13 @@ struct mailbox_info {
 struct mailbox_msg {
 	uint64_t id, blob_id, blob_len;
 	uint32_t uid;
-	uint64_t modseq, size;	   /* size = prefix + body */
+	uint64_t modseq, size; /* size = prefix + body */
 	unsigned flags;
-	struct span keywords;	   /* space-separated, "" none */
-	int64_t received_ns;	   /* INTERNALDATE, wall */
+	struct span keywords; /* space-separated, "" none */
+	int64_t received_ns;  /* INTERNALDATE, wall */
 	struct span prefix;
-	struct span subject;	   /* decoded at delivery, UTF-8, cut at 256 octets */
-	struct span from;	   /* the From field's text, decoded, cut at 256 */
+	struct span subject; /* decoded at delivery, UTF-8, cut at 256 octets */
+	struct span from;    /* the From field's text, decoded, cut at 256 */
 };
 
 FIBER int mailbox_folders(struct store *s, struct arena *a, uint64_t account_id,

@@ -4,7 +4,8 @@
  *	state	 meaning				may become
  *	waiting	 next attempt at next_ns		active, held, delivered, failed (dropped: row gone)
  *	active	 leased by a carrier until lease_ns	waiting, delivered, failed, held
- *	held	 an administrator stopped it		waiting, dropped
+ *	held	 an administrator stopped it		waiting, dropped (delivered: a late result)
+ *	local	 for spool_deliver_local		delivered, failed
  *
  * delivered and failed rows leave the table in the transaction that settles them; the message row
  * and its body go with the last recipient. Invariant: every waiting row has next_ns; every row has
@@ -13,52 +14,57 @@
 #include "store/body.h"
 #include "store/stage.h"
 
-enum spool_state { SPOOL_WAITING, SPOOL_ACTIVE, SPOOL_HELD, SPOOL_STATES };
+enum spool_state { SPOOL_WAITING, SPOOL_ACTIVE, SPOOL_HELD, SPOOL_LOCAL, SPOOL_STATES };
 const char *spool_state_str(enum spool_state s);
 
 /* RFC 3461 NOTIFY; 0 = not given (behaves as FAILURE | DELAY) */
-enum spool_notify { SPOOL_NOTIFY_NEVER = 1, SPOOL_NOTIFY_SUCCESS = 2, SPOOL_NOTIFY_FAILURE = 4,
-	SPOOL_NOTIFY_DELAY = 8 };
+enum spool_notify {
+	SPOOL_NOTIFY_NEVER = 1,
+	SPOOL_NOTIFY_SUCCESS = 2,
+	SPOOL_NOTIFY_FAILURE = 4,
+	SPOOL_NOTIFY_DELAY = 8
+};
 enum spool_ret { SPOOL_RET_NONE, SPOOL_RET_FULL, SPOOL_RET_HDRS };
 enum spool_body { SPOOL_BODY_7BIT, SPOOL_BODY_8BIT, SPOOL_BODY_BINARY };
 
 struct spool_envelope {
-	struct span reverse_path;  /* "" is the null sender; "local@domain", no angle brackets */
-	struct span envid;	   /* decoded from xtext */
+	struct span reverse_path; /* "" is the null sender; "local@domain", no angle brackets */
+	struct span envid;        /* decoded from xtext */
 	enum spool_ret ret;
 	enum spool_body body_type;
 	bool is_smtputf8;
-	struct span origin;	   /* "smtp", "lmtp", "submission", "dsn", "unix": for logs and show */
-	struct span peer;	   /* "192.0.2.1 (helo)" for show; may be empty */
+	struct span origin; /* "smtp", "lmtp", "submission", "dsn", "unix": for logs and show */
+	struct span peer;   /* "192.0.2.1 (helo)" for show; may be empty */
 };
 
 /* A recipient at acceptance. The router has decided; nothing is looked up here but the mailbox. */
 struct spool_rcpt_new {
-	struct span address;	   /* after rewriting: what the next hop is told */
-	struct span orcpt;	   /* "rfc822;addr" decoded, "" when not given */
-	unsigned notify;	   /* enum spool_notify bits */
+	struct span address; /* after rewriting: what the next hop is told */
+	struct span orcpt;   /* "rfc822;addr" decoded, "" when not given */
+	unsigned notify;     /* enum spool_notify bits */
 	bool is_local;
-	uint64_t account_id;	   /* local */
-	struct span folder;	   /* local: "INBOX" */
-	struct span prefix;	   /* local: header lines before the body (Return-Path, Delivered-To,
+	uint64_t account_id; /* local */
+	struct span folder;  /* local: "INBOX" */
+	struct span prefix;  /* local: header lines before the body (Return-Path, Delivered-To,
 					Received) */
-	struct span destination;   /* remote: the key that attempts are grouped by: a lower-case domain
+	struct span
+		destination; /* remote: the key that attempts are grouped by: a lower-case domain
 					or a route "[host]:port" */
 	/* results */
-	uint64_t rcpt_id;	   /* remote: its row */
-	uint32_t uid;		   /* local: its UID */
+	uint64_t rcpt_id; /* remote: its row */
+	uint32_t uid;     /* local: its UID */
 };
 
 struct spool_new {
-	uint64_t id;		   /* store_new_id(): the queue id people see (enc_put_id) */
+	uint64_t id; /* store_new_id(): the queue id people see (enc_put_id) */
 	struct spool_envelope env;
-	int64_t arrived_ns;	   /* wall clock */
-	int64_t expires_ns;	   /* wall clock: give up then */
-	struct span prefix;	   /* remote: header lines before the body (our Received) */
-	struct stage *body;	   /* stays the caller's; free it after */
+	int64_t arrived_ns; /* wall clock */
+	int64_t expires_ns; /* wall clock: give up then */
+	struct span prefix; /* remote: header lines before the body (our Received) */
+	struct stage *body; /* stays the caller's; free it after */
 	struct spool_rcpt_new *rcpts;
 	size_t rcpt_count;
-	bool is_held;		   /* accept, but do not try (bench ingest) */
+	bool is_held; /* accept, but do not try (bench ingest) */
 	/* result: handle on the stored body for immediate delivery, NULL without remote recipients.
 	 * The caller unrefs. */
 	struct body *stored;
@@ -83,10 +89,10 @@ struct spool_item { /* one recipient row with its message */
 	int64_t arrived_ns, expires_ns, next_ns, lease_ns;
 	uint32_t attempts;
 	bool is_delay_told;
-	uint16_t last_code;	   /* last SMTP reply, 0 none */
+	uint16_t last_code;        /* last SMTP reply, 0 none */
 	struct span last_enhanced; /* "4.2.1" or "" */
-	struct span last_text;	   /* reply or our own reason, one line */
-	struct span last_host;	   /* "mx.example [192.0.2.1]:25" or "" */
+	struct span last_text;     /* reply or our own reason, one line */
+	struct span last_host;     /* "mx.example [192.0.2.1]:25" or "" */
 	int64_t last_ns;
 };
 
@@ -103,9 +109,9 @@ enum spool_outcome { SPOOL_DELIVERED, SPOOL_FAILED, SPOOL_DEFERRED };
 struct spool_result {
 	uint64_t msg_id, rcpt_id;
 	enum spool_outcome outcome;
-	int64_t next_ns;	   /* deferred */
-	bool is_attempt;	   /* counts as one (false: site was down, nothing was tried) */
-	bool is_delay_told;	   /* a delay notice goes out with this */
+	int64_t next_ns;    /* deferred */
+	bool is_attempt;    /* counts as one (false: site was down, nothing was tried) */
+	bool is_delay_told; /* a delay notice goes out with this */
 	uint16_t code;
 	struct span enhanced, text, host;
 	int64_t at_ns;
@@ -119,9 +125,9 @@ FIBER int spool_settle(struct store *s, const struct spool_result *results, size
 struct spool_filter {
 	uint64_t msg_id;
 	struct span sender, recipient, destination; /* exact, or a domain with leading "@" */
-	int state;		   /* enum spool_state or -1 */
-	uint64_t after_rcpt_id;	   /* paging */
-	size_t max;		   /* 0: 256 */
+	int state;                                  /* enum spool_state or -1 */
+	uint64_t after_rcpt_id;                     /* paging */
+	size_t max;                                 /* 0: 256 */
 };
 FIBER int spool_list(struct store *s, struct arena *a, const struct spool_filter *f,
 	struct spool_item **items_r, size_t *count_r, struct err *e);

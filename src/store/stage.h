@@ -18,8 +18,8 @@ uint64_t stage_len(const struct stage *st);
 /** The whole body while it is in memory; SPAN_NONE and false once it is in a file. */
 bool stage_mem(const struct stage *st, struct span *bytes_r);
 /** Read at an offset, from memory or file (for parsing and header rewriting before accept). */
-FIBER int stage_read(struct stage *st, uint64_t offset, void *p, size_t n, size_t *got_r,
-	struct err *e);
+FIBER int stage_read(
+	struct stage *st, uint64_t offset, void *p, size_t n, size_t *got_r, struct err *e);
 /** Copy a body that lies in a file into unreferenced chunk rows by short transactions; called by
  * spool_accept, does nothing for a body in memory. */
 FIBER int stage_store(struct stage *st, struct err *e);

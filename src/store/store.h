@@ -13,12 +13,12 @@ struct store;
 struct db; /* store/db/db.h: only inside this floor */
 
 struct store_opts {
-	const char *dir;	 /* data directory, made (0700) when missing, locked while open */
-	const char *vfs;	 /* SQLite VFS name, NULL for the default (tests cut the power here) */
-	unsigned readers;	 /* 0: 2 */
+	const char *dir;  /* data directory, made (0700) when missing, locked while open */
+	const char *vfs;  /* SQLite VFS name, NULL for the default (tests cut the power here) */
+	unsigned readers; /* 0: 2 */
 	uint64_t stage_disk_max; /* budget of half-received bodies on disk; 0: 4 GiB */
-	uint64_t stage_mem_max;	 /* and in memory, all connections together; 0: 256 MiB */
-	bool is_fsync_off;	 /* tests only */
+	uint64_t stage_mem_max;  /* and in memory, all connections together; 0: 256 MiB */
+	bool is_fsync_off;       /* tests only */
 	const struct log *log;
 };
 
@@ -55,7 +55,7 @@ uint64_t store_new_id(struct store *s);
 struct store_stats {
 	uint64_t commits, closures, wal_bytes, db_bytes;
 	uint64_t stage_mem, stage_disk;
-	int64_t last_commit_ns; /* duration */
+	int64_t last_commit_ns;                         /* duration */
 	uint64_t messages, queue_messages, queue_rcpts; /* kept counters, not counted */
 };
 FIBER int store_stats(struct store *s, struct store_stats *stats_r, struct err *e);

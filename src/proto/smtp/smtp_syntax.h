@@ -24,9 +24,19 @@
 	X(EHLO, "EHLO")                                                                            \
 	X(LHLO, "LHLO")                                                                            \
 	X(MAIL, "MAIL")                                                                            \
-	X(RCPT, "RCPT") X(DATA, "DATA") X(BDAT, "BDAT") X(RSET, "RSET") X(NOOP, "NOOP")            \
-		X(QUIT, "QUIT") X(VRFY, "VRFY") X(EXPN, "EXPN") X(HELP, "HELP")                    \
-			X(STARTTLS, "STARTTLS") X(AUTH, "AUTH") X(ETRN, "ETRN") X(TURN, "TURN")
+	X(RCPT, "RCPT")                                                                            \
+	X(DATA, "DATA")                                                                            \
+	X(BDAT, "BDAT")                                                                            \
+	X(RSET, "RSET")                                                                            \
+	X(NOOP, "NOOP")                                                                            \
+	X(QUIT, "QUIT")                                                                            \
+	X(VRFY, "VRFY")                                                                            \
+	X(EXPN, "EXPN")                                                                            \
+	X(HELP, "HELP")                                                                            \
+	X(STARTTLS, "STARTTLS")                                                                    \
+	X(AUTH, "AUTH")                                                                            \
+	X(ETRN, "ETRN")                                                                            \
+	X(TURN, "TURN")
 enum smtp_verb {
 #define X(id, text) SMTP_##id,
 	SMTP_VERBS(X)

@@ -295,6 +295,11 @@ const char *db_word(const struct db *db, struct span word)
 	return db->driver->word(word);
 }
 
+const struct db_sql *db_sql_integrity(const struct db *db)
+{
+	return db->driver->sql_integrity;
+}
+
 const struct db_sql *db_sql_claim(const struct db *db)
 {
 	return db->driver->sql_claim;

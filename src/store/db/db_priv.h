@@ -44,7 +44,7 @@ struct db_driver {
 	uint64_t (*changes)(const struct db *db);
 	uint64_t (*total_changes)(const struct db *db);
 	const char *(*word)(struct span word);
-	const struct db_sql *sql_claim;
+	const struct db_sql *sql_claim, *sql_integrity;
 	int (*notify)(struct db *db, const char *topic, struct err *e);
 	int (*checkpoint)(struct db *db, bool is_restart, uint64_t *frames_r, uint64_t *left_r,
 		struct err *e);

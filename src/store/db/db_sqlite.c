@@ -29,6 +29,7 @@ struct sqlite_stmt {
 };
 
 /* Ordered by the partial index on waiting rows. */
+DB_SQL(sql_integrity, "PRAGMA integrity_check(100)");
 DB_SQL(sql_claim,
 	"SELECT id FROM queue_rcpt WHERE state = 0 AND next_ns <= $1 "
 	"ORDER BY next_ns LIMIT $2");
@@ -536,6 +537,7 @@ static const struct db_driver driver = {
 	.total_changes = sqlite_total_changes,
 	.word = sqlite_word,
 	.sql_claim = &sql_claim,
+	.sql_integrity = &sql_integrity,
 	.notify = sqlite_notify,
 	.checkpoint = sqlite_checkpoint,
 	.page_size = sqlite_page_size,

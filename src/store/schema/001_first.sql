@@ -6,13 +6,13 @@
 
 -- Bodies. Chunk n of a body (256 KiB, the last one less) is the row blob_id + n: the ids are
 -- allotted as a range, so a body costs no second tree. refs counts the rows of queue_msg and
--- message that point here; 0 is a body on its way in, or one whose chunks wait to be swept.
+-- message that point here; 0 is a body on its way in, -1 one whose chunks wait to be swept.
 CREATE TABLE blob (
 	id @id,
 	refs @int NOT NULL,
 	octets @int NOT NULL
 );
-CREATE INDEX blob_orphan ON blob (id) WHERE refs = 0;
+CREATE INDEX blob_orphan ON blob (refs) WHERE refs < 1;
 
 CREATE TABLE blob_chunk (
 	id @id,
@@ -38,7 +38,7 @@ CREATE TABLE queue_msg (
 	prefix @bytes NOT NULL
 );
 
--- state: 0 waiting (next_ns), 1 active (lease_ns), 2 held, 3 local: waits for spool_deliver_local.
+-- state: enum spool_state (docs/queue.md); next_ns counts while waiting, lease_ns while active.
 -- wish: what becomes of an active row when it is settled: 0 nothing, 1 hold, 2 drop.
 CREATE TABLE queue_rcpt (
 	id @id,
@@ -61,7 +61,7 @@ CREATE TABLE queue_rcpt (
 	prefix @bytes NOT NULL		-- local rows: what differs per recipient
 );
 CREATE INDEX queue_rcpt_due ON queue_rcpt (next_ns) WHERE state = 0;
-CREATE INDEX queue_rcpt_local ON queue_rcpt (id) WHERE state = 3;
+CREATE INDEX queue_rcpt_local ON queue_rcpt (next_ns) WHERE state = 3;
 
 -- Who there is.
 CREATE TABLE domain (

@@ -74,6 +74,25 @@ static int snapshot_before(struct db *db, const char *file, unsigned first, stru
 	return rc;
 }
 
+static int too_new(const char *file, unsigned version, unsigned newest, struct err *e)
+{
+	return err_set(e, ERR_VERSION,
+		"%s has schema %u, this version knows up to %u: run the newer version", file,
+		version, newest);
+}
+
+int schema_look(struct db *db, const char *file, struct err *e)
+{
+	int64_t version = 0;
+	bool is_found;
+
+	if (db_get(db, e, NULL, &sql_version, &is_found, ":i", &version) < 0 || !is_found)
+		return err_set(e, ERR_CORRUPT, "%s is not a store of Yizhan", file);
+	if (version > schema_newest)
+		return too_new(file, (unsigned)version, schema_newest, e);
+	return 0;
+}
+
 int schema_migrate_to(struct db *db, const char *file, const struct schema_step *steps,
 	unsigned newest, unsigned *from_r, struct err *e)
 {
@@ -88,9 +107,7 @@ int schema_migrate_to(struct db *db, const char *file, const struct schema_step 
 		return -1;
 	*from_r = (unsigned)version;
 	if (version > newest)
-		return err_set(e, ERR_VERSION,
-			"%s has schema %u, this version knows up to %u: run the newer version",
-			file, (unsigned)version, newest);
+		return too_new(file, (unsigned)version, newest, e);
 	if (version > 0 && version < newest &&
 		snapshot_before(db, file, (unsigned)version + 1, e) < 0)
 		return err_wrap(e, "copying the store before its migration");

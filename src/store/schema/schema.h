@@ -19,6 +19,8 @@ extern const unsigned schema_newest;
  * already there from an interrupted run is replaced. *from_r is the version found (0: a new
  * store). */
 int schema_migrate(struct db *db, const char *file, unsigned *from_r, struct err *e);
+/** Does this version know the schema of `db` (a backup)? ERR_VERSION or ERR_CORRUPT when not. */
+int schema_look(struct db *db, const char *file, struct err *e);
 /** The same with other steps (tests). */
 int schema_migrate_to(struct db *db, const char *file, const struct schema_step *steps,
 	unsigned newest, unsigned *from_r, struct err *e);

@@ -1,5 +1,6 @@
 #include "run_test.h"
 
+#include <pthread.h>
 #include <signal.h>
 
 /* A trace of letters: the order in which things happened. */
@@ -666,6 +667,23 @@ static void die_outside(void *arg)
 	fiber_park(0, NULL);
 }
 
+static void *wake_thread(void *arg)
+{
+	fiber_wake(arg);
+	return NULL;
+}
+static FIBER int wake_from_elsewhere(void *arg)
+{
+	pthread_t thread;
+
+	pthread_create(&thread, NULL, wake_thread, fiber_self());
+	return fiber_park(loop_now_ns() + CLOCK_SEC, NULL);
+}
+static void die_in_uv(void *arg)
+{
+	run_uv((int (*)(void *))arg, NULL);
+}
+
 static void misuse_ends_the_process(void **state)
 {
 	const struct {
@@ -680,6 +698,7 @@ static void misuse_ends_the_process(void **state)
 			"sim: main has returned and leaves fibers behind: fibers 'orphan'"},
 		{die_in_sim, (void *)wait_for_nothing,
 			"sim: deadlock, nothing will ever wake: fibers 'lonely' parked for 0 ms"},
+		{die_in_uv, (void *)wake_from_elsewhere, "f->loop == loop_current()"},
 		{die_outside, NULL, "only a fiber can wait"},
 	};
 	char said[1024];

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "base/must.h"
+#include "lib/scratch.h"
 #include "store/db/db.h"
 #include "store/db/db_priv.h"
 #include "store/schema/schema.h"
@@ -17,7 +18,7 @@
 
 struct fixture {
 	struct arena *a;
-	char *dir, *file;
+	char dir[SCRATCH_MAX], *file;
 	struct db *db;
 };
 
@@ -28,8 +29,7 @@ static int set_up(void **state)
 	struct err e = {0};
 
 	f->a = arena_new();
-	f->dir = arena_printf(f->a, "/tmp/yizhan-db-XXXXXX");
-	assert_non_null(mkdtemp(f->dir));
+	assert_true(scratch_new(f->dir));
 	f->file = arena_printf(f->a, "%s/t.db", f->dir);
 	opts.path = f->file;
 	assert_int_equal(db_open(&opts, &f->db, &e), 0);

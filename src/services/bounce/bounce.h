@@ -1,0 +1,50 @@
+#pragma once
+/* Bounce: the reports that senders get (RFC 3461, 3464): could not be delivered, is delayed, was
+ * relayed to where no further report comes from. It writes the report and says where it goes; the
+ * caller spools it in the transaction that settles the recipients (spool_settle), so neither can be
+ * without the other. */
+
+#include "services/router/router.h"
+
+#define BOUNCE_LIFETIME_NS (2 * CLOCK_DAY)
+#define BOUNCE_FULL_MAX    (50 * 1024) /* a longer letter comes back as its header alone */
+#define BOUNCE_HEADER_MAX  (64 * 1024) /* of which this much */
+#define BOUNCE_RCPTS_MAX   100         /* told of in one report */
+
+enum bounce_kind { BOUNCE_FAILED, BOUNCE_DELAYED, BOUNCE_RELAYED, BOUNCE_DELIVERED };
+
+struct bounce_rcpt {
+	struct span address, orcpt;
+	struct span enhanced; /* "5.1.1", or "" */
+	unsigned code;        /* 0: no server has spoken, `text` is our own reason */
+	struct span text, host;
+	int64_t at_ns; /* of the last attempt */
+};
+
+/* The letter that is reported about. */
+struct bounce_letter {
+	uint64_t msg_id;
+	const struct spool_envelope *env;
+	struct span prefix;
+	struct body *body;
+	int64_t arrived_ns, expires_ns;
+	size_t rcpt_count;
+	const struct bounce_rcpt *rcpts;
+};
+
+struct bounce_opts {
+	struct store *store;
+	const char *hostname;
+	struct span double_bounces; /* address for reports whose sender is null; "": only the log */
+	const struct log *log;
+};
+
+/** Does this recipient's sender want a report of that kind? (RFC 3461 section 4.1; `notify` as in
+ * spool_rcpt_new.) A null sender gets failures only, and those go to `double_bounces`. */
+bool bounce_is_wanted(enum bounce_kind kind, unsigned notify);
+
+/** Write the report. *is_owed_r false: nobody is to be told (it was logged), letter_r is unset.
+ * Everything lives in `a`, the staged body too. */
+FIBER int bounce_write(const struct bounce_opts *o, struct router *router, struct arena *a,
+	enum bounce_kind kind, const struct bounce_letter *about, struct spool_new *letter_r,
+	bool *is_owed_r, struct err *e);

@@ -1,0 +1,145 @@
+#pragma once
+/* Outbound: one connection to one destination, and the letters that travel on it. A carrier is a
+ * straight line: find the hosts, connect, greet, then send what its feed hands it, one letter after
+ * the other, until the feed has no more. It decides nothing about time: when to try again, when to
+ * give up and what to tell the sender is services/queue's business.
+ *
+ *	struct outbound_carrier c = {.outbound = o, .destination = ..., .feed = &feed, .ctx = me};
+ *	if (outbound_carry(&c, &e) < 0)
+ *		...	// the connection failed; e says whether it may work later
+ *
+ * What is here belongs to one loop; nothing is shared between threads. */
+
+#include "base/log.h"
+#include "net/dns.h"
+#include "net/net.h"
+#include "net/tls.h"
+#include "store/spool.h"
+
+#define OUTBOUND_RCPT_MAX    100  /* recipients in one transaction (RFC 5321 section 4.5.3.1.8) */
+#define OUTBOUND_LETTERS_MAX 1000 /* letters on one connection, then a new one */
+#define OUTBOUND_HOSTS_MAX   5    /* MX hosts that are tried */
+#define OUTBOUND_ADDRS_MAX   8    /* addresses of one host */
+#define OUTBOUND_TEXT_MAX    512  /* what is kept of a reply's text */
+#define OUTBOUND_TLS_FORGET  (CLOCK_HOUR) /* how long a failed handshake is remembered */
+#define OUTBOUND_DNS_NS      (30 * CLOCK_SEC)
+#define OUTBOUND_CONNECT_NS  (30 * CLOCK_SEC)
+#define OUTBOUND_IDLE_NS     (2 * CLOCK_SEC)
+
+enum outbound_verdict {
+	OUTBOUND_PENDING,   /* not tried */
+	OUTBOUND_DELIVERED, /* the next hop has taken responsibility */
+	OUTBOUND_TEMPORARY, /* later may work; also when it is unknown whether it was taken */
+	OUTBOUND_PERMANENT,
+};
+
+/* A recipient of a parcel. Spans live in the parcel's arena. */
+struct outbound_rcpt {
+	uint64_t rcpt_id;
+	struct span address, orcpt;
+	unsigned notify;
+	uint32_t attempts; /* before this one */
+	bool is_delay_told;
+	/* what came of it */
+	enum outbound_verdict verdict;
+	bool is_dsn_passed; /* the next hop knows what NOTIFY asked for */
+	uint16_t code;      /* SMTP reply, 0: none was given */
+	struct span enhanced, text;
+};
+
+/* One letter on its way to one destination: what one transaction carries. It owns everything in
+ * `arena` and one reference to the body; outbound_parcel_free() ends both. Belongs to one loop at
+ * a time and may be handed to another by message. */
+struct outbound_parcel {
+	struct list_node node; /* its owner's */
+	struct loop_msg msg;   /* to travel to another loop */
+	void *owner;           /* whom the message is for */
+	struct arena *arena;
+	uint64_t msg_id;
+	struct body *body;
+	struct spool_envelope env;
+	struct span prefix, destination;
+	int64_t arrived_ns, expires_ns; /* wall clock */
+	size_t rcpt_count;
+	struct outbound_rcpt *rcpts;
+	uint64_t bytes;   /* held in memory for it, for budgets */
+	struct span host; /* "mx.example [192.0.2.1]:25" that answered, or "" */
+	bool is_tls;      /* it travelled encrypted */
+	bool is_lmtp;
+	/* the owner's: when it came back undone, without an attempt of its own */
+	bool is_untried;
+	int64_t next_ns; /* wall clock of the next attempt, 0: as the ladder says */
+};
+
+/** An empty parcel with room for `rcpt_count` recipients. */
+struct outbound_parcel *outbound_parcel_new(size_t rcpt_count);
+void outbound_parcel_free(struct outbound_parcel **p);
+/** Verdict and reason of all recipients that are still pending. `e` says what happened. */
+void outbound_parcel_settle(
+	struct outbound_parcel *p, enum outbound_verdict verdict, const struct err *e);
+
+/* Where the letters come from and go back to. */
+struct outbound_feed {
+	/** The connection is ready: it greeted and knows our name. Does not yield. */
+	void (*up)(void *ctx);
+	/** The next parcel, or NULL: the connection is not needed any more. Waits a while for one
+	 * to come. The carrier owns it until done(). */
+	FIBER struct outbound_parcel *(*next)(void *ctx);
+	/** All recipients have a verdict. May wait while too much is unsettled. */
+	FIBER void (*done)(void *ctx, struct outbound_parcel *p);
+};
+
+/* What is remembered of a destination between connections. Zeroed at first. */
+struct outbound_memory {
+	int64_t tls_broken_ns; /* mono: until then STARTTLS is not tried */
+};
+
+struct outbound_opts {
+	const char *hostname;    /* what we greet with */
+	struct dns *dns;         /* NULL: names cannot be looked up (addresses and sockets only) */
+	struct tls_client *tls;  /* NULL: STARTTLS is not used */
+	const struct addr *self; /* where we listen: an MX there is ourselves */
+	size_t self_count;
+	bool is_loopback_allowed; /* an MX may lie on loopback (laboratories on one machine) */
+	uint16_t port;            /* of MX hosts; 0: 25 */
+	int64_t idle_ns;          /* 0: OUTBOUND_IDLE_NS; the feed reads it */
+	const struct log *log;
+};
+
+struct outbound_carrier {
+	const struct outbound_opts *opts;
+	struct span destination; /* router.h has its forms */
+	const struct outbound_feed *feed;
+	void *ctx;
+	struct outbound_memory *memory;
+	unsigned delivered; /* result: letters that were taken, wholly or in part */
+};
+
+/** One connection from look-up to QUIT. 0: the feed had no more (or the connection had carried its
+ * share). -1: no connection, or it broke; every parcel that was taken from the feed has been given
+ * back with a verdict. `e->again` NEVER: the destination will never take mail (null MX, no such
+ * domain, it is ourselves); smtp triple and text are what senders are told. */
+FIBER int outbound_carry(struct outbound_carrier *c, struct err *e);
+
+/* ---- look-up, for `yizhan explain` and tests too ---- */
+
+struct outbound_host {
+	struct span name; /* "mx.example"; "" for an address or a socket */
+	uint16_t pref;
+	size_t addr_count; /* 0 until outbound_addrs */
+	struct addr addrs[OUTBOUND_ADDRS_MAX];
+};
+struct outbound_hops {
+	bool is_lmtp, is_fixed; /* fixed: a route or a literal, not MX */
+	uint16_t port;
+	size_t count;
+	struct outbound_host hosts[OUTBOUND_HOSTS_MAX];
+};
+/** The hosts of a destination, best first, random among equals. They live in `a`. Errors carry the
+ * triple that the sender is owed: 5.1.10 null MX, 5.1.2 no such domain, 5.4.6 it is ourselves,
+ * 4.4.3 no answer. */
+FIBER int outbound_hops(const struct outbound_opts *o, struct arena *a, struct span destination,
+	struct outbound_hops **hops_r, struct err *e);
+/** Fill in the addresses of one of them. */
+FIBER int outbound_addrs(const struct outbound_opts *o, const struct outbound_hops *hops,
+	struct outbound_host *host, struct err *e);

@@ -1,0 +1,241 @@
+/* Where a destination's mail goes: MX hosts in their order (RFC 5321 section 5.1), a fixed next hop,
+ * or a socket. */
+
+#include <string.h>
+
+#include "run/fiber.h"
+#include "services/outbound/outbound.h"
+
+#define SMTP_PORT 25
+
+/* ---- fixed next hops: "[host]:port", "unix:/path" --------------------------------------------- */
+
+static int hops_fixed(struct arena *a, struct span key, struct outbound_hops *h, struct err *e)
+{
+	struct outbound_host *host = &h->hosts[0];
+	ptrdiff_t close = span_rfind(key, ']');
+	uint64_t port;
+
+	h->is_fixed = true;
+	h->count = 1;
+	if (span_starts(key, SPAN("unix:"))) {
+		host->addr_count = 1;
+		return addr_parse(key, 0, &host->addrs[0], e);
+	}
+	if (close < 1 || (size_t)close + 2 >= key.len || key.ptr[close + 1] != ':' ||
+		!span_u64_max(span_skip(key, (size_t)close + 2), 65535, &port))
+		return err_set(e, ERR_CONFIG, "'" SPAN_FMT "' is no next hop", SPAN_ARG(key));
+	h->port = (uint16_t)port;
+	host->name = arena_span(a, span_sub(key, 1, (size_t)close - 1));
+	if (addr_parse_ip(host->name, h->port, &host->addrs[0])) {
+		host->name = SPAN_NONE;
+		host->addr_count = 1;
+	}
+	return 0;
+}
+
+/* ---- MX --------------------------------------------------------------------------------------- */
+
+static int no_answer(struct err *e, struct span name, const struct dns_answer *ans)
+{
+	err_set(e, ERR_DNS, "looking up " SPAN_FMT ": %s", SPAN_ARG(name),
+		dns_status_str(ans->status));
+	err_smtp(e, 0, 4, 4, 3);
+	return err_scope_set(e, ERR_SCOPE_PEER, ERR_AGAIN_LATER);
+}
+
+static int never(struct err *e, unsigned subject, unsigned detail)
+{
+	err_smtp(e, 0, 5, subject, detail);
+	return err_scope_set(e, ERR_SCOPE_PEER, ERR_AGAIN_NEVER);
+}
+
+/* Best preference first, at random among equals: a key of preference and chance. */
+static void sort_mx(struct dns_rr *rr, size_t count)
+{
+	uint64_t keys[DNS_RR_MAX];
+
+	for (size_t i = 0; i < count; i++)
+		keys[i] = (uint64_t)rr[i].pref << 32 | (loop_random() & 0xffffffff);
+	for (size_t i = 1; i < count; i++) {
+		for (size_t j = i; j > 0 && keys[j - 1] > keys[j]; j--) {
+			struct dns_rr r = rr[j];
+			uint64_t k = keys[j];
+
+			rr[j] = rr[j - 1];
+			rr[j - 1] = r;
+			keys[j] = keys[j - 1];
+			keys[j - 1] = k;
+		}
+	}
+}
+
+/* We are in the list ourselves: only better hosts may be tried, or mail would go in circles
+ * (RFC 5321 section 5.1). */
+static size_t cut_at_self(const struct outbound_opts *o, const struct dns_rr *rr, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (!span_eq_nocase(rr[i].name, span_str(o->hostname)))
+			continue;
+		while (i > 0 && rr[i - 1].pref == rr[i].pref)
+			i--;
+		return i;
+	}
+	return count;
+}
+
+static int is_self(struct err *e, struct span domain)
+{
+	err_set(e, ERR_DENIED, "mail for " SPAN_FMT " comes back to this host", SPAN_ARG(domain));
+	return never(e, 4, 6);
+}
+
+static int hops_mx(const struct outbound_opts *o, struct arena *a, struct span domain,
+	const struct dns_answer *ans, struct outbound_hops *h, struct err *e)
+{
+	size_t count;
+
+	if (ans->count == 1 && ans->rr[0].name.len == 0) { /* RFC 7505: null MX */
+		err_set(e, ERR_DENIED, SPAN_FMT " takes no mail (null MX)", SPAN_ARG(domain));
+		return never(e, 1, 10);
+	}
+	sort_mx(ans->rr, ans->count);
+	count = cut_at_self(o, ans->rr, ans->count);
+	if (count == 0)
+		return is_self(e, domain);
+	for (size_t i = 0; i < count && h->count < OUTBOUND_HOSTS_MAX; i++) {
+		if (ans->rr[i].name.len == 0)
+			continue;
+		h->hosts[h->count].name = arena_span(a, ans->rr[i].name);
+		h->hosts[h->count++].pref = ans->rr[i].pref;
+	}
+	return 0;
+}
+
+static FIBER int hops_domain(const struct outbound_opts *o, struct arena *a, struct span domain,
+	struct outbound_hops *h, struct err *e)
+{
+	struct dns_answer ans;
+
+	if (!o->dns)
+		return err_set(e, ERR_CONFIG, "no resolver for " SPAN_FMT, SPAN_ARG(domain));
+	if (dns_query(o->dns, a, domain, DNS_MX, loop_now_ns() + OUTBOUND_DNS_NS, &ans, e) < 0) {
+		if (e->code != ERR_SYNTAX)
+			return err_scope_set(e, ERR_SCOPE_PEER, ERR_AGAIN_LATER);
+		return never(e, 1, 2);
+	}
+	switch (ans.status) {
+	case DNS_OK: return hops_mx(o, a, domain, &ans, h, e);
+	case DNS_NODATA: /* no MX: the domain itself is the host */
+		h->count = 1;
+		h->hosts[0].name = arena_span(a, domain);
+		return 0;
+	case DNS_NXDOMAIN:
+		err_set(e, ERR_NOT_FOUND, "there is no domain " SPAN_FMT, SPAN_ARG(domain));
+		return never(e, 1, 2);
+	case DNS_FAIL:
+	case DNS_BOGUS: break;
+	}
+	return no_answer(e, domain, &ans);
+}
+
+FIBER int outbound_hops(const struct outbound_opts *o, struct arena *a, struct span destination,
+	struct outbound_hops **hops_r, struct err *e)
+{
+	struct outbound_hops *h = ARENA_NEW(a, struct outbound_hops);
+	struct span key = destination;
+	int rc;
+
+	h->port = o->port ? o->port : SMTP_PORT;
+	if (span_starts(key, SPAN("lmtp:"))) {
+		h->is_lmtp = true;
+		key = span_skip(key, 5);
+	}
+	if (span_starts(key, SPAN("unix:")) || span_starts(key, SPAN("[")))
+		rc = hops_fixed(a, key, h, e);
+	else
+		rc = hops_domain(o, a, key, h, e);
+	*hops_r = h;
+	return rc;
+}
+
+/* ---- addresses of a host ---------------------------------------------------------------------- */
+
+/* An MX on loopback, on no address at all, or where we listen ourselves: mail would never leave. */
+static bool is_own(const struct outbound_opts *o, const struct addr *addr)
+{
+	static const struct in6_addr any6 = IN6ADDR_ANY_INIT;
+
+	if (addr->sa.sa_family == AF_INET && addr->in4.sin_addr.s_addr == INADDR_ANY)
+		return true;
+	if (addr->sa.sa_family == AF_INET6 &&
+		memcmp(&addr->in6.sin6_addr, &any6, sizeof(any6)) == 0)
+		return true;
+	if (addr_is_loopback(addr) && !o->is_loopback_allowed)
+		return true;
+	for (size_t i = 0; i < o->self_count; i++) {
+		if (addr_same_ip(addr, &o->self[i]) && addr_port(addr) == addr_port(&o->self[i]))
+			return true;
+	}
+	return false;
+}
+
+static FIBER int add_addrs(const struct outbound_opts *o, const struct outbound_hops *h,
+	struct arena *a, enum dns_type type, struct outbound_host *host, size_t *own_r,
+	struct err *e)
+{
+	struct dns_answer ans;
+
+	if (dns_query(o->dns, a, host->name, type, loop_now_ns() + OUTBOUND_DNS_NS, &ans, e) < 0)
+		return -1;
+	if (ans.status == DNS_FAIL || ans.status == DNS_BOGUS)
+		return no_answer(e, host->name, &ans);
+	for (size_t i = 0; i < ans.count && host->addr_count < OUTBOUND_ADDRS_MAX; i++) {
+		struct addr addr = ans.rr[i].addr;
+
+		addr_set_port(&addr, h->port);
+		if (!h->is_fixed && is_own(o, &addr))
+			++*own_r;
+		else
+			host->addrs[host->addr_count++] = addr;
+	}
+	return 0;
+}
+
+static void add_localhost(const struct outbound_hops *h, struct outbound_host *host)
+{
+	MUST(addr_parse_ip(SPAN("127.0.0.1"), h->port, &host->addrs[0]));
+	MUST(addr_parse_ip(SPAN("::1"), h->port, &host->addrs[1]));
+	host->addr_count = 2;
+}
+
+FIBER int outbound_addrs(const struct outbound_opts *o, const struct outbound_hops *h,
+	struct outbound_host *host, struct err *e)
+{
+	struct err trouble = {0};
+	struct arena *a;
+	size_t own = 0;
+	int rc;
+
+	if (host->addr_count > 0)
+		return 0;
+	if (h->is_fixed && span_eq_nocase(host->name, SPAN("localhost"))) {
+		add_localhost(h, host);
+		return 0;
+	}
+	if (!o->dns)
+		return err_set(e, ERR_CONFIG, "no resolver for " SPAN_FMT, SPAN_ARG(host->name));
+	a = arena_new();
+	rc = add_addrs(o, h, a, DNS_AAAA, host, &own, &trouble);
+	if (rc == 0 || trouble.code != ERR_CANCELLED)
+		rc = add_addrs(o, h, a, DNS_A, host, &own, &trouble) < 0 || rc < 0 ? -1 : 0;
+	arena_free(&a);
+	if (host->addr_count > 0)
+		return 0;
+	if (own > 0)
+		return is_self(e, host->name);
+	if (rc < 0)
+		return err_copy(e, &trouble);
+	err_set(e, ERR_NOT_FOUND, SPAN_FMT " has no address", SPAN_ARG(host->name));
+	return never(e, 4, 4);
+}

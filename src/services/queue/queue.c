@@ -1,0 +1,265 @@
+#include "services/queue/queue.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/mem.h"
+#include "run/fiber.h"
+#include "services/queue/queue_priv.h"
+
+static void shard_init(struct queue *q, unsigned index)
+{
+	struct queue_shard *sh = &q->shards[index];
+
+	sh->q = q;
+	sh->index = index;
+	hash_map_init(&sh->sites, q->key);
+	sh->sweep_at = QUEUE_SITES_SWEEP;
+	list_init(&sh->done);
+	fiber_cond_init(&sh->done_more);
+	fiber_cond_init(&sh->done_room);
+}
+
+struct queue *queue_new(const struct queue_opts *opts)
+{
+	size_t size = sizeof(struct queue) + opts->shards * sizeof(struct queue_shard);
+	struct queue *q = aligned_alloc(64, (size + 63) & ~(size_t)63);
+
+	MUST(q && opts->shards >= 1 && opts->shards <= QUEUE_SHARDS_MAX);
+	memset(q, 0, size);
+	q->opts = *opts;
+	if (q->opts.connections == 0)
+		q->opts.connections = QUEUE_CONNECTIONS;
+	if (q->opts.ready_max == 0)
+		q->opts.ready_max = QUEUE_READY_MAX;
+	if (q->opts.ready_bytes_max == 0)
+		q->opts.ready_bytes_max = QUEUE_READY_BYTES_MAX;
+	if (q->opts.delay_notice_ns == 0)
+		q->opts.delay_notice_ns = QUEUE_DELAY_NOTICE_NS;
+	if (q->opts.drain_ns == 0)
+		q->opts.drain_ns = QUEUE_DRAIN_NS;
+	MUST(getrandom(&q->key, sizeof(q->key), 0) == sizeof(q->key));
+	atomic_init(&q->loader.planned_ns, CLOCK_NEVER);
+	for (unsigned i = 0; i < opts->shards; i++)
+		shard_init(q, i);
+	return q;
+}
+
+void queue_free(struct queue **qp)
+{
+	struct queue *q = *qp;
+
+	if (!q)
+		return;
+	*qp = NULL;
+	for (unsigned i = 0; i < q->opts.shards; i++) {
+		queue_sites_free(&q->shards[i]);
+		hash_map_fini(&q->shards[i].sites);
+	}
+	free(q);
+}
+
+/* ---- letters that were just accepted ---------------------------------------------------------- */
+
+static bool is_same_trip(const struct spool_rcpt_new *a, const struct spool_rcpt_new *b)
+{
+	return !b->is_local && span_eq(a->destination, b->destination);
+}
+
+/* One parcel of up to OUTBOUND_RCPT_MAX recipients from `first` on that go to the same destination;
+ * `*taken` marks them. */
+static struct outbound_parcel *parcel_of(const struct spool_new *letter, size_t first, bool *taken)
+{
+	const struct spool_rcpt_new *head = &letter->rcpts[first];
+	struct outbound_parcel *p;
+	size_t count = 0;
+
+	for (size_t i = first; i < letter->rcpt_count && count < OUTBOUND_RCPT_MAX; i++)
+		count += !taken[i] && is_same_trip(head, &letter->rcpts[i]);
+	p = outbound_parcel_new(count);
+	p->msg_id = letter->id;
+	p->body = body_ref(letter->stored);
+	p->bytes = body_len(p->body) < BODY_CHUNK ? body_len(p->body) : BODY_CHUNK;
+	p->env = letter->env;
+	p->env.reverse_path = arena_span(p->arena, letter->env.reverse_path);
+	p->env.envid = arena_span(p->arena, letter->env.envid);
+	p->env.origin = arena_span(p->arena, letter->env.origin);
+	p->env.peer = arena_span(p->arena, letter->env.peer);
+	p->prefix = arena_span(p->arena, letter->prefix);
+	p->destination = arena_span(p->arena, head->destination);
+	p->arrived_ns = letter->arrived_ns;
+	p->expires_ns = letter->expires_ns;
+	count = 0;
+	for (size_t i = first; i < letter->rcpt_count && count < p->rcpt_count; i++) {
+		const struct spool_rcpt_new *from = &letter->rcpts[i];
+
+		if (taken[i] || !is_same_trip(head, from))
+			continue;
+		taken[i] = true;
+		p->rcpts[count++] = (struct outbound_rcpt){.rcpt_id = from->rcpt_id,
+			.address = arena_span(p->arena, from->address),
+			.orcpt = arena_span(p->arena, from->orcpt),
+			.notify = from->notify};
+	}
+	return p;
+}
+
+static void parcel_arrived(struct loop_msg *msg)
+{
+	struct outbound_parcel *p = CONTAINER_OF(msg, struct outbound_parcel, msg);
+
+	queue_site_take(p->owner, p);
+}
+
+void queue_route(struct queue *q, unsigned index, struct outbound_parcel *p)
+{
+	struct queue_shard *sh = &q->shards[index];
+	struct loop *loop = atomic_load(&sh->loop);
+
+	if (loop == loop_current()) {
+		queue_site_take(sh, p);
+		return;
+	}
+	/* A shard that has ended takes nothing; its rows stay leased until the next start. */
+	if (loop == NULL) {
+		outbound_parcel_free(&p);
+		return;
+	}
+	p->owner = sh;
+	p->msg = (struct loop_msg){.fn = parcel_arrived};
+	loop_post(loop, &p->msg);
+}
+
+bool queue_wants(const struct queue *q, unsigned index, const struct spool_new *letter)
+{
+	const struct queue_shard *sh = &q->shards[index];
+
+	if (atomic_load_explicit(&q->is_stopping, memory_order_relaxed) || letter->is_held)
+		return false;
+	if (queue_counted(&sh->ready) + queue_counted(&sh->unsettled) >= q->opts.ready_max ||
+		queue_counted(&sh->ready_bytes) >= q->opts.ready_bytes_max)
+		return false;
+	if (letter->rcpt_count > q->opts.ready_max / QUEUE_SITE_SHARE)
+		return false;
+	if (queue_is_pinned(q)) /* another thread's sites cannot be looked at */
+		return true;
+	for (size_t i = 0; i < letter->rcpt_count; i++) {
+		if (!letter->rcpts[i].is_local &&
+			!queue_site_has_room(sh, letter->rcpts[i].destination))
+			return false;
+	}
+	return true;
+}
+
+void queue_put(struct queue *q, unsigned index, const struct spool_new *letter)
+{
+	struct arena *a;
+	bool *taken;
+
+	/* While stopping, the rows stay leased; the next start makes them waiting. */
+	if (atomic_load(&q->is_stopping) || letter->rcpt_count == 0)
+		return;
+	a = arena_new();
+	taken = ARENA_ARRAY(a, bool, letter->rcpt_count);
+	for (size_t i = 0; i < letter->rcpt_count; i++) {
+		unsigned to = index;
+
+		if (taken[i] || letter->rcpts[i].is_local)
+			continue;
+		if (queue_is_pinned(q))
+			to = queue_home(q, letter->rcpts[i].destination);
+		if (!atomic_load(&q->shards[to].loop)) /* at the very start */
+			to = index;
+		queue_route(q, to, parcel_of(letter, i, taken));
+	}
+	arena_free(&a);
+}
+
+/* ---- the shard's life ------------------------------------------------------------------------- */
+
+static void stop_arrived(struct loop_msg *msg)
+{
+	struct queue_shard *sh = CONTAINER_OF(msg, struct queue_shard, stop_msg);
+
+	sh->is_stopping = true;
+	queue_sites_stop(sh);
+	if (sh->main)
+		fiber_wake(sh->main);
+}
+
+void queue_stop(struct queue *q)
+{
+	if (atomic_exchange(&q->is_stopping, true))
+		return;
+	for (unsigned i = 0; i < q->opts.shards; i++) {
+		struct queue_shard *sh = &q->shards[i];
+
+		struct loop *loop = atomic_load(&sh->loop);
+
+		sh->stop_msg = (struct loop_msg){.fn = stop_arrived};
+		if (loop)
+			loop_post(loop, &sh->stop_msg);
+	}
+	queue_kick(q);
+}
+
+/* Wait for queue_stop(), or for the caller to be cancelled. */
+static FIBER void shard_wait(struct queue_shard *sh)
+{
+	while (!sh->is_stopping && !atomic_load(&sh->q->is_stopping)) {
+		if (fiber_park(CLOCK_NEVER, NULL) < 0)
+			break;
+	}
+	sh->is_stopping = true;
+	queue_sites_stop(sh);
+}
+
+FIBER int queue_run(struct queue *q, unsigned index, struct router *router, struct err *e)
+{
+	struct queue_shard *sh = &q->shards[index];
+	struct fiber_group own;
+	int rc = 0;
+
+	sh->router = router;
+	sh->main = fiber_self();
+	fiber_group_init(&sh->carriers);
+	fiber_group_init(&own);
+	atomic_store(&sh->loop, loop_current());
+	queue_kick(q); /* the loader waits for all shards */
+	rc = fiber_start(&own, "queue-settle", queue_settler, sh, e);
+	if (rc == 0 && index == 0)
+		rc = fiber_start(&own, "queue-load", queue_loader, q, e);
+	if (rc == 0)
+		shard_wait(sh);
+	if (fiber_group_wait(&sh->carriers, loop_now_ns() + q->opts.drain_ns, NULL) < 0) {
+		fiber_group_cancel(&sh->carriers);
+		fiber_group_join(&sh->carriers);
+	}
+	sh->is_finished = true;
+	fiber_cond_broadcast(&sh->done_more);
+	if (rc < 0)
+		fiber_group_cancel(&own);
+	fiber_group_join(&own);
+	atomic_store(&sh->loop, NULL);
+	sh->main = NULL;
+	return rc;
+}
+
+void queue_stats(const struct queue *q, struct queue_stats *stats_r)
+{
+	*stats_r = (struct queue_stats){0};
+	for (unsigned i = 0; i < q->opts.shards; i++) {
+		const struct queue_shard *sh = &q->shards[i];
+
+		stats_r->ready += queue_counted(&sh->ready);
+		stats_r->under_way += queue_counted(&sh->under_way);
+		stats_r->unsettled += queue_counted(&sh->unsettled);
+		stats_r->sites += queue_counted(&sh->site_count);
+		stats_r->connections += queue_counted(&sh->connections);
+		stats_r->delivered += queue_counted(&sh->delivered);
+		stats_r->deferred += queue_counted(&sh->deferred);
+		stats_r->failed += queue_counted(&sh->failed);
+		stats_r->reports += queue_counted(&sh->reports);
+	}
+}

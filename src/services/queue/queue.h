@@ -1,0 +1,85 @@
+#pragma once
+/* The queue: decides when each letter is tried, by whom, when it is given up, and what its sender is
+ * told. The rows in the store are the truth (store/spool.h, docs/queue.md); what is here is a
+ * working copy that any crash may take.
+ *
+ * Each loop thread has a shard: its sites (a destination with its waiting parcels, connections and
+ * backoff), its settler (which writes what became of them, many at a time). Nothing is shared on
+ * the way of a letter; parcels cross threads as messages. Shard 0 also loads: it claims rows that
+ * are due and hands them to the shards.
+ *
+ * A letter takes the short way when it fits: the loop that accepted it asks queue_wants(), accepts
+ * it under a lease, and gives it to its own shard with queue_put(), so that nothing is read back.
+ * Otherwise its rows wait in the store until the loader has room. */
+
+#include "services/outbound/outbound.h"
+#include "services/router/router.h"
+
+struct queue;
+
+#define QUEUE_SHARDS_MAX      64
+#define QUEUE_CONNECTIONS     20                 /* to one destination, all shards together */
+#define QUEUE_WINDOW_FIRST    2                  /* connections before the first success */
+#define QUEUE_READY_MAX       10000              /* parcels in memory a shard */
+#define QUEUE_READY_BYTES_MAX (64 * 1024 * 1024) /* and their bodies */
+#define QUEUE_SITE_SHARE      4                  /* one destination may take a quarter of that */
+#define QUEUE_PAGE            256                /* rows claimed, and results settled, at once */
+#define QUEUE_UNSETTLED_MAX   1024               /* parcels done, not settled: carriers wait */
+#define QUEUE_SITES_SWEEP     1024               /* more sites than this: forget idle ones */
+#define QUEUE_LOOK_NS         (60 * CLOCK_SEC)   /* the store is looked at at least this often */
+#define QUEUE_NOTICE_GAP_NS   CLOCK_SEC          /* and for notices at most this often */
+#define QUEUE_SITE_FAILS      3                  /* connections without use before a pause */
+#define QUEUE_DELAY_NOTICE_NS (4 * CLOCK_HOUR)
+#define QUEUE_PACE_MIN_NS     (10 * CLOCK_SEC) /* what does not fit is looked at again after */
+#define QUEUE_PACE_MAX_NS     CLOCK_HOUR
+#define QUEUE_DRAIN_NS        (10 * CLOCK_SEC) /* at the end letters under way may take this */
+
+struct queue_opts {
+	struct store *store; /* borrowed, as all here */
+	const struct outbound_opts *outbound;
+	const char *hostname;       /* in reports */
+	unsigned shards;            /* loop threads */
+	unsigned connections;       /* 0: QUEUE_CONNECTIONS */
+	size_t ready_max;           /* 0: QUEUE_READY_MAX */
+	uint64_t ready_bytes_max;   /* 0: QUEUE_READY_BYTES_MAX */
+	int64_t delay_notice_ns;    /* 0: QUEUE_DELAY_NOTICE_NS; < 0: none */
+	int64_t drain_ns;           /* 0: QUEUE_DRAIN_NS */
+	struct span double_bounces; /* address that reports nobody else can get go to;
+						   empty: the log alone */
+	const struct log *log;
+};
+
+/** Before any loop runs. */
+struct queue *queue_new(const struct queue_opts *opts);
+/** After every queue_run has returned. */
+void queue_free(struct queue **q);
+
+/** The shard of this loop; returns after queue_stop() when what is under way has ended and is
+ * settled. `index` 0 also loads from the store and must run while any other does. */
+FIBER int queue_run(struct queue *q, unsigned index, struct router *router, struct err *e);
+/** From any thread. Letters under way may finish, those that wait stay in the store. */
+void queue_stop(struct queue *q);
+/** From any thread: something in the store may be due now (an administrator's retry). */
+void queue_kick(struct queue *q);
+
+/** Has this loop's shard room for the remote recipients of a letter? Then accept it under a lease
+ * and queue_put() it. Does not yield. */
+bool queue_wants(const struct queue *q, unsigned index, const struct spool_new *letter);
+/** Take the remote recipients of a letter that was accepted under a lease; what is needed is
+ * copied, the body is referenced. Does not yield. */
+void queue_put(struct queue *q, unsigned index, const struct spool_new *letter);
+/** The letter was accepted without a lease: the loader is told. Any thread. */
+void queue_left(struct queue *q);
+
+struct queue_stats {
+	uint64_t ready, under_way, unsettled; /* parcels in memory */
+	uint64_t sites, connections;
+	uint64_t delivered, deferred, failed, reports; /* recipients since the start */
+};
+/** Sums over the shards, each number by itself up to date. Any thread. */
+void queue_stats(const struct queue *q, struct queue_stats *stats_r);
+
+/** After how long attempt number `attempts` (from 1) is followed by the next: 1, 5, 15, 30 minutes,
+ * 1, 2 hours, then half as much again up to 4 hours; `random` spreads it by 20 % each way. */
+int64_t queue_ladder_ns(uint32_t attempts, uint64_t random);
+#define QUEUE_LADDER_MAX_NS (4 * CLOCK_HOUR + 48 * CLOCK_MIN) /* 4 h and 20 % */

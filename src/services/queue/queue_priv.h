@@ -1,0 +1,132 @@
+#pragma once
+/* Inside the room: shards, sites, and what their files need of each other. */
+
+#include <stdatomic.h>
+
+#include "base/hash.h"
+#include "base/must.h"
+#include "services/queue/queue.h"
+
+struct queue_shard;
+
+/* A destination as one shard sees it. */
+struct queue_site {
+	struct queue_shard *shard;
+	struct span name; /* the destination key, owned */
+	struct list_node ready;
+	size_t ready_count;
+	struct fiber_cond more; /* idle connections wait here */
+	unsigned carriers, up, idle;
+	unsigned window, window_max; /* connections allowed now, and ever */
+	/* Failures of the destination, not of a letter: once for all that wait. */
+	unsigned fails;
+	int64_t retry_ns; /* mono: not before */
+	struct err why;
+	/* What did not fit into memory is sent back to the store, evenly over the time that it will
+	 * take to get through: at `pace_ns` (wall) the next one may come again. */
+	int64_t pace_ns;
+	int64_t rate_from_ns; /* mono */
+	uint64_t rate_count;
+	struct outbound_memory memory;
+	int64_t used_ns; /* mono, last time anything happened */
+};
+
+struct queue_shard {
+	struct queue *q;
+	unsigned index;
+	_Atomic(struct loop *) loop; /* NULL: not running */
+	struct router *router;
+	struct hash_map sites;
+	size_t sweep_at; /* sites in memory that make idle ones be forgotten */
+	struct fiber_group carriers;
+	/* parcels that are done and wait to be settled */
+	struct list_node done;
+	struct fiber_cond done_more, done_room;
+	bool is_stopping; /* no new parcels */
+	bool is_finished; /* no carriers either: the settler may end */
+	struct fiber *main;
+	struct loop_msg stop_msg;
+	/* Written by this shard alone, read by all. */
+	_Alignas(64) _Atomic uint64_t ready, ready_bytes, under_way, unsettled, site_count,
+		connections;
+	_Atomic uint64_t delivered, deferred, failed, reports;
+};
+
+/* The loader: one fiber on shard 0. */
+struct queue_loader {
+	struct fiber *fiber;
+	struct loop_msg kick_msg;
+	atomic_bool is_posted;      /* kick_msg is on its way */
+	atomic_bool is_due;         /* look now */
+	atomic_bool is_noticed;     /* the store has changed: look, but not too often */
+	atomic_bool is_short;       /* it waits for parcels to leave memory */
+	_Atomic int64_t planned_ns; /* wall: when it will look anyway */
+	int64_t looked_ns;          /* mono */
+	int64_t clock_offset_ns;    /* wall minus mono at the last look */
+};
+
+struct queue {
+	struct queue_opts opts;
+	struct hash_key key;
+	struct queue_loader loader;
+	atomic_bool is_stopping;
+	struct queue_shard shards[]; /* opts.shards of them */
+};
+
+/* One writer, so no read-modify-write of the bus is needed. */
+static inline void queue_count(_Atomic uint64_t *n, int64_t change)
+{
+	atomic_store_explicit(n, atomic_load_explicit(n, memory_order_relaxed) + (uint64_t)change,
+		memory_order_relaxed);
+}
+static inline uint64_t queue_counted(const _Atomic uint64_t *n)
+{
+	return atomic_load_explicit(n, memory_order_relaxed);
+}
+
+/* queue.c */
+
+/** Hand a parcel to a shard, from any loop. */
+void queue_route(struct queue *q, unsigned index, struct outbound_parcel *p);
+
+/* queue_site.c */
+
+/** Take a parcel into this shard: to its site's list, or back to the store when the site is down or
+ * there is no room. The shard owns it from here. Does not yield. */
+void queue_site_take(struct queue_shard *sh, struct outbound_parcel *p);
+bool queue_site_has_room(const struct queue_shard *sh, struct span destination);
+/** Which shard a destination belongs to when it does not matter where its letters come from. */
+unsigned queue_home(const struct queue *q, struct span destination);
+/** Must all connections to one destination be in its home shard? */
+bool queue_is_pinned(const struct queue *q);
+void queue_sites_free(struct queue_shard *sh);
+/** Wake what waits for letters, so that it ends. */
+void queue_sites_stop(struct queue_shard *sh);
+
+/* queue_settle.c */
+
+/** The parcel's recipients have verdicts (or it is untried): write that down. Owns it. */
+void queue_done(struct queue_shard *sh, struct outbound_parcel *p);
+/** The fiber that does; ends when the shard is_finished and nothing is left. */
+FIBER int queue_settler(void *shard);
+
+/* queue_load.c */
+
+FIBER int queue_loader(void *queue);
+/** Any thread: rows may be due at that time. */
+void queue_due_at(struct queue *q, int64_t wall_ns);
+/** Any thread: parcels have left memory. */
+void queue_loader_room(struct queue *q);
+/** Parcels from rows or from an accepted letter. */
+uint64_t queue_held(const struct queue *q);
+
+/* queue_report.c */
+
+struct queue_reports {
+	struct spool_new *letters;
+	size_t count, cap;
+};
+/** What the sender of this parcel is to be told, if anything, appended to `r`; everything lives in
+ * `a` (closers free the bodies). The verdicts are final: `outcomes` has one for each recipient. */
+FIBER void queue_report(struct queue_shard *sh, struct arena *a, const struct outbound_parcel *p,
+	const struct spool_result *results, struct queue_reports *r);

@@ -1,0 +1,163 @@
+#include "store/db/db.h"
+#include "store/store_priv.h"
+
+#include "store/body.h"
+
+/* Each question finds rows that are wrong and says so in one text column. They look at everything
+ * and may take long: each is a read transaction of its own, so that the log can be copied back
+ * between them, and each holds by itself whatever is committed meanwhile. */
+
+#define CHECK_CHUNK "262144" /* BODY_CHUNK */
+_Static_assert(BODY_CHUNK == 262144, "CHECK_CHUNK says what BODY_CHUNK is");
+
+DB_SQL(sql_check_refs,
+	"SELECT 'body ' || b.id || ' says ' || b.refs || ' references, ' || COALESCE(r.n, 0) || "
+	"' are there' FROM blob b LEFT JOIN (SELECT blob_id, COUNT(*) AS n FROM "
+	"(SELECT blob_id FROM queue_msg UNION ALL SELECT blob_id FROM message) x GROUP BY blob_id) "
+	"r ON r.blob_id = b.id WHERE (b.refs > 0 OR r.n > 0) AND b.refs <> COALESCE(r.n, 0)");
+DB_SQL(sql_check_queue_body,
+	"SELECT 'queued message ' || q.id || ': its body ' || q.blob_id || ' is missing' "
+	"FROM queue_msg q LEFT JOIN blob b ON b.id = q.blob_id WHERE b.id IS NULL "
+	"OR b.octets <> q.blob_octets");
+DB_SQL(sql_check_message_body,
+	"SELECT 'mailbox ' || m.mailbox_id || ' UID ' || m.uid || ': its body ' || m.blob_id || "
+	"' is missing' FROM message m LEFT JOIN blob b ON b.id = m.blob_id WHERE b.id IS NULL "
+	"OR b.octets <> m.blob_octets");
+DB_SQL(sql_check_chunks,
+	"SELECT 'body ' || b.id || ': ' || b.octets || ' octets promised, ' || "
+	"COALESCE((SELECT SUM(LENGTH(c.data)) FROM blob_chunk c WHERE c.id >= b.id AND "
+	"c.id <= b.id + (b.octets - 1) / " CHECK_CHUNK "), 0) || ' stored' FROM blob b "
+	"WHERE b.refs > 0 AND b.octets > 0 AND b.octets <> "
+	"COALESCE((SELECT SUM(LENGTH(c.data)) FROM blob_chunk c WHERE c.id >= b.id AND "
+	"c.id <= b.id + (b.octets - 1) / " CHECK_CHUNK "), 0)");
+DB_SQL(sql_check_size,
+	"SELECT 'mailbox ' || mailbox_id || ' UID ' || uid || ': size ' || size || ' is not ' || "
+	"(blob_octets + LENGTH(prefix)) FROM message WHERE size <> blob_octets + LENGTH(prefix)");
+DB_SQL(sql_check_mailbox,
+	"SELECT 'mailbox ' || b.id || ' says ' || b.messages || ' messages, ' || b.unseen || "
+	"' unseen, ' || b.octets || ' octets; there are ' || COALESCE(m.n, 0) || ', ' || "
+	"COALESCE(m.unseen, 0) || ', ' || COALESCE(m.octets, 0) FROM mailbox b LEFT JOIN "
+	"(SELECT mailbox_id, COUNT(*) AS n, SUM(1 - (flags & 1)) AS unseen, SUM(size) AS octets "
+	"FROM message GROUP BY mailbox_id) m ON m.mailbox_id = b.id WHERE "
+	"b.messages <> COALESCE(m.n, 0) OR b.unseen <> COALESCE(m.unseen, 0) OR "
+	"b.octets <> COALESCE(m.octets, 0)");
+DB_SQL(sql_check_uid,
+	"SELECT 'mailbox ' || b.id || ': next UID ' || b.uidnext || ', highest MODSEQ ' || "
+	"b.highest_modseq || ', but a message has UID ' || m.uid || ' and MODSEQ ' || m.modseq "
+	"FROM mailbox b JOIN message m ON m.mailbox_id = b.id WHERE m.uid >= b.uidnext OR "
+	"m.modseq > b.highest_modseq");
+DB_SQL(sql_check_tombstone,
+	"SELECT 'mailbox ' || t.mailbox_id || ' UID ' || t.uid || ': expunged, and still there' "
+	"FROM tombstone t JOIN message m ON m.mailbox_id = t.mailbox_id AND m.uid = t.uid");
+DB_SQL(sql_check_lost_message,
+	"SELECT 'message ' || m.id || ' lies in no mailbox' FROM message m LEFT JOIN mailbox b "
+	"ON b.id = m.mailbox_id WHERE b.id IS NULL");
+DB_SQL(sql_check_lost_mailbox,
+	"SELECT 'mailbox ' || b.id || ' belongs to nobody' FROM mailbox b LEFT JOIN account a "
+	"ON a.id = b.account_id WHERE a.id IS NULL");
+DB_SQL(sql_check_account,
+	"SELECT 'account ' || a.local || '@' || a.domain || ' says ' || a.messages || "
+	"' messages, ' || a.octets || ' octets; its mailboxes hold ' || COALESCE(b.n, 0) || ', ' || "
+	"COALESCE(b.octets, 0) FROM account a LEFT JOIN (SELECT account_id, SUM(messages) AS n, "
+	"SUM(octets) AS octets, MAX(highest_modseq) AS modseq FROM mailbox GROUP BY account_id) b "
+	"ON b.account_id = a.id WHERE a.messages <> COALESCE(b.n, 0) OR "
+	"a.octets <> COALESCE(b.octets, 0) OR COALESCE(b.modseq, 0) > a.modseq");
+DB_SQL(sql_check_queue_left,
+	"SELECT 'queued message ' || q.id || ' says ' || q.rcpt_left || ' recipients are left, ' || "
+	"COALESCE(r.n, 0) || ' are there' FROM queue_msg q LEFT JOIN (SELECT msg_id, COUNT(*) AS n "
+	"FROM queue_rcpt GROUP BY msg_id) r ON r.msg_id = q.id WHERE q.rcpt_left <> COALESCE(r.n, 0) "
+	"OR q.rcpt_left < 1");
+DB_SQL(sql_check_queue_lost,
+	"SELECT 'recipient ' || r.id || ' (' || r.address || ') belongs to no message' "
+	"FROM queue_rcpt r LEFT JOIN queue_msg q ON q.id = r.msg_id WHERE q.id IS NULL");
+DB_SQL(sql_check_queue_event,
+	"SELECT 'recipient ' || id || ' (' || address || ') has no next event' FROM queue_rcpt "
+	"WHERE (state = 0 AND next_ns <= 0) OR (state = 1 AND lease_ns <= 0) OR state < 0 OR state > 3 "
+	"OR (attempts > 0 AND last_text = '')");
+DB_SQL(sql_check_count_messages,
+	"SELECT 'the store counts ' || c.value || ' messages; there are ' || m.n FROM counter c, "
+	"(SELECT COUNT(*) AS n FROM message) m WHERE c.id = 1 AND c.value <> m.n");
+DB_SQL(sql_check_count_queue,
+	"SELECT 'the store counts ' || c.value || ' queued messages; there are ' || m.n FROM "
+	"counter c, (SELECT COUNT(*) AS n FROM queue_msg) m WHERE c.id = 2 AND c.value <> m.n");
+DB_SQL(sql_check_count_rcpts,
+	"SELECT 'the store counts ' || c.value || ' queued recipients; there are ' || m.n FROM "
+	"counter c, (SELECT COUNT(*) AS n FROM queue_rcpt) m WHERE c.id = 3 AND c.value <> m.n");
+
+_Static_assert(STORE_COUNT_MESSAGES == 1 && STORE_COUNT_QUEUE_MESSAGES == 2 &&
+		STORE_COUNT_QUEUE_RCPTS == 3,
+	"the questions above name counters by number");
+
+static const struct db_sql *const check_questions[] = {&sql_check_refs, &sql_check_queue_body,
+	&sql_check_message_body, &sql_check_chunks, &sql_check_size, &sql_check_mailbox,
+	&sql_check_uid, &sql_check_tombstone, &sql_check_lost_message, &sql_check_lost_mailbox,
+	&sql_check_account, &sql_check_queue_left, &sql_check_queue_lost, &sql_check_queue_event,
+	&sql_check_count_messages, &sql_check_count_queue, &sql_check_count_rcpts};
+
+#define CHECK_FINDINGS_MAX 1000 /* of one question; then "and more" */
+
+struct check {
+	void (*finding)(void *arg, const char *text);
+	void *arg;
+	uint64_t findings;
+};
+
+static void check_tell(struct check *c, struct span text)
+{
+	struct buf b;
+
+	buf_init(&b, 4096);
+	buf_span_put(&b, text);
+	c->findings++;
+	if (c->finding)
+		c->finding(c->arg, buf_cstr(&b));
+	buf_fini(&b);
+}
+
+static int check_ask(struct db *db, const struct db_sql *sql, struct check *c, struct err *e)
+{
+	struct db_stmt *st = db_query(db, e, sql, "");
+	uint64_t told = 0;
+	bool is_row = false;
+	int result = -1;
+
+	while (st && (result = db_step(st, &is_row, e)) == 0 && is_row) {
+		struct span text = db_col_span(st, 0);
+
+		/* The engine's own check says "ok" when it has nothing to say. */
+		if (span_eq(text, SPAN("ok")))
+			continue;
+		if (told++ == CHECK_FINDINGS_MAX) {
+			check_tell(c, SPAN("... and more of this kind"));
+			break;
+		}
+		check_tell(c, text);
+	}
+	db_done(st);
+	return result;
+}
+
+int store_check(struct store *s, void (*finding)(void *arg, const char *text), void *arg,
+	void (*progress)(void *arg, uint64_t done, uint64_t total), uint64_t *findings_r,
+	struct err *e)
+{
+	struct db_opts opts = {.path = s->file, .vfs = s->vfs, .role = DB_READER};
+	struct check c = {.finding = finding, .arg = arg};
+	uint64_t total = ARRAY_LEN(check_questions) + 1;
+	struct db *db;
+	int result;
+
+	if (db_open(&opts, &db, e) < 0)
+		return -1;
+	result = check_ask(db, db_sql_integrity(db), &c, e);
+	for (size_t i = 0; result == 0 && i < ARRAY_LEN(check_questions); i++) {
+		if (progress)
+			progress(arg, i + 1, total);
+		result = check_ask(db, check_questions[i], &c, e);
+	}
+	if (progress && result == 0)
+		progress(arg, total, total);
+	db_close(&db);
+	*findings_r = c.findings;
+	return result;
+}

@@ -1,0 +1,130 @@
+/* The checkpointer: copies the log's pages back into the file on a thread and connection of its
+ * own, while the writer goes on. What it leaves is little when the writer must start the log over. */
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "store/store_priv.h"
+
+struct checkpointer {
+	struct store *s;
+	struct db *db;
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t told;
+	uint64_t wal_bytes;  /* as the writer told last */
+	uint64_t done_bytes; /* log length at the last run; the log started over when it shrinks */
+	bool is_told, is_asleep, is_stopping;
+};
+
+static void run(struct checkpointer *c)
+{
+	uint64_t frames, left;
+	struct err e = {0};
+
+	if (db_checkpoint(c->db, false, &frames, &left, &e) < 0 && c->s->log)
+		log_event(c->s->log, LOG_ERROR, "store.checkpoint-failed", LF_STR("error", e.text));
+}
+
+/* True when there is something to copy: the log has grown by half its bound, or nothing was
+ * committed for a while. */
+static bool wait_for_work(struct checkpointer *c)
+{
+	int rc = 0;
+
+	for (;;) {
+		if (c->is_stopping)
+			return false;
+		if (c->wal_bytes < c->done_bytes)
+			c->done_bytes = 0;
+		if (c->wal_bytes >= STORE_WAL_START && c->done_bytes < STORE_WAL_START)
+			return true;
+		if (rc && !c->is_told && c->wal_bytes > c->done_bytes)
+			return true;
+		c->is_told = false;
+		if (c->wal_bytes > c->done_bytes) {
+			int64_t at = clock_mono_ns() + STORE_WAL_IDLE;
+			struct timespec until = {at / CLOCK_SEC, at % CLOCK_SEC};
+
+			rc = pthread_cond_timedwait(&c->told, &c->lock, &until);
+		} else {
+			c->is_asleep = true;
+			rc = pthread_cond_wait(&c->told, &c->lock);
+			c->is_asleep = false;
+		}
+	}
+}
+
+static void *checkpointer_main(void *arg)
+{
+	struct checkpointer *c = arg;
+
+	pthread_setname_np(pthread_self(), "store-copy");
+	pthread_mutex_lock(&c->lock);
+	while (wait_for_work(c)) {
+		c->done_bytes = c->wal_bytes;
+		pthread_mutex_unlock(&c->lock);
+		run(c);
+		pthread_mutex_lock(&c->lock);
+	}
+	pthread_mutex_unlock(&c->lock);
+	return NULL;
+}
+
+struct checkpointer *checkpointer_new(struct store *s, const struct db_opts *opts, struct err *e)
+{
+	struct checkpointer *c = NEW(struct checkpointer);
+	struct db_opts o = *opts;
+	pthread_condattr_t attr;
+	int rc;
+
+	o.role = DB_WRITER;
+	o.cache_kib = 64; /* a checkpoint goes by the log, not through the cache */
+	c->s = s;
+	if (db_open(&o, &c->db, e) < 0) {
+		free(c);
+		return NULL;
+	}
+	pthread_mutex_init(&c->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&c->told, &attr);
+	pthread_condattr_destroy(&attr);
+	rc = pthread_create(&c->thread, NULL, checkpointer_main, c);
+	if (rc) {
+		err_sys(e, rc, "starting the checkpointer");
+		db_close(&c->db);
+		free(c);
+		return NULL;
+	}
+	return c;
+}
+
+void checkpointer_free(struct checkpointer **c)
+{
+	struct checkpointer *x = *c;
+
+	if (!x)
+		return;
+	pthread_mutex_lock(&x->lock);
+	x->is_stopping = true;
+	pthread_cond_signal(&x->told);
+	pthread_mutex_unlock(&x->lock);
+	pthread_join(x->thread, NULL);
+	db_close(&x->db);
+	pthread_cond_destroy(&x->told);
+	pthread_mutex_destroy(&x->lock);
+	free(x);
+	*c = NULL;
+}
+
+void checkpointer_tell(struct checkpointer *c, uint64_t wal_bytes)
+{
+	pthread_mutex_lock(&c->lock);
+	c->is_told = true;
+	c->wal_bytes = wal_bytes;
+	/* it looks by itself once a second while there is something to copy */
+	if (c->is_asleep || (wal_bytes >= STORE_WAL_START && c->done_bytes < STORE_WAL_START))
+		pthread_cond_signal(&c->told);
+	pthread_mutex_unlock(&c->lock);
+}

@@ -1,0 +1,398 @@
+#include "store/mailbox.h"
+
+#include "store/blob.h"
+#include "store/db/db.h"
+#include "store/store_priv.h"
+
+/* --- folders ------------------------------------------------------------------------------- */
+
+#define MAILBOX_COLUMNS                                                                            \
+	"id, account_id, name, uidvalidity, uidnext, highest_modseq, messages, unseen, octets"
+DB_SQL(sql_mailbox_folders,
+	"SELECT " MAILBOX_COLUMNS " FROM mailbox WHERE account_id = $1 AND name > $2 "
+	"ORDER BY name LIMIT 256");
+DB_SQL(sql_mailbox_find,
+	"SELECT " MAILBOX_COLUMNS " FROM mailbox WHERE account_id = $1 AND name = $2");
+
+struct mailbox_folder_look {
+	struct arena *a;
+	uint64_t account_id;
+	struct span name;
+	struct mailbox_info *list;
+	size_t count, cap, page;
+};
+
+static void mailbox_info_cols(struct arena *a, struct db_stmt *st, struct mailbox_info *m)
+{
+	int64_t id, account, validity, next, modseq, messages, unseen, octets;
+
+	db_cols(st, "iitiiiiii", &id, &account, &m->name, &validity, &next, &modseq, &messages,
+		&unseen, &octets);
+	m->id = (uint64_t)id;
+	m->account_id = (uint64_t)account;
+	m->name = arena_span(a, m->name);
+	m->uidvalidity = (uint32_t)validity;
+	m->uidnext = (uint32_t)next;
+	m->highest_modseq = (uint64_t)modseq;
+	m->messages = (uint64_t)messages;
+	m->unseen = (uint64_t)unseen;
+	m->octets = (uint64_t)octets;
+}
+
+static int mailbox_folder_page(struct db *db, void *arg, struct err *e)
+{
+	struct mailbox_folder_look *look = arg;
+	struct db_stmt *st = db_query(
+		db, e, &sql_mailbox_folders, "it", (int64_t)look->account_id, look->name);
+	bool is_row = false;
+	int result = -1;
+
+	look->page = 0;
+	while (st && (result = db_step(st, &is_row, e)) == 0 && is_row) {
+		if (look->count == look->cap) {
+			size_t cap = look->cap ? look->cap * 2 : 16;
+			struct mailbox_info *grown = ARENA_ARRAY(look->a, struct mailbox_info, cap);
+
+			for (size_t i = 0; i < look->count; i++)
+				grown[i] = look->list[i];
+			look->list = grown;
+			look->cap = cap;
+		}
+		mailbox_info_cols(look->a, st, &look->list[look->count]);
+		look->name = look->list[look->count].name;
+		look->count++;
+		look->page++;
+	}
+	db_done(st);
+	return result;
+}
+
+FIBER int mailbox_folders(struct store *s, struct arena *a, uint64_t account_id,
+	struct mailbox_info **list_r, size_t *count_r, struct err *e)
+{
+	struct mailbox_folder_look look = {.a = a, .account_id = account_id};
+
+	do {
+		if (store_read(s, "mailbox.folders", mailbox_folder_page, &look, e) < 0)
+			return -1;
+	} while (look.page == 256);
+	*list_r = look.list;
+	*count_r = look.count;
+	return 0;
+}
+
+static int mailbox_find_one(struct db *db, void *arg, struct err *e)
+{
+	struct mailbox_folder_look *look = arg;
+	struct db_stmt *st = db_query(
+		db, e, &sql_mailbox_find, "it", (int64_t)look->account_id, look->name);
+	bool is_row = false;
+	int result = st ? db_step(st, &is_row, e) : -1;
+
+	look->count = 0;
+	if (result == 0 && is_row) {
+		mailbox_info_cols(look->a, st, look->list);
+		look->count = 1;
+	}
+	db_done(st);
+	return result;
+}
+
+FIBER int mailbox_find(struct store *s, struct arena *a, uint64_t account_id, struct span folder,
+	struct mailbox_info *info_r, struct err *e)
+{
+	struct mailbox_folder_look look = {.a = a, .account_id = account_id, .list = info_r};
+
+	/* RFC 9051 section 5.1: INBOX in any case is the one INBOX. */
+	look.name = span_eq_nocase(folder, SPAN("INBOX")) ? SPAN("INBOX") : folder;
+	if (store_read(s, "mailbox.find", mailbox_find_one, &look, e) < 0)
+		return -1;
+	if (look.count == 0)
+		return err_set(
+			e, ERR_NOT_FOUND, "there is no folder '" SPAN_FMT "'", SPAN_ARG(folder));
+	return 0;
+}
+
+/* --- messages ------------------------------------------------------------------------------ */
+
+#define MESSAGE_COLUMNS                                                                            \
+	"id, blob_id, blob_octets, uid, modseq, size, flags, received_ns, keywords, subject, "     \
+	"sender, prefix"
+DB_SQL(sql_message_list,
+	"SELECT " MESSAGE_COLUMNS " FROM message WHERE mailbox_id = $1 AND uid > $2 "
+	"ORDER BY uid LIMIT $3");
+DB_SQL(sql_message_one,
+	"SELECT " MESSAGE_COLUMNS " FROM message WHERE mailbox_id = $1 AND uid = $2");
+
+struct mailbox_look {
+	struct arena *a;
+	uint64_t mailbox_id;
+	uint32_t uid;
+	size_t max, count;
+	struct mailbox_msg *list;
+};
+
+static void mailbox_msg_cols(struct arena *a, struct db_stmt *st, struct mailbox_msg *m)
+{
+	int64_t id, blob, octets, uid, modseq, size, flags;
+
+	db_cols(st, "iiiiiiiitttb", &id, &blob, &octets, &uid, &modseq, &size, &flags,
+		&m->received_ns, &m->keywords, &m->subject, &m->from, &m->prefix);
+	m->id = (uint64_t)id;
+	m->blob_id = (uint64_t)blob;
+	m->blob_len = (uint64_t)octets;
+	m->uid = (uint32_t)uid;
+	m->modseq = (uint64_t)modseq;
+	m->size = (uint64_t)size;
+	m->flags = (unsigned)flags;
+	m->keywords = arena_span(a, m->keywords);
+	m->subject = arena_span(a, m->subject);
+	m->from = arena_span(a, m->from);
+	m->prefix = arena_span(a, m->prefix);
+}
+
+static int mailbox_list_page(struct db *db, void *arg, struct err *e)
+{
+	struct mailbox_look *look = arg;
+	struct db_stmt *st = db_query(db, e, &sql_message_list, "iii", (int64_t)look->mailbox_id,
+		(int64_t)look->uid, (int64_t)look->max);
+	bool is_row = false;
+	int result = -1;
+
+	look->count = 0;
+	while (st && (result = db_step(st, &is_row, e)) == 0 && is_row)
+		mailbox_msg_cols(look->a, st, &look->list[look->count++]);
+	db_done(st);
+	return result;
+}
+
+FIBER int mailbox_list(struct store *s, struct arena *a, uint64_t mailbox_id, uint32_t after_uid,
+	size_t max, struct mailbox_msg **list_r, size_t *count_r, struct err *e)
+{
+	struct mailbox_look look = {.a = a, .mailbox_id = mailbox_id, .uid = after_uid};
+
+	look.max = max == 0 || max > STORE_PAGE_ROWS ? STORE_PAGE_ROWS : max;
+	look.list = ARENA_ARRAY(a, struct mailbox_msg, look.max);
+	if (store_read(s, "mailbox.list", mailbox_list_page, &look, e) < 0)
+		return -1;
+	*list_r = look.list;
+	*count_r = look.count;
+	return 0;
+}
+
+static int mailbox_message_one(struct db *db, void *arg, struct err *e)
+{
+	struct mailbox_look *look = arg;
+	struct db_stmt *st = db_query(
+		db, e, &sql_message_one, "ii", (int64_t)look->mailbox_id, (int64_t)look->uid);
+	bool is_row = false;
+	int result = st ? db_step(st, &is_row, e) : -1;
+
+	look->count = 0;
+	if (result == 0 && is_row) {
+		mailbox_msg_cols(look->a, st, look->list);
+		look->count = 1;
+	}
+	db_done(st);
+	return result;
+}
+
+FIBER int mailbox_message(struct store *s, struct arena *a, uint64_t mailbox_id, uint32_t uid,
+	struct mailbox_msg *msg_r, struct err *e)
+{
+	struct mailbox_look look = {.a = a, .mailbox_id = mailbox_id, .uid = uid, .list = msg_r};
+
+	if (store_read(s, "mailbox.message", mailbox_message_one, &look, e) < 0)
+		return -1;
+	if (look.count == 0)
+		return err_set(e, ERR_NOT_FOUND, "there is no message with UID %u", uid);
+	return 0;
+}
+
+/* --- flags --------------------------------------------------------------------------------- */
+
+/* One MODSEQ for all that one closure changes (RFC 7162 section 3.1 allows it): the account's
+ * counter moves once, and each changed message and the mailbox take its value. */
+DB_SQL(sql_mailbox_bump,
+	"UPDATE account SET modseq = modseq + 1 WHERE id = "
+	"(SELECT account_id FROM mailbox WHERE id = $1) RETURNING modseq");
+DB_SQL(sql_mailbox_modseq,
+	"UPDATE mailbox SET highest_modseq = $2, messages = messages + $3, unseen = unseen + $4, "
+	"octets = octets + $5 WHERE id = $1");
+DB_SQL(sql_message_flags_get, "SELECT flags FROM message WHERE mailbox_id = $1 AND uid = $2");
+DB_SQL(sql_message_flags_set,
+	"UPDATE message SET flags = $3, modseq = $4 WHERE mailbox_id = $1 AND uid = $2");
+
+struct mailbox_flag_change {
+	uint64_t mailbox_id;
+	const uint32_t *uids;
+	size_t count;
+	unsigned add, remove;
+	uint64_t modseq;
+};
+
+static int mailbox_bump(struct db *db, uint64_t mailbox_id, int64_t *modseq_r, struct err *e)
+{
+	bool is_found;
+
+	if (db_get(db, e, NULL, &sql_mailbox_bump, &is_found, "i:i", (int64_t)mailbox_id,
+		    modseq_r) < 0)
+		return -1;
+	return is_found ? 0 : err_set(e, ERR_NOT_FOUND, "the mailbox is gone");
+}
+
+static int mailbox_flag_slice(struct db *db, void *arg, struct err *e)
+{
+	struct mailbox_flag_change *c = arg;
+	int64_t modseq = 0, unseen = 0;
+
+	for (size_t i = 0; i < c->count; i++) {
+		int64_t flags = 0, now;
+		bool is_found;
+
+		if (db_get(db, e, NULL, &sql_message_flags_get, &is_found, "ii:i",
+			    (int64_t)c->mailbox_id, (int64_t)c->uids[i], &flags) < 0)
+			return -1;
+		now = (flags & ~(int64_t)c->remove) | (int64_t)c->add;
+		if (!is_found || now == flags)
+			continue;
+		if (modseq == 0 && mailbox_bump(db, c->mailbox_id, &modseq, e) < 0)
+			return -1;
+		if (db_run(db, e, &sql_message_flags_set, "iiii", (int64_t)c->mailbox_id,
+			    (int64_t)c->uids[i], now, modseq) < 0)
+			return -1;
+		unseen += !(now & MAILBOX_SEEN) - !(flags & MAILBOX_SEEN);
+	}
+	if (modseq == 0)
+		return 0;
+	if (db_run(db, e, &sql_mailbox_modseq, "iiiii", (int64_t)c->mailbox_id, modseq, (int64_t)0,
+		    unseen, (int64_t)0) < 0)
+		return -1;
+	c->modseq = (uint64_t)modseq;
+	store_changed(db, STORE_MAILBOX);
+	return 0;
+}
+
+FIBER int mailbox_flags(struct store *s, uint64_t mailbox_id, const uint32_t *uids, size_t count,
+	unsigned add, unsigned remove, uint64_t *modseq_r, struct err *e)
+{
+	struct mailbox_flag_change c = {.mailbox_id = mailbox_id, .add = add, .remove = remove};
+
+	for (size_t done = 0; done < count; done += c.count) {
+		c.uids = uids + done;
+		c.count = count - done < MAILBOX_SLICE ? count - done : MAILBOX_SLICE;
+		if (store_write(s, "mailbox.flags", mailbox_flag_slice, &c, e) < 0)
+			return -1;
+	}
+	if (modseq_r)
+		*modseq_r = c.modseq;
+	return 0;
+}
+
+/* --- expunge ------------------------------------------------------------------------------- */
+
+DB_SQL(sql_message_first, "SELECT uid FROM message WHERE mailbox_id = $1 ORDER BY uid LIMIT $2");
+DB_SQL(sql_message_expunge,
+	"DELETE FROM message WHERE mailbox_id = $1 AND uid = $2 "
+	"RETURNING id, blob_id, blob_octets, size, flags");
+DB_SQL(sql_tombstone_add,
+	"INSERT INTO tombstone (mailbox_id, modseq, uid, message_id) VALUES ($1, $2, $3, $4)");
+DB_SQL(sql_account_usage,
+	"UPDATE account SET messages = messages + $2, octets = octets + $3 WHERE id = "
+	"(SELECT account_id FROM mailbox WHERE id = $1)");
+
+struct mailbox_expunge {
+	uint64_t mailbox_id;
+	const uint32_t *uids; /* NULL: the first of the mailbox */
+	size_t count;
+	uint32_t own[MAILBOX_SLICE];
+	uint64_t expunged; /* by this slice */
+};
+
+static int mailbox_expunge_uids(struct db *db, struct mailbox_expunge *x, struct err *e)
+{
+	struct db_stmt *st = db_query(
+		db, e, &sql_message_first, "ii", (int64_t)x->mailbox_id, (int64_t)MAILBOX_SLICE);
+	bool is_row = false;
+	int result = -1;
+
+	x->count = 0;
+	while (st && (result = db_step(st, &is_row, e)) == 0 && is_row)
+		x->own[x->count++] = (uint32_t)db_col_i64(st, 0);
+	db_done(st);
+	return result;
+}
+
+struct mailbox_delta {
+	int64_t modseq, messages, unseen, octets;
+};
+
+static int mailbox_expunge_one(
+	struct db *db, uint64_t mailbox_id, uint32_t uid, struct mailbox_delta *d, struct err *e)
+{
+	int64_t id, blob, octets, size, flags;
+	bool is_found;
+
+	if (db_get(db, e, NULL, &sql_message_expunge, &is_found, "ii:iiiii", (int64_t)mailbox_id,
+		    (int64_t)uid, &id, &blob, &octets, &size, &flags) < 0)
+		return -1;
+	if (!is_found)
+		return 0;
+	if (d->modseq == 0 && mailbox_bump(db, mailbox_id, &d->modseq, e) < 0)
+		return -1;
+	if (db_run(db, e, &sql_tombstone_add, "iiii", (int64_t)mailbox_id, d->modseq, (int64_t)uid,
+		    id) < 0 ||
+		blob_unref_tx(db, (uint64_t)blob, (uint64_t)octets, NULL, e) < 0)
+		return -1;
+	d->messages--;
+	d->octets -= size;
+	d->unseen -= !(flags & MAILBOX_SEEN);
+	return 0;
+}
+
+static int mailbox_expunge_slice(struct db *db, void *arg, struct err *e)
+{
+	struct mailbox_expunge *x = arg;
+	struct mailbox_delta d = {0};
+	const uint32_t *uids = x->uids ? x->uids : x->own;
+
+	x->expunged = 0;
+	if (!x->uids && mailbox_expunge_uids(db, x, e) < 0)
+		return -1;
+	for (size_t i = 0; i < x->count; i++)
+		if (mailbox_expunge_one(db, x->mailbox_id, uids[i], &d, e) < 0)
+			return -1;
+	if (d.messages == 0)
+		return 0;
+	if (db_run(db, e, &sql_mailbox_modseq, "iiiii", (int64_t)x->mailbox_id, d.modseq,
+		    d.messages, d.unseen, d.octets) < 0 ||
+		db_run(db, e, &sql_account_usage, "iii", (int64_t)x->mailbox_id, d.messages,
+			d.octets) < 0)
+		return -1;
+	store_count(db, STORE_COUNT_MESSAGES, d.messages);
+	store_changed(db, STORE_MAILBOX);
+	x->expunged = (uint64_t)-d.messages;
+	return 0;
+}
+
+FIBER int mailbox_expunge(struct store *s, uint64_t mailbox_id, const uint32_t *uids, size_t count,
+	uint64_t *expunged_r, struct err *e)
+{
+	struct mailbox_expunge x = {.mailbox_id = mailbox_id};
+	uint64_t total = 0;
+	size_t done = 0;
+
+	do {
+		if (uids) {
+			x.uids = uids + done;
+			x.count = count - done < MAILBOX_SLICE ? count - done : MAILBOX_SLICE;
+		}
+		if (store_write(s, "mailbox.expunge", mailbox_expunge_slice, &x, e) < 0)
+			return -1;
+		total += x.expunged;
+		done += x.count;
+	} while (uids ? done < count : x.expunged > 0);
+	if (expunged_r)
+		*expunged_r = total;
+	return 0;
+}

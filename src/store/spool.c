@@ -1,0 +1,497 @@
+/* Working the queue off: claims, results, leases that ran out, deliveries here in slices. */
+
+#include "store/spool.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "base/must.h"
+#include "store/body_priv.h"
+#include "store/spool_priv.h"
+
+DB_SQL(sql_item, "SELECT " SPOOL_ITEM_COLUMNS "WHERE r.id = $1");
+DB_SQL(sql_activate, "UPDATE queue_rcpt SET state = 1, lease_ns = $2 WHERE id = $1");
+DB_SQL(sql_next_due,
+	"SELECT next_ns FROM queue_rcpt WHERE state = 0 AND next_ns > $1 "
+	"ORDER BY next_ns LIMIT 1");
+DB_SQL(sql_remove, "DELETE FROM queue_rcpt WHERE id = $1 RETURNING msg_id, state");
+DB_SQL(sql_remove_msg,
+	"DELETE FROM queue_msg WHERE id = $1 AND rcpt_left = 1 "
+	"RETURNING blob_id, blob_octets");
+DB_SQL(sql_one_less, "UPDATE queue_msg SET rcpt_left = rcpt_left - 1 WHERE id = $1");
+DB_SQL(sql_look, "SELECT state, wish FROM queue_rcpt WHERE id = $1");
+DB_SQL(sql_defer,
+	"UPDATE queue_rcpt SET state = $2, next_ns = $3, lease_ns = 0, wish = 0, "
+	"attempts = attempts + $4, flags = flags | $5, last_ns = $6, last_code = $7, "
+	"last_enhanced = $8, last_text = $9, last_host = $10 WHERE id = $1");
+DB_SQL(sql_slice_end, "SELECT id FROM queue_rcpt WHERE id > $1 ORDER BY id LIMIT 1 OFFSET 255");
+DB_SQL(sql_expired,
+	"SELECT id, wish FROM queue_rcpt WHERE id > $1 AND id <= $2 AND state = 1 "
+	"AND lease_ns <= $3");
+DB_SQL(sql_unlease,
+	"UPDATE queue_rcpt SET state = $2, next_ns = $3, lease_ns = 0, wish = 0 "
+	"WHERE id = $1");
+/* next_ns > 0 leads to the partial index */
+DB_SQL(sql_local,
+	"SELECT r.id, r.account_id, r.destination, r.prefix, m.blob_id, m.blob_octets, "
+	"m.arrived_ns FROM queue_rcpt r JOIN queue_msg m ON m.id = r.msg_id "
+	"WHERE r.state = 3 AND r.next_ns > 0 ORDER BY r.next_ns LIMIT 1");
+DB_SQL(sql_local_left, "SELECT id FROM queue_rcpt WHERE state = 3 AND next_ns > 0 LIMIT 1");
+DB_SQL(sql_first_chunk, "SELECT data FROM blob_chunk WHERE id = $1");
+
+/* ---- rows that end ---- */
+
+static void note_gone(struct spool_gone *gone, uint64_t blob_id)
+{
+	if (gone && gone->count < gone->cap)
+		gone->blob_ids[gone->count++] = blob_id;
+}
+
+static int remove_msg(struct db *db, int64_t msg_id, struct spool_gone *gone, struct err *e)
+{
+	int64_t blob_id, octets;
+	bool is_last, is_gone;
+
+	if (db_get(db, e, NULL, &sql_remove_msg, &is_last, "i:ii", msg_id, &blob_id, &octets) < 0)
+		return -1;
+	if (!is_last)
+		return db_run(db, e, &sql_one_less, "i", msg_id);
+	if (blob_unref_tx(db, (uint64_t)blob_id, (uint64_t)octets, &is_gone, e) < 0)
+		return -1;
+	if (is_gone)
+		note_gone(gone, (uint64_t)blob_id);
+	store_count(db, STORE_COUNT_QUEUE_MESSAGES, -1);
+	return 0;
+}
+
+int spool_remove_tx(struct db *db, uint64_t rcpt_id, unsigned to, struct spool_gone *gone,
+	bool *is_there_r, struct err *e)
+{
+	int64_t msg_id, state;
+
+	if (db_get(db, e, NULL, &sql_remove, is_there_r, "i:ii", (int64_t)rcpt_id, &msg_id,
+		    &state) < 0)
+		return -1;
+	if (!*is_there_r)
+		return 0;
+	spool_move((unsigned)state, to);
+	store_count(db, STORE_COUNT_QUEUE_RCPTS, -1);
+	return remove_msg(db, msg_id, gone, e);
+}
+
+void spool_forget_bodies(struct store *s, const struct spool_gone *gone)
+{
+	for (size_t i = 0; i < gone->count; i++)
+		body_cache_drop(s->bodies, gone->blob_ids[i]);
+}
+
+/* ---- a row as an item ---- */
+
+static void take_msg_cols(struct db_stmt *st, struct arena *a, struct spool_item *it)
+{
+	unsigned flags = (unsigned)db_col_i64(st, 5);
+
+	it->msg_id = (uint64_t)db_col_i64(st, 0);
+	it->blob_id = (uint64_t)db_col_i64(st, 1);
+	it->blob_len = (uint64_t)db_col_i64(st, 2);
+	it->arrived_ns = db_col_i64(st, 3);
+	it->expires_ns = db_col_i64(st, 4);
+	it->env.is_smtputf8 = flags & 1;
+	it->env.ret = (enum spool_ret)(flags >> 4 & 15);
+	it->env.body_type = (enum spool_body)(flags >> 8 & 15);
+	it->env.reverse_path = arena_span(a, db_col_span(st, 6));
+	it->env.envid = arena_span(a, db_col_span(st, 7));
+	it->env.origin = arena_span(a, db_col_span(st, 8));
+	it->env.peer = arena_span(a, db_col_span(st, 9));
+	it->prefix = arena_span(a, db_col_span(st, 10));
+}
+
+void spool_take_item(struct db_stmt *st, struct arena *a, struct spool_item *it)
+{
+	unsigned flags = (unsigned)db_col_i64(st, 15);
+
+	take_msg_cols(st, a, it);
+	it->state = (enum spool_state)db_col_i64(st, 11);
+	it->next_ns = db_col_i64(st, 12);
+	it->lease_ns = db_col_i64(st, 13);
+	it->attempts = (uint32_t)db_col_i64(st, 14);
+	it->notify = flags & 15;
+	it->is_delay_told = flags & SPOOL_RCPT_DELAYED;
+	it->address = arena_span(a, db_col_span(st, 16));
+	it->orcpt = arena_span(a, db_col_span(st, 17));
+	it->destination = arena_span(a, db_col_span(st, 18));
+	it->last_ns = db_col_i64(st, 19);
+	it->last_code = (uint16_t)db_col_i64(st, 20);
+	it->last_enhanced = arena_span(a, db_col_span(st, 21));
+	it->last_text = arena_span(a, db_col_span(st, 22));
+	it->last_host = arena_span(a, db_col_span(st, 23));
+	it->rcpt_id = (uint64_t)db_col_i64(st, 24);
+}
+
+/* ---- leases that ran out ---- */
+
+static int end_lease(struct db *db, int64_t rcpt_id, int64_t wish, int64_t now_ns, struct err *e)
+{
+	enum spool_state to = wish == SPOOL_WISH_HOLD ? SPOOL_HELD : SPOOL_WAITING;
+	bool is_there;
+
+	if (wish == SPOOL_WISH_DROP)
+		return spool_remove_tx(
+			db, (uint64_t)rcpt_id, SPOOL_END_DROPPED, NULL, &is_there, e);
+	spool_move(SPOOL_ACTIVE, to);
+	store_changed(db, STORE_QUEUE);
+	return db_run(db, e, &sql_unlease, "iii", rcpt_id, (int64_t)to, now_ns);
+}
+
+struct lease_row {
+	int64_t id, wish;
+};
+
+struct lease_sweep {
+	int64_t after, end; /* ids */
+	int64_t lease_before_ns;
+	struct lease_row rows[SPOOL_SLICE];
+	size_t count;
+};
+
+static int expired_rows(struct db *db, struct lease_sweep *w, struct err *e)
+{
+	struct db_stmt *st = db_query(
+		db, e, &sql_expired, "iii", w->after, w->end, w->lease_before_ns);
+	bool is_row = false;
+	int rc = st ? 0 : -1;
+
+	while (st && w->count < SPOOL_SLICE && (rc = db_step(st, &is_row, e)) == 0 && is_row) {
+		db_cols(st, "ii", &w->rows[w->count].id, &w->rows[w->count].wish);
+		w->count++;
+	}
+	db_done(st);
+	return rc;
+}
+
+/* One slice of SPOOL_SLICE rows behind *after; *after becomes 0 at the end of the table. */
+static int sweep_leases_tx(
+	struct db *db, int64_t *after, int64_t now_ns, int64_t lease_before_ns, struct err *e)
+{
+	struct lease_sweep *w = NEW(struct lease_sweep);
+	bool is_more;
+	int rc;
+
+	w->after = *after;
+	w->end = INT64_MAX;
+	w->lease_before_ns = lease_before_ns;
+	rc = db_get(db, e, NULL, &sql_slice_end, &is_more, "i:i", *after, &w->end);
+	if (rc == 0)
+		rc = expired_rows(db, w, e);
+	for (size_t i = 0; rc == 0 && i < w->count; i++)
+		rc = end_lease(db, w->rows[i].id, w->rows[i].wish, now_ns, e);
+	if (rc == 0)
+		*after = is_more ? w->end : 0;
+	free(w);
+	return rc;
+}
+
+struct recovery {
+	int64_t after, next, now_ns;
+};
+
+static int recover_slice(struct db *db, void *arg, struct err *e)
+{
+	struct recovery *r = arg;
+
+	r->next = r->after;
+	/* every lease: who held it is dead, for the data directory is ours alone */
+	return sweep_leases_tx(db, &r->next, r->now_ns, INT64_MAX, e);
+}
+
+int spool_recover_blocking(struct store *s, struct err *e)
+{
+	struct recovery r = {.now_ns = clock_wall_ns()};
+
+	do {
+		if (store_write_blocking(s, "recover queue", recover_slice, &r, e) < 0)
+			return -1;
+		r.after = r.next;
+	} while (r.after);
+	return 0;
+}
+
+/* ---- claim ---- */
+
+struct claim {
+	struct arena *a;
+	int64_t now_ns, lease_until_ns, next_ns;
+	size_t max, count;
+	struct spool_item *items;
+	int64_t *ids;
+};
+
+static int due_ids(struct db *db, struct claim *c, size_t *count_r, struct err *e)
+{
+	struct db_stmt *st = db_query(db, e, db_sql_claim(db), "ii", c->now_ns, (int64_t)c->max);
+	bool is_row = false;
+	int rc = st ? 0 : -1;
+
+	*count_r = 0;
+	while (st && *count_r < c->max && (rc = db_step(st, &is_row, e)) == 0 && is_row)
+		c->ids[(*count_r)++] = db_col_i64(st, 0);
+	db_done(st);
+	return rc;
+}
+
+static int claim_one(struct db *db, struct claim *c, int64_t id, struct err *e)
+{
+	struct db_stmt *st = db_query(db, e, &sql_item, "i", id);
+	struct spool_item *it = &c->items[c->count];
+	bool is_row = false;
+	int rc = st ? db_step(st, &is_row, e) : -1;
+
+	if (rc == 0 && is_row)
+		spool_take_item(st, c->a, it);
+	else if (rc == 0)
+		rc = err_set(e, ERR_CORRUPT, "queue row %lld has no message", (long long)id);
+	db_done(st);
+	if (rc < 0)
+		return rc;
+	spool_move(it->state, SPOOL_ACTIVE);
+	it->state = SPOOL_ACTIVE;
+	it->lease_ns = c->lease_until_ns;
+	c->count++;
+	return db_run(db, e, &sql_activate, "ii", id, c->lease_until_ns);
+}
+
+static int sweep_now_and_then(struct db *db, int64_t now_ns, struct err *e)
+{
+	struct spool_sweep *sweep = &store_of(db)->spool_sweep;
+
+	/* a clock that jumped back must not stop the sweep for a day */
+	if (!sweep->after && now_ns >= sweep->last_ns &&
+		now_ns < sweep->last_ns + SPOOL_LEASE_SWEEP)
+		return 0;
+	if (!sweep->after)
+		sweep->last_ns = now_ns;
+	return sweep_leases_tx(db, &sweep->after, now_ns, now_ns, e);
+}
+
+static int claim_closure(struct db *db, void *arg, struct err *e)
+{
+	struct claim *c = arg;
+	size_t count;
+	bool is_found;
+
+	c->count = 0;
+	c->next_ns = CLOCK_NEVER;
+	if (sweep_now_and_then(db, c->now_ns, e) < 0 || due_ids(db, c, &count, e) < 0)
+		return -1;
+	for (size_t i = 0; i < count; i++)
+		if (claim_one(db, c, c->ids[i], e) < 0)
+			return -1;
+	if (count == c->max) {
+		c->next_ns = c->now_ns; /* there may be more */
+		return 0;
+	}
+	return db_get(db, e, NULL, &sql_next_due, &is_found, "i:i", c->now_ns, &c->next_ns);
+}
+
+FIBER int spool_claim(struct store *s, struct arena *a, int64_t now_ns, int64_t lease_until_ns,
+	size_t max, struct spool_item **items_r, size_t *count_r, int64_t *next_ns_r, struct err *e)
+{
+	struct claim c = {.a = a, .now_ns = now_ns, .lease_until_ns = lease_until_ns};
+
+	c.max = max < SPOOL_SLICE ? max : SPOOL_SLICE;
+	c.items = ARENA_ARRAY(a, struct spool_item, c.max);
+	c.ids = ARENA_ARRAY(a, int64_t, c.max);
+	if (store_write(s, "claim", claim_closure, &c, e) < 0)
+		return -1;
+	*items_r = c.items;
+	*count_r = c.count;
+	*next_ns_r = c.next_ns;
+	return 0;
+}
+
+/* ---- results ---- */
+
+struct settling {
+	const struct spool_result *results;
+	size_t count;
+	struct spool_ready *dsns;
+	size_t dsn_count;
+	struct spool_gone gone;
+};
+
+static int defer(struct db *db, const struct spool_result *r, enum spool_state to, struct err *e)
+{
+	struct db_stmt *st = db_prepare(db, &sql_defer, e);
+
+	if (!st)
+		return -1;
+	spool_move(SPOOL_ACTIVE, to);
+	db_bind_i64(st, 1, (int64_t)r->rcpt_id);
+	db_bind_i64(st, 2, to);
+	db_bind_i64(st, 3, r->next_ns);
+	db_bind_i64(st, 4, r->is_attempt);
+	db_bind_i64(st, 5, r->is_delay_told ? SPOOL_RCPT_DELAYED : 0);
+	db_bind_i64(st, 6, r->at_ns);
+	db_bind_i64(st, 7, r->code);
+	db_bind_text(st, 8, r->enhanced);
+	db_bind_text(st, 9, r->text);
+	db_bind_text(st, 10, r->host);
+	store_changed(db, STORE_QUEUE);
+	return db_finish(st, e);
+}
+
+/* A result that comes after its lease ran out: the row is somebody else's now, or held. Only that
+ * the letter has arrived still counts. */
+static int settle_one(
+	struct db *db, const struct spool_result *r, struct spool_gone *gone, struct err *e)
+{
+	int64_t state = 0, wish = 0;
+	bool is_there;
+
+	if (r->outcome == SPOOL_DELIVERED)
+		return spool_remove_tx(db, r->rcpt_id, SPOOL_END_DELIVERED, gone, &is_there, e);
+	if (db_get(db, e, NULL, &sql_look, &is_there, "i:ii", (int64_t)r->rcpt_id, &state, &wish) <
+		0)
+		return -1;
+	if (!is_there || state != SPOOL_ACTIVE)
+		return 0;
+	if (r->outcome == SPOOL_FAILED)
+		return spool_remove_tx(db, r->rcpt_id, SPOOL_END_FAILED, gone, &is_there, e);
+	if (wish == SPOOL_WISH_DROP)
+		return spool_remove_tx(db, r->rcpt_id, SPOOL_END_DROPPED, gone, &is_there, e);
+	return defer(db, r, wish == SPOOL_WISH_HOLD ? SPOOL_HELD : SPOOL_WAITING, e);
+}
+
+static int settle_closure(struct db *db, void *arg, struct err *e)
+{
+	struct settling *x = arg;
+
+	x->gone.count = 0;
+	for (size_t i = 0; i < x->count; i++)
+		if (settle_one(db, &x->results[i], &x->gone, e) < 0)
+			return -1;
+	for (size_t i = 0; i < x->dsn_count; i++)
+		if (spool_accept_tx(db, &x->dsns[i], e) < 0)
+			return -1;
+	return 0;
+}
+
+FIBER int spool_settle(struct store *s, const struct spool_result *results, size_t count,
+	struct spool_new *dsns, size_t dsn_count, struct err *e)
+{
+	struct arena *a = arena_new();
+	struct settling x = {.results = results, .count = count, .dsn_count = dsn_count};
+	int rc = 0;
+
+	x.dsns = ARENA_ARRAY(a, struct spool_ready, dsn_count + 1);
+	x.gone.cap = count;
+	x.gone.blob_ids = ARENA_ARRAY(a, uint64_t, count + 1);
+	for (size_t i = 0; rc == 0 && i < dsn_count; i++)
+		rc = spool_prepare(s, a, &dsns[i], false, &x.dsns[i], e);
+	if (rc == 0)
+		rc = store_write(s, "settle", settle_closure, &x, e);
+	if (rc == 0) {
+		spool_forget_bodies(s, &x.gone);
+		for (size_t i = 0; i < dsn_count; i++)
+			spool_accepted(s, &x.dsns[i]);
+	}
+	arena_free(&a);
+	return rc;
+}
+
+/* ---- local rows, in slices ---- */
+
+struct local_slice {
+	size_t max;
+	bool is_left;
+	struct arena *a;  /* of the closure */
+	uint64_t head_of; /* the body whose header was scanned last */
+	struct deliver_head head;
+};
+
+static int scan_stored_head(struct db *db, struct local_slice *l, uint64_t blob_id, struct err *e)
+{
+	struct db_stmt *st;
+	bool is_row = false;
+	int rc;
+
+	if (l->head_of == blob_id)
+		return 0;
+	st = db_query(db, e, &sql_first_chunk, "i", (int64_t)blob_id);
+	rc = st ? db_step(st, &is_row, e) : -1;
+	if (rc == 0)
+		deliver_scan_head(l->a, is_row ? db_col_span(st, 0) : SPAN_NONE, &l->head);
+	db_done(st);
+	l->head_of = blob_id;
+	return rc;
+}
+
+static int deliver_row(struct db *db, struct local_slice *l, struct delivery *d, struct err *e)
+{
+	unsigned to = SPOOL_END_DELIVERED;
+	bool is_there;
+
+	if (scan_stored_head(db, l, d->blob_id, e) < 0)
+		return -1;
+	d->head = &l->head;
+	if (deliver_tx(db, d, e) == 0) {
+		if (blob_ref_tx(db, d->blob_id, 1, e) < 0)
+			return -1;
+	} else if (e && e->code == ERR_NOT_FOUND) {
+		/* the account was removed while its letter waited: it goes as its mail did */
+		err_clear(e);
+		to = SPOOL_END_FAILED;
+	} else {
+		return -1;
+	}
+	return spool_remove_tx(db, d->id, to, NULL, &is_there, e);
+}
+
+static int next_local(
+	struct db *db, struct arena *a, struct delivery *d, bool *is_found_r, struct err *e)
+{
+	int64_t id, account_id, blob_id, octets;
+
+	*d = (struct delivery){0};
+	if (db_get(db, e, a, &sql_local, is_found_r, ":iitbiii", &id, &account_id, &d->folder,
+		    &d->prefix, &blob_id, &octets, &d->received_ns) < 0)
+		return -1;
+	if (*is_found_r) {
+		d->id = (uint64_t)id;
+		d->account_id = (uint64_t)account_id;
+		d->blob_id = (uint64_t)blob_id;
+		d->blob_octets = (uint64_t)octets;
+	}
+	return 0;
+}
+
+static int local_closure(struct db *db, void *arg, struct err *e)
+{
+	struct local_slice *l = arg;
+	struct delivery d;
+	bool is_found = true;
+	struct err mine = {0}; /* deliver_row tells by the code, so it needs one */
+	int rc = 0;
+
+	arena_reset(l->a);
+	l->head_of = 0;
+	for (size_t i = 0; rc == 0 && is_found && i < l->max; i++) {
+		rc = next_local(db, l->a, &d, &is_found, &mine);
+		if (rc == 0 && is_found)
+			rc = deliver_row(db, l, &d, &mine);
+	}
+	if (rc == 0)
+		rc = db_get(db, &mine, NULL, &sql_local_left, &l->is_left, "");
+	return rc < 0 ? err_copy(e, &mine) : 0;
+}
+
+FIBER int spool_deliver_local(struct store *s, size_t max, bool *left_r, struct err *e)
+{
+	struct local_slice l = {.max = max < SPOOL_SLICE ? max : SPOOL_SLICE, .a = arena_new()};
+	int rc;
+
+	rc = store_write(s, "deliver local", local_closure, &l, e);
+	*left_r = rc == 0 && l.is_left;
+	arena_free(&l.a);
+	return rc;
+}

@@ -1,0 +1,30 @@
+#pragma once
+/* Named limits of the store. */
+
+#include "base/clock.h"
+
+#define STORE_GROUP_MAX       256             /* closures in one transaction */
+#define STORE_SLICE_WARN_NS   (20 * CLOCK_MS) /* a closure that runs longer is told to the log */
+#define STORE_READERS         2               /* reader connections and their threads */
+#define STORE_READERS_MAX     16
+#define STORE_READ_QUEUE_MAX  4096 /* reads that wait; then ERR_BUSY */
+#define STORE_PAGE_ROWS       256  /* rows of one read */
+#define MAILBOX_SLICE         64   /* messages that one closure changes or expunges */
+#define STORE_HASH_THREADS    1    /* password verifiers */
+#define STORE_HASH_QUEUE_MAX  256
+#define STORE_STAGE_THREADS   1
+#define STORE_STAGE_QUEUE_MAX 4096
+
+/* The log (WAL): from _START on the checkpointer copies pages back beside the writer; at _MAX the
+ * writer holds new readers back, for at most _HOLD, finishes the copy and starts the log over. */
+#define STORE_WAL_START (40ULL << 20)
+#define STORE_WAL_MAX   (64ULL << 20)
+#define STORE_WAL_HOLD  (200 * CLOCK_MS)
+#define STORE_WAL_IDLE  (1 * CLOCK_SEC) /* without a commit: copy back what there is */
+
+#define STORE_BODY_CACHE     (64ULL << 20) /* bodies just accepted, kept for their delivery */
+#define STORE_STAGE_DISK_MAX (4ULL << 30)
+#define STORE_STAGE_MEM_MAX  (256ULL << 20)
+
+#define STORE_SUBSCRIBERS_MAX 32
+#define STORE_ID_AHEAD_MS     10000 /* ids are reserved that far ahead (clocks may jump back) */

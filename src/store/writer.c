@@ -1,0 +1,460 @@
+/* The store's one writer thread: group commit.
+ *
+ * All closures that wait run in one transaction, which is committed once; then all are answered. A
+ * closure that fails before it wrote anything simply fails. When one fails after it wrote, the
+ * transaction is rolled back and the group runs again with a savepoint around each: savepoints
+ * keep a copy of every page that is touched, so the common case does without. When a commit fails
+ * for want of room, each closure gets a transaction of its own, so that one too large for the disk
+ * does not take the others with it. */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/must.h"
+#include "store/store_priv.h"
+
+DB_SQL(sql_counter,
+	"INSERT INTO counter (id, value) VALUES ($1, $2) "
+	"ON CONFLICT (id) DO UPDATE SET value = excluded.value");
+
+struct writer {
+	struct store *s;
+	struct db *db;
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t can_work;
+	struct writer_job *first, **last; /* FIFO */
+	bool is_waiting, is_stopping;
+
+	/* the group under way: this thread's alone */
+	struct writer_job *jobs[STORE_GROUP_MAX];
+	size_t count;
+	int64_t deltas[STORE_COUNTERS];
+	unsigned topics;
+	uint64_t log_bytes;
+};
+
+struct store *store_of(const struct db *db)
+{
+	return db_owner(db);
+}
+
+void store_count(struct db *db, enum store_counter counter, int64_t delta)
+{
+	store_of(db)->writer->deltas[counter] += delta;
+}
+
+void store_changed(struct db *db, enum store_topic topic)
+{
+	store_of(db)->writer->topics |= 1U << topic;
+}
+
+/* ---- one group ---- */
+
+enum attempt { ATTEMPT_DONE, ATTEMPT_AGAIN, ATTEMPT_LOST };
+
+struct tally { /* what a failed closure must not leave behind in memory */
+	int64_t deltas[STORE_COUNTERS];
+	unsigned topics;
+};
+
+static void tally_save(const struct writer *w, struct tally *t)
+{
+	memcpy(t->deltas, w->deltas, sizeof(t->deltas));
+	t->topics = w->topics;
+}
+
+static void tally_restore(struct writer *w, const struct tally *t)
+{
+	memcpy(w->deltas, t->deltas, sizeof(t->deltas));
+	w->topics = t->topics;
+}
+
+static void tally_clear(struct writer *w)
+{
+	memset(w->deltas, 0, sizeof(w->deltas));
+	w->topics = 0;
+}
+
+static void give_up(struct writer_job *job, const struct err *why)
+{
+	job->rc = -1;
+	job->is_over = true;
+	if (why != &job->err)
+		err_copy(&job->err, why);
+}
+
+/* Run one closure inside the transaction. LOST: the transaction is gone or must go. */
+static enum attempt run_closure(
+	struct writer *w, struct writer_job *job, bool is_saved, struct err *e)
+{
+	uint64_t before = db_total_changes(w->db);
+	struct tally t;
+
+	tally_save(w, &t);
+	if (is_saved && db_savepoint(w->db, e) < 0)
+		return ATTEMPT_LOST;
+	err_clear(&job->err);
+	job->rc = job->fn(w->db, job->arg, &job->err);
+	if (job->rc == 0)
+		return is_saved && db_release(w->db, e) < 0 ? ATTEMPT_LOST : ATTEMPT_DONE;
+	tally_restore(w, &t);
+	if (!db_in_transaction(w->db) || job->err.code == ERR_FULL || job->err.code == ERR_IO) {
+		err_copy(e, &job->err); /* disk trouble is everybody's */
+		return ATTEMPT_LOST;
+	}
+	give_up(job, &job->err);
+	if (is_saved)
+		return db_rollback_to(w->db, e) < 0 ? ATTEMPT_LOST : ATTEMPT_DONE;
+	return db_total_changes(w->db) == before ? ATTEMPT_DONE : ATTEMPT_AGAIN;
+}
+
+static void watch_slice(struct writer *w, const struct writer_job *job, int64_t ns)
+{
+	if (ns > STORE_SLICE_WARN_NS && w->s->log)
+		log_event(w->s->log, LOG_WARN, "store.slow", LF_STR("closure", job->name),
+			LF_INT("us", ns / CLOCK_US));
+}
+
+static enum attempt run_closures(
+	struct writer *w, struct writer_job **jobs, size_t count, bool is_saved, struct err *e)
+{
+	int64_t start = clock_mono_ns();
+
+	for (size_t i = 0; i < count; i++) {
+		enum attempt how;
+		int64_t end;
+
+		if (jobs[i]->is_over)
+			continue;
+		how = run_closure(w, jobs[i], is_saved, e);
+		end = clock_mono_ns();
+		watch_slice(w, jobs[i], end - start);
+		start = end;
+		if (how != ATTEMPT_DONE)
+			return how;
+	}
+	return ATTEMPT_DONE;
+}
+
+/* The counters that moved, and the reserve of ids when it runs low: what is durable was made from
+ * ids below a durable mark, so a clock that jumps back cannot give one out twice. */
+static int flush_counters(struct writer *w, struct err *e)
+{
+	uint64_t last = atomic_load(&w->s->last_id);
+	uint64_t high = (uint64_t)w->s->counts[STORE_COUNT_ID_HIGH];
+
+	if (last + ((STORE_ID_AHEAD_MS / 2ULL) << 22) > high)
+		w->deltas[STORE_COUNT_ID_HIGH] = (int64_t)(last +
+			((uint64_t)STORE_ID_AHEAD_MS << 22) - high);
+	for (int c = 1; c < STORE_COUNTERS; c++)
+		if (w->deltas[c] &&
+			db_run(w->db, e, &sql_counter, "ii", (int64_t)c,
+				atomic_load(&w->s->counts[c]) + w->deltas[c]) < 0)
+			return -1;
+	return 0;
+}
+
+static void note_commit(struct writer *w, size_t closures, int64_t ns)
+{
+	struct store *s = w->s;
+
+	for (int c = 1; c < STORE_COUNTERS; c++)
+		if (w->deltas[c])
+			atomic_fetch_add(&s->counts[c], w->deltas[c]);
+	w->log_bytes = db_log_frames(w->db) * db_page_size(w->db);
+	atomic_fetch_add_explicit(&s->commits, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&s->closures, closures, memory_order_relaxed);
+	atomic_store_explicit(&s->wal_bytes, w->log_bytes, memory_order_relaxed);
+	atomic_store_explicit(&s->last_commit_ns, ns, memory_order_relaxed);
+	if (w->topics & 1U << STORE_DIRECTORY)
+		atomic_fetch_add(&s->directory_generation, 1);
+}
+
+/* One transaction for jobs[0 .. count). 0: committed (some may have failed alone). */
+static int run_transaction(struct writer *w, struct writer_job **jobs, size_t count, struct err *e)
+{
+	enum attempt how;
+	bool is_saved = false;
+
+	do {
+		int64_t start;
+
+		tally_clear(w);
+		if (db_begin(w->db, e) < 0)
+			return -1;
+		how = run_closures(w, jobs, count, is_saved, e);
+		start = clock_mono_ns();
+		if (how == ATTEMPT_DONE && flush_counters(w, e) == 0 && db_commit(w->db, e) == 0) {
+			note_commit(w, count, clock_mono_ns() - start);
+			return 0;
+		}
+		db_rollback(w->db);
+		is_saved = true;
+	} while (how == ATTEMPT_AGAIN);
+	tally_clear(w);
+	return -1;
+}
+
+static void answer(struct writer *w, struct writer_job **jobs, size_t count)
+{
+	unsigned topics = w->topics;
+
+	for (size_t i = 0; i < count; i++)
+		jobs[i]->done(jobs[i]); /* the job is gone after this */
+	if (topics)
+		store_publish(w->s, topics);
+}
+
+static void run_alone(struct writer *w, struct writer_job *job)
+{
+	struct err e = {0};
+
+	if (!job->is_over && run_transaction(w, &job, 1, &e) < 0)
+		give_up(job, &e);
+	answer(w, &job, 1);
+}
+
+static void run_group(struct writer *w)
+{
+	struct err e = {0};
+
+	if (w->count == 1) {
+		run_alone(w, w->jobs[0]);
+	} else if (run_transaction(w, w->jobs, w->count, &e) == 0) {
+		answer(w, w->jobs, w->count);
+	} else {
+		if (w->s->log)
+			log_event(w->s->log, LOG_ERROR, "store.commit-failed",
+				LF_STR("error", e.text), LF_INT("closures", w->count));
+		for (size_t i = 0; i < w->count; i++)
+			run_alone(w, w->jobs[i]);
+	}
+}
+
+/* ---- the log ---- */
+
+/* The log is too long: let no reader begin, finish the copy and start over. When readers stay
+ * longer than the hold, mail goes on and the next commit tries again. */
+static void shorten_log(struct writer *w)
+{
+	struct readers *r = w->s->readers;
+	uint64_t frames, left;
+	struct err e = {0};
+
+	readers_close_gate(r, clock_mono_ns() + STORE_WAL_HOLD);
+	if (db_checkpoint(w->db, true, &frames, &left, &e) < 0 && w->s->log)
+		log_event(w->s->log, LOG_ERROR, "store.checkpoint-failed", LF_STR("error", e.text));
+	readers_open_gate(r);
+}
+
+static void care_for_log(struct writer *w)
+{
+	if (!w->s->checkpointer)
+		return;
+	if (w->log_bytes > STORE_WAL_MAX)
+		shorten_log(w);
+	else
+		checkpointer_tell(w->s->checkpointer, w->log_bytes);
+}
+
+/* ---- the thread ---- */
+
+static bool take_group(struct writer *w)
+{
+	pthread_mutex_lock(&w->lock);
+	while (!w->first && !w->is_stopping) {
+		w->is_waiting = true;
+		pthread_cond_wait(&w->can_work, &w->lock);
+	}
+	w->is_waiting = false;
+	for (w->count = 0; w->first && w->count < STORE_GROUP_MAX; w->count++) {
+		w->jobs[w->count] = w->first;
+		w->first = w->first->next;
+	}
+	if (!w->first)
+		w->last = &w->first;
+	pthread_mutex_unlock(&w->lock);
+	return w->count > 0;
+}
+
+static void *writer_main(void *arg)
+{
+	struct writer *w = arg;
+
+	pthread_setname_np(pthread_self(), "store-write");
+	while (take_group(w)) {
+		run_group(w);
+		care_for_log(w);
+	}
+	return NULL;
+}
+
+struct writer *writer_new(struct store *s, struct db *db, struct err *e)
+{
+	struct writer *w = NEW(struct writer);
+	int rc;
+
+	w->s = s;
+	w->db = db;
+	w->last = &w->first;
+	pthread_mutex_init(&w->lock, NULL);
+	pthread_cond_init(&w->can_work, NULL);
+	rc = pthread_create(&w->thread, NULL, writer_main, w);
+	if (rc) {
+		err_sys(e, rc, "starting the writer");
+		free(w);
+		return NULL;
+	}
+	return w;
+}
+
+void writer_free(struct writer **w)
+{
+	struct writer *x = *w;
+
+	if (!x)
+		return;
+	pthread_mutex_lock(&x->lock);
+	x->is_stopping = true;
+	pthread_cond_signal(&x->can_work);
+	pthread_mutex_unlock(&x->lock);
+	pthread_join(x->thread, NULL);
+	pthread_cond_destroy(&x->can_work);
+	pthread_mutex_destroy(&x->lock);
+	free(x);
+	*w = NULL;
+}
+
+/* False when the writer is stopping. */
+static bool writer_try_push(struct writer *w, struct writer_job *job)
+{
+	bool is_waiting, is_stopping;
+
+	job->next = NULL;
+	job->is_over = false;
+	pthread_mutex_lock(&w->lock);
+	is_stopping = w->is_stopping;
+	if (!is_stopping) {
+		*w->last = job;
+		w->last = &job->next;
+	}
+	is_waiting = w->is_waiting;
+	w->is_waiting = false;
+	pthread_mutex_unlock(&w->lock);
+	if (is_waiting)
+		pthread_cond_signal(&w->can_work);
+	return !is_stopping;
+}
+
+void writer_push(struct writer *w, struct writer_job *job)
+{
+	MUST(writer_try_push(w, job));
+}
+
+/* ---- the doors ---- */
+
+struct fiber_job {
+	struct writer_job job;
+	struct fiber_call call;
+};
+
+static void fiber_job_done(struct writer_job *job)
+{
+	fiber_call_done(&CONTAINER_OF(job, struct fiber_job, job)->call);
+}
+
+struct blocking_job {
+	struct writer_job job;
+	pthread_mutex_t lock;
+	pthread_cond_t is_answered;
+	bool is_done;
+};
+
+static void blocking_job_done(struct writer_job *job)
+{
+	struct blocking_job *j = CONTAINER_OF(job, struct blocking_job, job);
+
+	pthread_mutex_lock(&j->lock);
+	j->is_done = true;
+	pthread_cond_signal(&j->is_answered);
+	pthread_mutex_unlock(&j->lock);
+}
+
+int store_write_blocking(struct store *s, const char *name, store_fn *fn, void *arg, struct err *e)
+{
+	struct blocking_job j = {
+		.job = {.name = name, .fn = fn, .arg = arg, .done = blocking_job_done},
+		.lock = PTHREAD_MUTEX_INITIALIZER,
+		.is_answered = PTHREAD_COND_INITIALIZER};
+
+	writer_push(s->writer, &j.job);
+	pthread_mutex_lock(&j.lock);
+	while (!j.is_done)
+		pthread_cond_wait(&j.is_answered, &j.lock);
+	pthread_mutex_unlock(&j.lock);
+	return j.job.rc < 0 ? err_copy(e, &j.job.err) : 0;
+}
+
+struct inline_write {
+	struct store *s;
+	const char *name;
+	store_fn *fn;
+	void *arg;
+};
+
+static int write_inline(void *arg, struct err *e)
+{
+	struct inline_write *w = arg;
+
+	return store_write_blocking(w->s, w->name, w->fn, w->arg, e);
+}
+
+FIBER int store_write(struct store *s, const char *name, store_fn *fn, void *arg, struct err *e)
+{
+	struct fiber_job j = {.job = {.name = name, .fn = fn, .arg = arg, .done = fiber_job_done}};
+
+	if (loop_is_virtual(loop_current())) {
+		struct inline_write w = {s, name, fn, arg};
+
+		return work_run(s->read_lane, write_inline, &w, e);
+	}
+	fiber_call_init(&j.call);
+	writer_push(s->writer, &j.job);
+	fiber_call_wait(&j.call);
+	return j.job.rc < 0 ? err_copy(e, &j.job.err) : 0;
+}
+
+struct later_job {
+	struct writer_job job;
+	struct store *s;
+	void (*done)(void *arg);
+};
+
+static void later_job_done(struct writer_job *job)
+{
+	struct later_job *j = CONTAINER_OF(job, struct later_job, job);
+
+	if (job->rc < 0 && j->s->log)
+		log_event(j->s->log, LOG_ERROR, "store.later-failed", LF_STR("closure", job->name),
+			LF_STR("error", job->err.text));
+	if (j->done)
+		j->done(job->arg);
+	free(j);
+}
+
+void store_write_later(
+	struct store *s, const char *name, store_fn *fn, void *arg, void (*done)(void *arg))
+{
+	struct later_job *j = NEW(struct later_job);
+
+	j->job = (struct writer_job){.name = name, .fn = fn, .arg = arg, .done = later_job_done};
+	j->s = s;
+	j->done = done;
+	if (writer_try_push(s->writer, &j->job))
+		return;
+	if (done) /* closing: the next start finds it again */
+		done(arg);
+	free(j);
+}

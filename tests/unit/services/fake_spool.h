@@ -1,0 +1,252 @@
+#pragma once
+/* A spool in memory for tests of the queue: rows in an array, the rules of docs/queue.md checked at
+ * every step, faults on demand. It stands in
+ * place of store/spool.c and store/body.c: a test program includes it once. */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/must.h"
+#include "run/fiber.h"
+#include "store/spool.h"
+
+#define FAKE_ROWS 20000
+
+struct fake_row {
+	uint64_t msg_id, rcpt_id;
+	enum spool_state state;
+	bool is_gone; /* delivered, failed */
+	enum spool_outcome outcome;
+	int64_t next_ns, arrived_ns, expires_ns, settled_ns;
+	uint32_t attempts;
+	bool is_delay_told;
+	unsigned notify, claims, settles;
+	char *sender, *address, *destination, *text;
+};
+
+struct fake_spool {
+	struct fake_row rows[FAKE_ROWS];
+	size_t count;
+	unsigned claim_calls, settle_calls, act_calls, reports;
+	unsigned settle_faults; /* that many calls fail first */
+	size_t bodies;          /* references that are held */
+	void (*notice)(void *arg);
+	void *notice_arg;
+};
+
+#define SETTLE_TAKES_NS (300 * CLOCK_US)
+
+static struct fake_spool the_spool;
+
+static void fake_spool_clear(void)
+{
+	for (size_t i = 0; i < the_spool.count; i++) {
+		struct fake_row *r = &the_spool.rows[i];
+
+		free(r->sender);
+		free(r->address);
+		free(r->destination);
+		free(r->text);
+	}
+	memset(&the_spool, 0, sizeof(the_spool));
+}
+
+static char *dup_span(struct span s)
+{
+	return mem_dup(s.ptr ? s.ptr : "", s.len);
+}
+
+static struct fake_row *fake_spool_add(
+	const char *sender, const char *address, const char *destination, bool is_leased)
+{
+	struct fake_row *r = &the_spool.rows[the_spool.count];
+
+	MUST(the_spool.count < FAKE_ROWS);
+	*r = (struct fake_row){.msg_id = 1000 + the_spool.count,
+		.rcpt_id = 500000 + the_spool.count,
+		.state = is_leased ? SPOOL_ACTIVE : SPOOL_WAITING,
+		.arrived_ns = loop_wall_ns(),
+		.next_ns = loop_wall_ns(),
+		.expires_ns = loop_wall_ns() + 5 * CLOCK_DAY,
+		.sender = dup_span(span_str(sender)),
+		.address = dup_span(span_str(address)),
+		.destination = dup_span(span_str(destination)),
+		.text = dup_span(SPAN_NONE)};
+	the_spool.count++;
+	return r;
+}
+
+static size_t fake_spool_left(void)
+{
+	size_t left = 0;
+
+	for (size_t i = 0; i < the_spool.count; i++)
+		left += !the_spool.rows[i].is_gone;
+	return left;
+}
+
+static struct fake_row *earliest(int64_t now_ns)
+{
+	struct fake_row *best = NULL;
+
+	for (size_t i = 0; i < the_spool.count; i++) {
+		struct fake_row *r = &the_spool.rows[i];
+
+		if (r->is_gone || r->state != SPOOL_WAITING || r->next_ns > now_ns)
+			continue;
+		if (!best || r->next_ns < best->next_ns)
+			best = r;
+	}
+	return best;
+}
+
+static void claim(struct fake_row *r, struct spool_item *item)
+{
+	r->state = SPOOL_ACTIVE;
+	r->claims++;
+	*item = (struct spool_item){.msg_id = r->msg_id,
+		.rcpt_id = r->rcpt_id,
+		.blob_id = 7,
+		.blob_len = 100,
+		.env = {.reverse_path = span_str(r->sender)},
+		.address = span_str(r->address),
+		.destination = span_str(r->destination),
+		.notify = r->notify,
+		.state = r->state,
+		.arrived_ns = r->arrived_ns,
+		.expires_ns = r->expires_ns,
+		.attempts = r->attempts,
+		.is_delay_told = r->is_delay_told};
+}
+
+FIBER int spool_claim(struct store *s, struct arena *a, int64_t now_ns, int64_t lease_until_ns,
+	size_t max, struct spool_item **items_r, size_t *count_r, int64_t *next_ns_r, struct err *e)
+{
+	struct fake_row *r;
+
+	MUST(lease_until_ns > now_ns);
+	the_spool.claim_calls++;
+	*items_r = ARENA_ARRAY(a, struct spool_item, max);
+	*count_r = 0;
+	while (*count_r < max && (r = earliest(now_ns)))
+		claim(r, &(*items_r)[(*count_r)++]);
+	r = earliest(INT64_MAX);
+	*next_ns_r = r ? r->next_ns : CLOCK_NEVER;
+	return fiber_sleep(SETTLE_TAKES_NS, e);
+}
+
+static struct fake_row *row_of(uint64_t rcpt_id)
+{
+	MUST(rcpt_id >= 500000 && rcpt_id < 500000 + the_spool.count);
+	return &the_spool.rows[rcpt_id - 500000];
+}
+
+static void settle(const struct spool_result *res)
+{
+	struct fake_row *r = row_of(res->rcpt_id);
+
+	MUST(!r->is_gone && r->state == SPOOL_ACTIVE);
+	MUST(res->msg_id == r->msg_id);
+	r->settles++;
+	r->settled_ns = res->at_ns;
+	r->outcome = res->outcome;
+	r->attempts += res->is_attempt;
+	r->is_delay_told |= res->is_delay_told;
+	free(r->text);
+	r->text = dup_span(res->text);
+	r->is_gone = res->outcome != SPOOL_DEFERRED;
+	if (res->outcome == SPOOL_DEFERRED) {
+		/* every row has a next event and a reason */
+		MUST(res->next_ns > 0 && res->text.len > 0);
+		r->state = SPOOL_WAITING;
+		r->next_ns = res->next_ns;
+	}
+}
+
+FIBER int spool_settle(struct store *s, const struct spool_result *results, size_t count,
+	struct spool_new *dsns, size_t dsn_count, struct err *e)
+{
+	the_spool.settle_calls++;
+	if (fiber_sleep(SETTLE_TAKES_NS, e) < 0)
+		return -1;
+	if (the_spool.settle_faults > 0) {
+		the_spool.settle_faults--;
+		return err_set(e, ERR_FULL, "disk full");
+	}
+	for (size_t i = 0; i < count; i++)
+		settle(&results[i]);
+	the_spool.reports += (unsigned)dsn_count;
+	return 0;
+}
+
+FIBER int spool_act(struct store *s, const struct spool_filter *f, enum spool_action action,
+	int64_t now_ns, uint64_t *changed_r, struct err *e)
+{
+	MUST(action == SPOOL_RETRY);
+	the_spool.act_calls++;
+	*changed_r = 0;
+	for (size_t i = 0; i < the_spool.count; i++) {
+		struct fake_row *r = &the_spool.rows[i];
+
+		if (!r->is_gone && r->state == SPOOL_WAITING) {
+			r->next_ns = now_ns;
+			++*changed_r;
+		}
+	}
+	return 0;
+}
+
+FIBER int spool_deliver_local(struct store *s, size_t max, bool *left_r, struct err *e)
+{
+	*left_r = false;
+	return 0;
+}
+
+void store_subscribe(struct store *s, enum store_topic topic, void (*fn)(void *arg), void *arg)
+{
+	MUST(topic == STORE_QUEUE);
+	the_spool.notice = fn;
+	the_spool.notice_arg = arg;
+}
+
+struct body {
+	int refs;
+};
+
+static struct body *fake_body(void)
+{
+	struct body *b = NEW(struct body);
+
+	b->refs = 1;
+	the_spool.bodies++;
+	return b;
+}
+
+struct body *body_open(struct store *s, uint64_t blob_id, uint64_t len)
+{
+	return fake_body();
+}
+
+struct body *body_ref(struct body *b)
+{
+	b->refs++;
+	return b;
+}
+
+void body_unref(struct body **bp)
+{
+	struct body *b = *bp;
+
+	*bp = NULL;
+	MUST(b->refs > 0);
+	if (--b->refs > 0)
+		return;
+	the_spool.bodies--;
+	free(b);
+}
+
+uint64_t body_len(const struct body *b)
+{
+	return 100;
+}
