@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "base/must.h"
-#include "proto/smtp/smtp_client_priv.h"
 #include "run/fault.h"
+#include "proto/smtp/smtp_client_priv.h"
 
 void smtp_txn_fini(struct smtp_txn *t)
 {
