@@ -131,7 +131,7 @@ static int put_rcpt(
 	db_bind_i64(st, 2, (int64_t)r->letter->id);
 	db_bind_i64(st, 3, state);
 	db_bind_i64(st, 4, r->letter->arrived_ns);
-	db_bind_i64(st, 5, state == SPOOL_ACTIVE ? r->letter->arrived_ns + SPOOL_ACCEPT_LEASE : 0);
+	db_bind_i64(st, 5, state == SPOOL_ACTIVE ? SPOOL_ACCEPT_LEASE_NS : 0);
 	db_bind_i64(st, 6, rcpt->notify);
 	db_bind_i64(st, 7, (int64_t)rcpt->account_id);
 	db_bind_text(st, 8, rcpt->address);

@@ -17,10 +17,12 @@ enum spool_end {
 /* What an administrator wants of a row that is active; done when it is settled. */
 enum spool_wish { SPOOL_WISH_NONE, SPOOL_WISH_HOLD, SPOOL_WISH_DROP };
 
-#define SPOOL_SLICE        256              /* rows of a reading or changing slice */
-#define SPOOL_RCPT_DELAYED 16               /* flags: a delay notice went out */
-#define SPOOL_ACCEPT_LEASE (2 * CLOCK_HOUR) /* of a row that is tried as soon as it is accepted */
-#define SPOOL_LEASE_SWEEP  (60 * CLOCK_SEC) /* how often expired leases are looked for */
+#define SPOOL_SLICE        256 /* rows of a reading or changing slice */
+#define SPOOL_RCPT_DELAYED 16  /* flags: a delay notice went out */
+/* The queue knows what it holds while this process lives, and spool_recover_blocking() frees the rest:
+ * a clock that is set forward must not give a letter to two carriers. */
+#define SPOOL_ACCEPT_LEASE_NS CLOCK_NEVER
+#define SPOOL_LEASE_SWEEP     (60 * CLOCK_SEC) /* how often expired leases are looked for */
 
 /** May a row go from one state to another (docs/queue.md)? */
 bool spool_may_move(unsigned from, unsigned to);
