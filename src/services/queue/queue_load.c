@@ -5,7 +5,7 @@
 #include "run/fiber.h"
 #include "services/queue/queue_priv.h"
 
-#define LOAD_LEASE_NS    CLOCK_DAY       /* of rows in memory; while we live we know what we hold */
+#define LOAD_LEASE_UNTIL CLOCK_NEVER     /* while we live we know what we hold */
 #define LOAD_SET_BACK_NS CLOCK_MIN       /* a clock that went back by more was set */
 #define LOAD_RETRY_NS    (5 * CLOCK_SEC) /* after an error of the store */
 #define LOAD_LOCAL_SLICE 256
@@ -167,7 +167,7 @@ static FIBER int load_due(struct queue *q, int64_t *next_ns_r, struct err *e)
 
 		if (is_short(q))
 			break;
-		rc = spool_claim(q->opts.store, a, wall, wall + LOAD_LEASE_NS, QUEUE_PAGE, &items,
+		rc = spool_claim(q->opts.store, a, wall, LOAD_LEASE_UNTIL, QUEUE_PAGE, &items,
 			&count, next_ns_r, e);
 		if (rc == 0)
 			hand_out(q, items, count);

@@ -1,0 +1,280 @@
+#include "services/bounce/bounce.h"
+
+#include <string.h>
+
+#include "base/enc.h"
+#include "base/must.h"
+#include "proto/mail/mail_dsn.h"
+#include "proto/mail/mail_field.h"
+#include "run/fiber.h"
+
+#define REPORT_TEXT_MAX (4 * 1024 * 1024) /* a report without what it returns; its cap */
+#define PREFIX_MAX      4096
+
+bool bounce_is_wanted(enum bounce_kind kind, unsigned notify)
+{
+	if (notify & SPOOL_NOTIFY_NEVER)
+		return false;
+	switch (kind) {
+	case BOUNCE_FAILED: return notify == 0 || notify & SPOOL_NOTIFY_FAILURE;
+	case BOUNCE_DELAYED: return notify == 0 || notify & SPOOL_NOTIFY_DELAY;
+	case BOUNCE_RELAYED:
+	case BOUNCE_DELIVERED: return notify & SPOOL_NOTIFY_SUCCESS;
+	}
+	return false;
+}
+
+/* ---- what is returned ------------------------------------------------------------------------- */
+
+static void close_buf(void *arg)
+{
+	buf_fini(arg);
+}
+
+static struct buf *buf_in(struct arena *a, size_t max)
+{
+	struct buf *b = ARENA_NEW(a, struct buf);
+
+	buf_init(b, max);
+	arena_defer(a, close_buf, b);
+	return b;
+}
+
+/* Octets of the header section in `text`, its last line end included; all when it has no end. */
+static size_t header_len(struct span text)
+{
+	ptrdiff_t at = span_find_span(text, SPAN("\r\n\r\n"));
+
+	if (span_starts(text, SPAN("\r\n")))
+		return 0;
+	return at < 0 ? text.len : (size_t)at + 2;
+}
+
+/* The original with our Received lines before it, or its header section alone. */
+static FIBER int read_original(
+	const struct bounce_letter *about, bool is_full, struct buf *out, struct err *e)
+{
+	uint64_t len = body_len(about->body), done = 0;
+	struct arena *a = arena_new();
+	int rc = 0;
+
+	buf_span_put(out, about->prefix);
+	for (uint64_t i = 0; rc == 0 && done < len; i++) {
+		struct span chunk;
+		size_t take;
+
+		rc = body_chunk(about->body, i, a, &chunk, e);
+		if (rc < 0 || chunk.len == 0)
+			break;
+		done += chunk.len;
+		take = is_full ? chunk.len : header_len(chunk);
+		if (!is_full && take > BOUNCE_HEADER_MAX)
+			take = BOUNCE_HEADER_MAX;
+		buf_span_put(out, span_sub(chunk, 0, take));
+		if (!is_full) /* a header that is longer than a chunk comes back cut */
+			break;
+		arena_reset(a);
+	}
+	arena_free(&a);
+	return rc;
+}
+
+/* ---- the report ------------------------------------------------------------------------------- */
+
+/* "5.1.1"; all zero when it is none. */
+static void parse_enhanced(struct span text, struct mail_dsn_rcpt *r)
+{
+	struct span cls, rest, subject, detail;
+	uint64_t c, s, d;
+
+	if (span_cut(text, '.', &cls, &rest) && span_cut(rest, '.', &subject, &detail) &&
+		span_u64_max(cls, 5, &c) && span_u64_max(subject, 999, &s) &&
+		span_u64_max(detail, 999, &d)) {
+		r->cls = (unsigned)c;
+		r->subject = (unsigned)s;
+		r->detail = (unsigned)d;
+	}
+}
+
+static void fill_rcpt(struct arena *a, enum bounce_kind kind, const struct bounce_letter *about,
+	const struct bounce_rcpt *from, struct mail_dsn_rcpt *r)
+{
+	static const enum mail_dsn_action actions[] = {[BOUNCE_FAILED] = MAIL_DSN_FAILED,
+		[BOUNCE_DELAYED] = MAIL_DSN_DELAYED,
+		[BOUNCE_RELAYED] = MAIL_DSN_RELAYED,
+		[BOUNCE_DELIVERED] = MAIL_DSN_DELIVERED};
+
+	*r = (struct mail_dsn_rcpt){.action = actions[kind],
+		.address = from->address,
+		.orcpt = from->orcpt,
+		.remote_host = from->host,
+		.last_attempt_sec = from->at_ns / CLOCK_SEC,
+		.retry_until_sec = about->expires_ns / CLOCK_SEC};
+	parse_enhanced(from->enhanced, r);
+	if (from->code == 0)
+		r->reason = from->text;
+	else
+		r->reply = span_str(arena_printf(a, "%u%s" SPAN_FMT "%s" SPAN_FMT, from->code,
+			from->enhanced.len ? " " : "", SPAN_ARG(from->enhanced),
+			from->text.len ? " " : "", SPAN_ARG(from->text)));
+}
+
+static struct span queue_id(struct arena *a, uint64_t id)
+{
+	struct buf *b = buf_in(a, PREFIX_MAX);
+
+	enc_put_id(b, id);
+	return buf_span(b);
+}
+
+static void fill_dsn(const struct bounce_opts *o, struct arena *a, enum bounce_kind kind,
+	const struct bounce_letter *about, uint64_t id, struct span to, struct mail_dsn *d)
+{
+	size_t count = about->rcpt_count < BOUNCE_RCPTS_MAX ? about->rcpt_count : BOUNCE_RCPTS_MAX;
+	struct mail_dsn_rcpt *rcpts = ARENA_ARRAY(a, struct mail_dsn_rcpt, count);
+	int64_t now = loop_wall_ns() / CLOCK_SEC;
+
+	for (size_t i = 0; i < count; i++)
+		fill_rcpt(a, kind, about, &about->rcpts[i], &rcpts[i]);
+	*d = (struct mail_dsn){.host = span_str(o->hostname),
+		.to = to,
+		.queue_id = queue_id(a, about->msg_id),
+		.envid = about->env->envid,
+		.id = id,
+		.random = loop_random(),
+		.arrived_sec = about->arrived_ns / CLOCK_SEC,
+		.now_sec = now,
+		.zone_minutes = clock_zone_minutes(now),
+		.rcpts = rcpts,
+		.rcpt_count = count,
+		.original_len = about->prefix.len + body_len(about->body),
+		.is_headers_only = about->env->ret == SPOOL_RET_HDRS,
+		.is_smtputf8 = about->env->is_smtputf8,
+		.is_8bit = about->env->body_type != SPOOL_BODY_7BIT,
+		.is_binary = about->env->body_type == SPOOL_BODY_BINARY};
+}
+
+static void free_stage(void *arg)
+{
+	stage_free(arg);
+}
+
+/* Head, original, tail into a stage that goes with the arena. */
+static FIBER int stage_report(const struct bounce_opts *o, struct arena *a,
+	const struct bounce_letter *about, struct mail_dsn *d, struct spool_new *letter,
+	struct err *e)
+{
+	size_t room = BOUNCE_FULL_MAX + BOUNCE_HEADER_MAX + about->prefix.len;
+	struct buf *text = buf_in(a, REPORT_TEXT_MAX), *original = buf_in(a, room);
+	struct stage **stage = ARENA_NEW(a, struct stage *);
+
+	if (read_original(about, mail_dsn_is_full(d), original, e) < 0)
+		return -1;
+	/* What the sender declared is not always what it sent. */
+	d->is_8bit = d->is_8bit || !span_is_ascii(buf_span(original));
+	mail_dsn_put_head(text, d);
+	buf_span_put(text, buf_span(original));
+	mail_dsn_put_tail(text, d);
+	if (!buf_ok(text) || !buf_ok(original))
+		return err_set(e, ERR_LIMIT, "the report does not fit");
+	*stage = stage_new(o->store);
+	arena_defer(a, free_stage, stage);
+	letter->body = *stage;
+	letter->env.body_type = d->is_8bit || d->is_smtputf8 ? SPOOL_BODY_8BIT : SPOOL_BODY_7BIT;
+	return stage_put(*stage, buf_span(text), e);
+}
+
+/* ---- whom it goes to -------------------------------------------------------------------------- */
+
+/* RFC 5321 section 4.4: Return-Path is written at final delivery; a report's is empty. */
+static struct span local_prefix(struct arena *a, struct span address)
+{
+	struct buf *b = buf_in(a, PREFIX_MAX);
+
+	mail_return_path_put(b, SPAN_NONE);
+	mail_delivered_to_put(b, address);
+	return buf_span(b);
+}
+
+/* Recipients of the report. None is left when the address leads nowhere. */
+static FIBER int resolve(struct router *router, struct arena *a, struct span to,
+	struct spool_new *letter, struct err *e)
+{
+	struct router_answer ans;
+
+	if (router_resolve_address(router, a, to, true, &ans, e) < 0)
+		return -1;
+	if (ans.verdict != ROUTER_OK)
+		return 0;
+	letter->rcpts = ARENA_ARRAY(a, struct spool_rcpt_new, ans.target_count);
+	for (size_t i = 0; i < ans.target_count; i++) {
+		struct spool_rcpt_new *r = &letter->rcpts[letter->rcpt_count++];
+
+		router_spool_rcpt(&ans.targets[i], r);
+		r->notify = SPOOL_NOTIFY_NEVER; /* nothing is ever reported about a report */
+		if (r->is_local)
+			r->prefix = local_prefix(a, r->address);
+	}
+	return 0;
+}
+
+static bool is_about(const struct bounce_letter *about, struct span address)
+{
+	for (size_t i = 0; i < about->rcpt_count; i++) {
+		if (span_eq_nocase(about->rcpts[i].address, address))
+			return true;
+	}
+	return false;
+}
+
+/* A report about a report, or one that leads nowhere: the log, and whoever is named for it. */
+static FIBER int resolve_double(const struct bounce_opts *o, struct router *router, struct arena *a,
+	const struct bounce_letter *about, struct spool_new *letter, struct span *to_r,
+	struct err *e)
+{
+	log_event(o->log, LOG_WARN, "bounce.double", LF_ID("id", about->msg_id),
+		LF("from", about->env->reverse_path), LF("to", about->rcpts[0].address),
+		LF_INT("recipients", about->rcpt_count), LF("reason", about->rcpts[0].text));
+	if (o->double_bounces.len == 0 || is_about(about, o->double_bounces))
+		return 0;
+	*to_r = o->double_bounces;
+	return resolve(router, a, o->double_bounces, letter, e);
+}
+
+FIBER int bounce_write(const struct bounce_opts *o, struct router *router, struct arena *a,
+	enum bounce_kind kind, const struct bounce_letter *about, struct spool_new *letter_r,
+	bool *is_owed_r, struct err *e)
+{
+	struct span to = about->env->reverse_path;
+	int64_t now = loop_wall_ns();
+	struct mail_dsn d;
+
+	MUST(about->rcpt_count > 0);
+	*is_owed_r = false;
+	*letter_r = (struct spool_new){.id = store_new_id(o->store),
+		.env = {.origin = SPAN("dsn"), .is_smtputf8 = about->env->is_smtputf8},
+		.arrived_ns = now,
+		.expires_ns = now + BOUNCE_LIFETIME_NS};
+	/* RFC 5321 section 4.5.5, RFC 3464 section 2: never a report to a null sender */
+	if (to.len == 0 && kind != BOUNCE_FAILED)
+		return 0;
+	if (to.len > 0 && resolve(router, a, to, letter_r, e) < 0)
+		return -1;
+	if (letter_r->rcpt_count == 0) {
+		if (kind != BOUNCE_FAILED)
+			return 0;
+		if (resolve_double(o, router, a, about, letter_r, &to, e) < 0)
+			return -1;
+	}
+	if (letter_r->rcpt_count == 0)
+		return 0;
+	fill_dsn(o, a, kind, about, letter_r->id, to, &d);
+	if (stage_report(o, a, about, &d, letter_r, e) < 0)
+		return -1;
+	log_event(o->log, LOG_INFO, "bounce.report", LF_ID("id", letter_r->id),
+		LF_ID("about", about->msg_id), LF("to", to),
+		LF_STR("action", mail_dsn_action_str(d.rcpts[0].action)),
+		LF_INT("recipients", d.rcpt_count));
+	*is_owed_r = true;
+	return 0;
+}
