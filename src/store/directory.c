@@ -116,7 +116,7 @@ DB_SQL(sql_directory_address,
 DB_SQL(sql_directory_targets,
 	"SELECT target FROM alias WHERE domain = $1 AND local = $2 ORDER BY n LIMIT 1000");
 DB_SQL(sql_directory_setting, "SELECT value FROM setting WHERE name = $1");
-DB_SQL(sql_directory_first, "SELECT local, domain FROM account ORDER BY id LIMIT 1");
+DB_SQL(sql_directory_first, "SELECT local, domain FROM account WHERE id > 0 ORDER BY id LIMIT 1");
 
 int directory_domain_kind(
 	struct db *db, struct span name, enum directory_domain_kind *kind_r, struct err *e)

@@ -217,6 +217,8 @@ static int set_up(struct sqlite_db *s, const struct db_opts *opts, struct err *e
 		pragma(s, e, "PRAGMA cache_size=-%u",
 			opts->cache_kib ? opts->cache_kib : DB_CACHE_KIB) < 0 ||
 		pragma(s, e, "PRAGMA temp_store=MEMORY") < 0 ||
+		/* on in some builds: it would write every freed page once more */
+		pragma(s, e, "PRAGMA secure_delete=OFF") < 0 ||
 		(s->role == DB_READER && pragma(s, e, "PRAGMA query_only=1") < 0))
 		return -1;
 	/* our own hook takes the place of SQLite's automatic checkpoint */

@@ -63,7 +63,7 @@ void fixture_run(struct fixture *f, int (*fn)(void *arg), void *arg)
 		fail_msg("the fiber failed: %s", e.text);
 }
 
-DB_SQL(sql_add_account,
+DB_SQL(fixture_add_account,
 	"INSERT INTO account (id, domain, local, name, is_suspended, scram_sha256, quota_octets, "
 	"messages, octets, modseq, created_ns) "
 	"VALUES ($1, 'yizhan.test', $2, '', 0, '', 0, 0, 0, 1, 0)");
@@ -77,7 +77,7 @@ static int add_account(struct db *db, void *arg, struct err *e)
 {
 	struct new_account *n = arg;
 
-	return db_run(db, e, &sql_add_account, "it", (int64_t)n->id, span_str(n->local));
+	return db_run(db, e, &fixture_add_account, "it", (int64_t)n->id, span_str(n->local));
 }
 
 uint64_t fixture_account(struct fixture *f, const char *local)

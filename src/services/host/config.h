@@ -1,0 +1,159 @@
+#pragma once
+/* The configuration of one machine: yizhan.conf, or the built-in demo when there is none.
+ *
+ * One table (config_schema.c) says every section and setting with its type, default, limits and
+ * help; the reader, `yizhan help config`, the man page and completion come from it. libconfuse
+ * reads the file; in front of it stands a scan of our own that finds all of these in one run, with
+ * file and line: unbalanced braces, unknown names (the nearest right one is told), a single setting
+ * given twice, `$` (libconfuse would put environment variables in).
+ *
+ * A struct config never changes once it is read; it is shared by threads and counted
+ * (docs/memory.md): a reload makes a new one, connections keep the one they began with. */
+
+#include "base/arena.h"
+#include "net/addr.h"
+
+enum config_protocol { CONFIG_SMTP, CONFIG_LMTP };
+enum config_tls { CONFIG_TLS_NONE, CONFIG_TLS_STARTTLS, CONFIG_TLS_IMPLICIT };
+
+struct config_texts {
+	size_t count;
+	const char **items;
+};
+struct config_nets {
+	size_t count;
+	struct addr_net *items;
+};
+struct config_times {
+	size_t count;
+	int64_t *items; /* ns */
+};
+
+struct config_listener {
+	const char *name;
+	int protocol; /* enum config_protocol */
+	int tls;      /* enum config_tls */
+	struct config_texts addresses;
+	struct config_nets proxy_networks; /* who must send a PROXY header */
+	bool is_relay;                     /* whoever connects here may relay */
+	int64_t unix_mode;
+	int64_t connections_max;
+};
+
+struct config {
+	struct arena *arena;
+	const char *file; /* NULL: the built-in demo */
+	bool is_demo;
+	int64_t port_offset;
+
+	const char *hostname;
+	const char *data;
+	const char *user;
+	int64_t threads; /* 0: one a core, at most 8 */
+	struct config_nets relay_networks;
+	int newlines; /* enum smtp_newlines */
+	const char *separator;
+	struct {
+		const char *certificate, *key;
+		bool is_tls12;
+	} tls;
+	struct {
+		int64_t connections, connections_ip, message_octets, recipients, transactions;
+		int64_t command_line, text_line, received, errors_soft, errors_hard, errors_delay;
+		int64_t junk_commands, command_time, data_time, session_time, drain_time;
+	} limits;
+	struct {
+		int64_t readers, stage_memory, stage_disk;
+		bool is_fsync;
+	} store;
+	struct {
+		struct config_texts forwarders;
+		const char *hosts, *trust_anchor;
+		bool is_dnssec;
+	} resolver;
+	struct {
+		int64_t expire, delay_notice, drain_time, connections, port;
+		const char *double_bounces;
+		bool is_loopback, is_tls, is_hold;
+	} queue;
+	struct {
+		const char *destination;
+		int format, level; /* enum log_format, enum log_level */
+	} log;
+
+	size_t listener_count;
+	struct config_listener *listeners;
+	int refs; /* atomic */
+};
+
+#define CONFIG_FILE_MAX      (1024 * 1024)
+#define CONFIG_ERRORS_MAX    50 /* told in one run; then it is enough */
+#define CONFIG_LISTENERS_MAX 64
+
+struct config_error {
+	unsigned line; /* 0: the file as a whole */
+	const char *text;
+};
+struct config_errors {
+	struct arena *arena; /* NULL inside at first; config_errors_fini frees it */
+	size_t count;
+	struct config_error items[CONFIG_ERRORS_MAX];
+};
+void config_errors_fini(struct config_errors *errs);
+
+/** Read a file. NULL when anything is wrong: `errs` then has at least one entry. Blocking. */
+struct config *config_read(const char *file, struct config_errors *errs);
+/** The same from memory; `file` is only its name. */
+struct config *config_read_text(const char *file, struct span text, struct config_errors *errs);
+/** The built-in demo in the directory `data` (borrowed until return). */
+struct config *config_demo(const char *data, int64_t port_offset);
+struct config *config_ref(struct config *c);
+void config_unref(struct config **c);
+
+/* What a setting holds. */
+enum config_kind {
+	CONFIG_TEXT,
+	CONFIG_TEXTS,
+	CONFIG_NUMBER,
+	CONFIG_SIZE,
+	CONFIG_TIME,
+	CONFIG_TIMES,
+	CONFIG_BOOL,
+	CONFIG_WORD,
+	CONFIG_NETS,
+	CONFIG_ADDRS,
+	CONFIG_KINDS
+};
+
+struct config_setting {
+	const char *section; /* "": top level */
+	const char *name;
+	enum config_kind kind;
+	size_t offset;      /* in struct config, or in struct config_listener */
+	const char *preset; /* default, as it would stand in a file; lists: blanks between */
+	const char *words;  /* CONFIG_WORD: "starttls none"; the place is the value */
+	int64_t min, max;   /* numbers; CONFIG_TEXT: 1 in min means "must not be empty" */
+	bool is_reloadable;
+	const char *help;
+};
+struct config_section {
+	const char *name;
+	bool is_listed; /* may stand many times, each with a name */
+	const char *help;
+};
+extern const struct config_setting config_settings[];
+extern const size_t config_setting_count;
+extern const struct config_section config_sections[];
+extern const size_t config_section_count;
+const char *config_kind_str(enum config_kind k);
+
+/** Every setting with its help, default and limits: text for people, or a man page in roff. */
+void config_put_help(struct buf *b);
+void config_put_man(struct buf *b);
+/** Make one setting of `to` that of `from`, whose memory must outlive it. */
+void config_setting_copy(
+	struct config *to, const struct config *from, const struct config_setting *s);
+/** Which settings differ: calls fn for each with old and new as text. */
+void config_diff(const struct config *was, const struct config *is,
+	void (*fn)(void *arg, const struct config_setting *s, struct span was, struct span is),
+	void *arg);

@@ -1,0 +1,311 @@
+#include "services/host/config_priv.h"
+
+#include <confuse.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/must.h"
+
+static void set_presets(struct arena *a, void *base, const char *section)
+{
+	for (size_t i = 0; i < config_setting_count; i++) {
+		const struct config_setting *s = &config_settings[i];
+		bool is_listener = strcmp(s->section, "listener") == 0;
+
+		if (section ? strcmp(s->section, section) == 0 : !is_listener)
+			config_value_preset(a, base, s);
+	}
+}
+
+static struct config *config_new(void)
+{
+	struct arena *arena = arena_new();
+	struct config *c = ARENA_NEW(arena, struct config);
+
+	c->arena = arena;
+	c->refs = 1;
+	set_presets(arena, c, NULL);
+	return c;
+}
+
+struct config *config_ref(struct config *c)
+{
+	MUST(__atomic_fetch_add(&c->refs, 1, __ATOMIC_RELAXED) > 0);
+	return c;
+}
+
+void config_unref(struct config **c)
+{
+	if (!*c)
+		return;
+	int left = __atomic_sub_fetch(&(*c)->refs, 1, __ATOMIC_ACQ_REL);
+	MUST(left >= 0);
+	if (!left) {
+		struct arena *arena = (*c)->arena;
+		arena_free(&arena);
+	}
+	*c = NULL;
+}
+
+static const char *system_hostname(struct arena *a)
+{
+	char *name = arena_alloc(a, HOST_NAME_MAX + 1);
+
+	if (gethostname(name, HOST_NAME_MAX) < 0 || !name[0])
+		return "localhost";
+	return name;
+}
+
+/* The demo listens on the ports of the table in the README; only those of this version. */
+static void demo_listeners(struct config *c)
+{
+	static const struct {
+		const char *name, *address;
+		int protocol, tls;
+	} demo[] = {
+		{"smtp", "127.0.0.1:2525", CONFIG_SMTP, CONFIG_TLS_STARTTLS},
+	};
+
+	c->listener_count = ARRAY_LEN(demo);
+	c->listeners = ARENA_ARRAY(c->arena, struct config_listener, ARRAY_LEN(demo));
+	for (size_t i = 0; i < ARRAY_LEN(demo); i++) {
+		struct config_listener *l = &c->listeners[i];
+
+		set_presets(c->arena, l, "listener");
+		l->name = demo[i].name;
+		l->protocol = demo[i].protocol;
+		l->tls = demo[i].tls;
+		l->addresses.count = 1;
+		l->addresses.items = ARENA_ARRAY(c->arena, const char *, 1);
+		l->addresses.items[0] = demo[i].address;
+	}
+}
+
+static void demo_names(struct config *c)
+{
+	if (!c->hostname[0])
+		c->hostname = "mx.yizhan.test";
+	if (!c->listener_count)
+		demo_listeners(c);
+}
+
+struct config *config_demo(const char *data, int64_t port_offset)
+{
+	struct config *c = config_new();
+
+	c->is_demo = true;
+	c->data = arena_str(c->arena, span_str(data));
+	c->port_offset = port_offset;
+	demo_names(c);
+	return c;
+}
+
+/* libconfuse's own errors: the scan has told all we know of; config_read_text tells the rest. */
+static void say_nothing(cfg_t *cfg, const char *fmt, va_list ap)
+{
+	(void)cfg;
+	(void)fmt;
+	(void)ap;
+}
+
+/* The schema as libconfuse wants it. Every value is a text here; our table knows the types. */
+static cfg_opt_t *confuse_opts(struct arena *a, const char *section)
+{
+	cfg_opt_t *opts = ARENA_ARRAY(
+		a, cfg_opt_t, config_setting_count + config_section_count + 1);
+	size_t n = 0;
+
+	for (size_t i = 0; i < config_setting_count; i++) {
+		const struct config_setting *s = &config_settings[i];
+		cfg_opt_t one = CFG_STR(s->name, NULL, CFGF_NONE);
+		cfg_opt_t list = CFG_STR_LIST(s->name, NULL, CFGF_NONE);
+
+		if (strcmp(s->section, section) != 0)
+			continue;
+		bool is_list = s->kind == CONFIG_TEXTS || s->kind == CONFIG_TIMES ||
+			s->kind == CONFIG_NETS || s->kind == CONFIG_ADDRS;
+		opts[n++] = is_list ? list : one;
+	}
+	for (size_t i = 1; i < config_section_count && !section[0]; i++) {
+		const struct config_section *s = &config_sections[i];
+		cfg_opt_t sub = CFG_SEC(s->name, confuse_opts(a, s->name),
+			s->is_listed ? CFGF_MULTI | CFGF_TITLE : CFGF_NONE);
+
+		opts[n++] = sub;
+	}
+	cfg_opt_t end = CFG_END();
+	opts[n] = end;
+	return opts;
+}
+
+struct reading {
+	struct config *config;
+	struct config_scan scan;
+	struct config_errors *errs;
+};
+
+static void read_section(
+	struct reading *r, cfg_t *cfg, const char *section, size_t instance, void *base)
+{
+	for (size_t i = 0; i < config_setting_count; i++) {
+		const struct config_setting *s = &config_settings[i];
+
+		if (strcmp(s->section, section) != 0)
+			continue;
+		unsigned line = config_scan_line(&r->scan, s, instance);
+		if (!line)
+			continue;
+		size_t count = cfg_size(cfg, s->name);
+		const char **values = ARENA_ARRAY(r->config->arena, const char *, count + 1);
+
+		for (size_t k = 0; k < count; k++) {
+			values[k] = cfg_getnstr(cfg, s->name, (unsigned)k);
+			if (!values[k])
+				values[k] = "";
+		}
+		config_value_set(r->config->arena, base, s, values, count, r->errs, line);
+	}
+}
+
+/* What one setting cannot know of another. */
+static void check_listener(struct reading *r, struct config_listener *l, size_t instance)
+{
+	unsigned line = 0;
+	int64_t octal = 0;
+
+	for (size_t i = 0; i < r->scan.place_count; i++) {
+		const struct config_place *p = &r->scan.places[i];
+		if (!p->setting && p->section->is_listed && p->instance == instance)
+			line = p->line;
+	}
+	for (int64_t n = l->unix_mode, unit = 1; n; n /= 10, unit *= 8) {
+		if (n % 10 > 7)
+			config_error(r->errs, line, "mode: \"%lld\" is not octal",
+				(long long)l->unix_mode);
+		octal += n % 10 * unit;
+	}
+	l->unix_mode = octal;
+	for (size_t i = 0; i < l->addresses.count; i++) {
+		if (span_starts(span_str(l->addresses.items[i]), SPAN("unix:"))) {
+			l->is_relay = true;
+			l->tls = CONFIG_TLS_NONE;
+			if (l->addresses.count > 1)
+				config_error(r->errs, line,
+					"listener %s: a Unix socket needs a listener of its own",
+					l->name);
+		}
+	}
+}
+
+static void read_tree(struct reading *r, cfg_t *cfg)
+{
+	struct config *c = r->config;
+
+	read_section(r, cfg, "", 0, c);
+	for (size_t i = 1; i < config_section_count; i++) {
+		const struct config_section *s = &config_sections[i];
+
+		if (!s->is_listed) {
+			read_section(r, cfg_getsec(cfg, s->name), s->name, 0, c);
+			continue;
+		}
+		c->listener_count = cfg_size(cfg, s->name);
+		c->listeners = ARENA_ARRAY(c->arena, struct config_listener, c->listener_count + 1);
+		for (size_t k = 0; k < c->listener_count; k++) {
+			cfg_t *sub = cfg_getnsec(cfg, s->name, (unsigned)k);
+
+			set_presets(c->arena, &c->listeners[k], s->name);
+			c->listeners[k].name = arena_str(c->arena, span_str(cfg_title(sub)));
+			read_section(r, sub, s->name, k, &c->listeners[k]);
+			check_listener(r, &c->listeners[k], k);
+		}
+	}
+	if (!!c->tls.certificate[0] != !!c->tls.key[0])
+		config_error(r->errs, 0, "tls: \"certificate\" and \"key\" go together");
+	if (c->is_demo)
+		demo_names(c);
+	else if (!c->hostname[0])
+		c->hostname = system_hostname(c->arena);
+}
+
+static void run_confuse(struct reading *r, struct span text)
+{
+	struct arena *a = arena_new();
+	cfg_t *cfg = cfg_init(confuse_opts(a, ""), CFGF_NONE);
+	FILE *file = fmemopen(arena_str(a, text), text.len, "r");
+
+	/* an empty buffer cannot be opened, and says nothing */
+	if (!file && text.len)
+		config_error(r->errs, 0, "out of memory");
+	cfg_set_error_function(cfg, say_nothing);
+	if (file && cfg_parse_fp(cfg, file) != CFG_SUCCESS)
+		config_error(r->errs, (unsigned)cfg->line, "this is not understood");
+	else
+		read_tree(r, cfg);
+	if (file)
+		fclose(file);
+	cfg_free(cfg);
+	arena_free(&a);
+}
+
+static int by_line(const void *a, const void *b)
+{
+	const struct config_error *x = a, *y = b;
+
+	return x->line < y->line ? -1 : x->line > y->line;
+}
+
+struct config *config_read_text(const char *file, struct span text, struct config_errors *errs)
+{
+	struct config *c = config_new();
+	struct reading r = {.config = c, .errs = errs};
+
+	c->file = arena_str(c->arena, span_str(file));
+	r.scan.arena = arena_new();
+	r.scan.errs = errs;
+	r.scan.text = text;
+	config_scan_run(&r.scan);
+	/* What is misshapen would only give errors that mislead. */
+	if (!errs->count)
+		run_confuse(&r, text);
+	arena_free(&r.scan.arena);
+	if (errs->count) {
+		qsort(errs->items, errs->count, sizeof(errs->items[0]), by_line);
+		config_unref(&c);
+		return NULL;
+	}
+	return c;
+}
+
+struct config *config_read(const char *file, struct config_errors *errs)
+{
+	struct buf text;
+	FILE *f = fopen(file, "re");
+
+	if (!f) {
+		config_error(errs, 0, "cannot be read: %s", strerror(errno));
+		return NULL;
+	}
+	buf_init(&text, CONFIG_FILE_MAX);
+	for (char *p; (p = buf_reserve(&text, 8192));) {
+		size_t n = fread(p, 1, 8192, f);
+
+		buf_added(&text, n);
+		if (!n)
+			break;
+	}
+	struct config *c = NULL;
+	if (ferror(f))
+		config_error(errs, 0, "cannot be read: %s", strerror(errno));
+	else if (!buf_ok(&text))
+		config_error(errs, 0, "larger than %d octets", CONFIG_FILE_MAX);
+	else
+		c = config_read_text(file, buf_span(&text), errs);
+	fclose(f);
+	buf_fini(&text);
+	return c;
+}

@@ -1,0 +1,169 @@
+#include "services/host/config.h"
+
+#include "base/clock.h"
+#include "base/must.h"
+
+/* A new setting is one row here; reader, help, man page and completion follow. */
+
+const struct config_section config_sections[] = {
+	{"", false, "Settings outside any section."},
+	{"listener", true,
+		"An address, or several, where mail is taken. It has a name, which is shown in logs "
+		"and fits the name of a socket that systemd hands over: listener mx { … }"},
+	{"tls", false, "The certificate that STARTTLS and TLS listeners show."},
+	{"limits", false, "What one client may take. RFC 5321 section 4.5.3 gives the floors."},
+	{"store", false, "The store in the data directory."},
+	{"resolver", false, "How names are looked up."},
+	{"queue", false, "How mail for others is tried."},
+	{"log", false, "Where events are written."},
+};
+const size_t config_section_count = ARRAY_LEN(config_sections);
+
+#define TOP(field)      offsetof(struct config, field)
+#define LISTENER(field) offsetof(struct config_listener, field)
+#define MIB             (1024LL * 1024)
+#define GIB             (1024 * MIB)
+
+/* clang-format off */
+const struct config_setting config_settings[] = {
+	{"", "hostname", CONFIG_TEXT, TOP(hostname), "", NULL, 0, 255, false,
+		"The name of this machine in greetings, Received fields and reports. Empty: what the "
+		"system says."},
+	{"", "data", CONFIG_TEXT, TOP(data), "/var/lib/yizhan", NULL, 1, 0, false,
+		"The data directory: store, control socket, lock. --data wins over it."},
+	{"", "user", CONFIG_TEXT, TOP(user), "", NULL, 0, 0, false,
+		"Started as root, become this user once the addresses are bound. Empty: \"yizhan\" "
+		"when there is such a user."},
+	{"", "threads", CONFIG_NUMBER, TOP(threads), "0", NULL, 0, 64, false,
+		"Threads that serve connections. 0: one for each core, at most 8."},
+	{"", "demo", CONFIG_BOOL, TOP(is_demo), "no", NULL, 0, 0, false,
+		"At the first start make the domain yizhan.test with alice and bob, and listen on the demo's "
+		"ports when there is no listener section. Without a configuration file this is so."},
+	{"", "relay_networks", CONFIG_NETS, TOP(relay_networks), "", NULL, 0, 0, true,
+		"Clients in these networks may send to anywhere. Nobody else may, not even loopback."},
+	{"", "newlines", CONFIG_WORD, TOP(newlines), "refuse", "refuse normalise", 0, 0, true,
+		"What to do with a bare CR or LF in a message: refuse it, or make it CRLF. Neither "
+		"ever ends a message."},
+	{"", "separator", CONFIG_TEXT, TOP(separator), "+", NULL, 0, 1, false,
+		"alice+list reaches alice when this is \"+\". Empty: it does not."},
+
+	{"listener", "protocol", CONFIG_WORD, LISTENER(protocol), "smtp", "smtp lmtp", 0, 0, false,
+		"The protocol that is spoken."},
+	{"listener", "address", CONFIG_ADDRS, LISTENER(addresses), "", NULL, 0, 0, false,
+		"\"0.0.0.0:25\", \"[::]:25\", \"unix:/run/yizhan/smtp\"; without a port 25 (lmtp: 24). "
+		"May be left out when systemd hands over a socket of this name."},
+	{"listener", "tls", CONFIG_WORD, LISTENER(tls), "starttls", "none starttls implicit", 0, 0, false,
+		"none; starttls: offered; implicit: the handshake comes first. A Unix socket has none."},
+	{"listener", "proxy_networks", CONFIG_NETS, LISTENER(proxy_networks), "", NULL, 0, 0, false,
+		"Clients in these networks are proxies and must send a PROXY header (version 1 or 2)."},
+	{"listener", "relay", CONFIG_BOOL, LISTENER(is_relay), "no", NULL, 0, 0, false,
+		"Whoever connects here may send to anywhere. Always so for a Unix socket."},
+	{"listener", "mode", CONFIG_NUMBER, LISTENER(unix_mode), "660", NULL, 0, 777, false,
+		"Permission bits of a Unix socket, in octal."},
+	{"listener", "connections", CONFIG_NUMBER, LISTENER(connections_max), "0", NULL, 0, 1000000, false,
+		"At most this many at a time on this listener; more get 421. 0: only the limit of all."},
+
+	{"tls", "certificate", CONFIG_TEXT, TOP(tls.certificate), "", NULL, 0, 0, false,
+		"PEM file with the certificate and its chain, read again at SIGHUP. Empty: one signed by "
+		"itself is made in the data directory."},
+	{"tls", "key", CONFIG_TEXT, TOP(tls.key), "", NULL, 0, 0, false, "PEM file with the key."},
+	{"tls", "tls12", CONFIG_BOOL, TOP(tls.is_tls12), "yes", NULL, 0, 0, false,
+		"TLS 1.2 beside TLS 1.3."},
+
+	{"limits", "connections", CONFIG_NUMBER, TOP(limits.connections), "20000", NULL, 1, 1000000, true,
+		"Connections at a time, all listeners together; more get 421 4.7.0. A tenth of the file "
+		"descriptors is kept back whatever stands here."},
+	{"limits", "connections_ip", CONFIG_NUMBER, TOP(limits.connections_ip), "1000", NULL, 1, 1000000, true,
+		"Connections at a time from one IP address; more get 421 4.7.0. relay_networks are free."},
+	{"limits", "message", CONFIG_SIZE, TOP(limits.message_octets), "50M", NULL, 65536, 4 * GIB, true,
+		"Octets of one message."},
+	{"limits", "recipients", CONFIG_NUMBER, TOP(limits.recipients), "1000", NULL, 100, 100000, true,
+		"Recipients of one message; more get 452 4.5.3."},
+	{"limits", "transactions", CONFIG_NUMBER, TOP(limits.transactions), "1000", NULL, 1, INT32_MAX, true,
+		"Messages in one connection; then 421."},
+	{"limits", "command_line", CONFIG_SIZE, TOP(limits.command_line), "2048", NULL, 512, 65536, true,
+		"Octets of one command line."},
+	{"limits", "text_line", CONFIG_SIZE, TOP(limits.text_line), "0", NULL, 0, MIB, true,
+		"Octets of one line of a message, CRLF counted. 0: any."},
+	{"limits", "received", CONFIG_NUMBER, TOP(limits.received), "50", NULL, 10, 1000, true,
+		"A message with more Received fields than this goes round in circles: 554 5.4.6."},
+	{"limits", "errors_soft", CONFIG_NUMBER, TOP(limits.errors_soft), "5", NULL, 1, 1000000, true,
+		"From this many errors on, each further one is answered late."},
+	{"limits", "errors_hard", CONFIG_NUMBER, TOP(limits.errors_hard), "20", NULL, 1, 1000000, true,
+		"After this many errors the connection is closed with 421 4.7.0."},
+	{"limits", "errors_delay", CONFIG_TIME, TOP(limits.errors_delay), "1s", NULL, 0, CLOCK_MIN, true,
+		"How late."},
+	{"limits", "junk_commands", CONFIG_NUMBER, TOP(limits.junk_commands), "100", NULL, 1, 1000000, true,
+		"NOOP, RSET, VRFY, HELP and the like between two messages; then 421."},
+	{"limits", "command_time", CONFIG_TIME, TOP(limits.command_time), "5m", NULL, CLOCK_SEC, CLOCK_DAY, true,
+		"How long a client may be silent between commands."},
+	{"limits", "data_time", CONFIG_TIME, TOP(limits.data_time), "3m", NULL, CLOCK_SEC, CLOCK_DAY, true,
+		"How long a client may be silent within a message."},
+	{"limits", "session_time", CONFIG_TIME, TOP(limits.session_time), "0", NULL, 0, 30 * CLOCK_DAY, true,
+		"How long a connection may last. 0: any time."},
+	{"limits", "drain_time", CONFIG_TIME, TOP(limits.drain_time), "20s", NULL, 0, CLOCK_HOUR, true,
+		"At the end, how long connections may finish what they are at."},
+
+	{"store", "readers", CONFIG_NUMBER, TOP(store.readers), "2", NULL, 1, 64, false,
+		"Connections that read, each with a thread."},
+	{"store", "stage_memory", CONFIG_SIZE, TOP(store.stage_memory), "256M", NULL, MIB, 64 * GIB, false,
+		"Memory for messages on their way in, all connections together; beyond it 452 4.3.1."},
+	{"store", "stage_disk", CONFIG_SIZE, TOP(store.stage_disk), "4G", NULL, 0, 65536 * GIB, false,
+		"Disk for messages on their way in that are larger than 256 KiB."},
+	{"store", "fsync", CONFIG_BOOL, TOP(store.is_fsync), "yes", NULL, 0, 0, false,
+		"\"no\" loses mail when the power fails: for experiments only."},
+
+	{"resolver", "forwarders", CONFIG_TEXTS, TOP(resolver.forwarders), "", NULL, 0, 0, false,
+		"Name servers to ask, as \"127.0.0.1:5353\". None: the root servers and those below."},
+	{"resolver", "hosts", CONFIG_TEXT, TOP(resolver.hosts), "", NULL, 0, 0, false,
+		"A file like /etc/hosts whose names win over DNS."},
+	{"resolver", "trust_anchor", CONFIG_TEXT, TOP(resolver.trust_anchor), "", NULL, 0, 0, false,
+		"The root key for DNSSEC. Empty: Debian's."},
+	{"resolver", "dnssec", CONFIG_BOOL, TOP(resolver.is_dnssec), "yes", NULL, 0, 0, false,
+		"Validate answers."},
+
+	{"queue", "expire", CONFIG_TIME, TOP(queue.expire), "5d", NULL, CLOCK_SEC, 60 * CLOCK_DAY, true,
+		"When mail that could not be delivered goes back to its sender."},
+	{"queue", "delay_notice", CONFIG_TIME, TOP(queue.delay_notice), "4h", NULL, 0, 60 * CLOCK_DAY, false,
+		"After this time a sender is told that his mail still waits. 0: never."},
+	{"queue", "connections", CONFIG_NUMBER, TOP(queue.connections), "20", NULL, 1, 1000, false,
+		"Outgoing connections at a time to one destination."},
+	{"queue", "port", CONFIG_NUMBER, TOP(queue.port), "25", NULL, 1, 65535, false,
+		"The port where other servers take mail (for laboratories)."},
+	{"queue", "loopback", CONFIG_BOOL, TOP(queue.is_loopback), "no", NULL, 0, 0, false,
+		"The mail servers that DNS names may lie on loopback (for laboratories)."},
+	{"queue", "tls", CONFIG_BOOL, TOP(queue.is_tls), "yes", NULL, 0, 0, false,
+		"Use STARTTLS where the other server offers it."},
+	{"queue", "hold", CONFIG_BOOL, TOP(queue.is_hold), "no", NULL, 0, 0, true,
+		"Take mail for others, but do not try to send it until it is released."},
+	{"queue", "double_bounces", CONFIG_TEXT, TOP(queue.double_bounces), "", NULL, 0, 255, false,
+		"Who gets the reports that nobody else can get. Empty: only the log."},
+	{"queue", "drain_time", CONFIG_TIME, TOP(queue.drain_time), "10s", NULL, CLOCK_SEC, CLOCK_HOUR, false,
+		"At the end, how long letters under way may take."},
+
+	{"log", "destination", CONFIG_TEXT, TOP(log.destination), "stderr", NULL, 1, 0, true,
+		"stderr, journald, or a file (opened again at SIGHUP)."},
+	{"log", "format", CONFIG_WORD, TOP(log.format), "logfmt", "logfmt json", 0, 0, true,
+		"How an event is written."},
+	{"log", "level", CONFIG_WORD, TOP(log.level), "info", "error warn info debug", 0, 0, true,
+		"Events of this weight and heavier."},
+};
+/* clang-format on */
+const size_t config_setting_count = ARRAY_LEN(config_settings);
+
+const char *config_kind_str(enum config_kind k)
+{
+	static const char *const names[CONFIG_KINDS] = {
+		[CONFIG_TEXT] = "text",
+		[CONFIG_TEXTS] = "list of texts",
+		[CONFIG_NUMBER] = "number",
+		[CONFIG_SIZE] = "size (512, 64K, 50M, 4G)",
+		[CONFIG_TIME] = "time (90, 5m, 1h30m, 5d)",
+		[CONFIG_TIMES] = "list of times",
+		[CONFIG_BOOL] = "yes or no",
+		[CONFIG_WORD] = "word",
+		[CONFIG_NETS] = "list of networks (10.0.0.0/8)",
+		[CONFIG_ADDRS] = "list of addresses",
+	};
+	return names[k];
+}

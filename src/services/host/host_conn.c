@@ -1,0 +1,141 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "net/proxy.h"
+#include "services/host/host_priv.h"
+
+/* A connection: one fiber from accept to close, in its worker's group. */
+struct conn {
+	struct list_node node; /* worker->conn_list */
+	struct host_worker *worker;
+	const struct host_bound *bound;
+	struct host_settings *settings;
+	struct stream *stream;
+	struct inbound_conn inbound;
+	struct fiber *fiber;
+};
+
+static bool nets_have(const struct config_nets *nets, const struct addr *a)
+{
+	for (size_t i = 0; i < nets->count; i++) {
+		if (addr_net_has(&nets->items[i], a))
+			return true;
+	}
+	return false;
+}
+
+/* Behind a proxy the real addresses come first. */
+static FIBER int conn_proxy(struct conn *c, struct err *e)
+{
+	const struct config_listener *l = &c->settings->config->listeners[c->bound->listener];
+
+	if (!l->proxy_networks.count || !nets_have(&l->proxy_networks, &c->stream->peer))
+		return 0;
+	stream_set_timeout(c->stream, HOST_PROXY_NS);
+	return proxy_read(c->stream, e);
+}
+
+static FIBER void conn_serve(struct conn *c)
+{
+	struct host *h = c->worker->host;
+	struct host_settings *s = c->settings;
+	struct err e = {0};
+	bool is_free;
+
+	if (conn_proxy(c, &e) < 0) {
+		log_event(&c->worker->log, LOG_WARN, "smtp.in.proxy", LF_STR("error", e.text));
+		return;
+	}
+	is_free = nets_have(&s->config->relay_networks, &c->stream->peer);
+	const char *refuse = host_admit_enter(
+		&h->admit, s, c->bound->listener, &c->stream->peer, is_free);
+
+	inbound_conn_init(&c->inbound, c->worker->inbound, &s->policy,
+		s->config->listeners[c->bound->listener].is_relay);
+	c->inbound.refuse = refuse;
+	if (smtp_server_run(
+		    c->stream, &s->smtp[c->bound->listener], &inbound_decider, &c->inbound, &e) < 0)
+		log_event(&c->worker->log, LOG_DEBUG, "smtp.in.broken", LF_STR("error", e.text));
+	if (!refuse)
+		host_admit_leave(&h->admit, c->bound->listener, &c->stream->peer, is_free);
+}
+
+static FIBER int conn_main(void *arg)
+{
+	struct conn *c = arg;
+
+	c->fiber = fiber_self();
+	conn_serve(c);
+	stream_set_timeout(c->stream, HOST_CLOSE_NS);
+	stream_shutdown(c->stream, NULL);
+	stream_free(&c->stream);
+	list_remove(&c->node);
+	host_settings_unref(&c->settings);
+	free(c);
+	return 0;
+}
+
+/* No stack for a fiber: one line that fits every client, then close. Nobody waits for it. */
+static void conn_refuse(struct host_worker *w, const struct host_bound *b, struct stream **stream)
+{
+	static const struct span line = SPAN("421 4.3.2 Too many connections, try again later\r\n");
+
+	if (b->tls != CONFIG_TLS_IMPLICIT && net_fd(*stream) >= 0)
+		(void)!send(net_fd(*stream), line.ptr, line.len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	stream_free(stream);
+	__atomic_add_fetch(&w->host->admit.refused, 1, __ATOMIC_RELAXED);
+}
+
+static void conn_start(struct host_worker *w, const struct host_bound *b, struct stream *stream)
+{
+	struct conn *c = NEW(struct conn);
+	struct err e = {0};
+
+	c->worker = w;
+	c->bound = b;
+	c->stream = stream;
+	c->settings = host_settings_ref(w->settings);
+	list_push_back(&w->conn_list, &c->node);
+	w->connections++;
+	if (fiber_start(&w->conns, b->name, conn_main, c, &e) == 0)
+		return;
+	log_event(&w->log, LOG_WARN, "host.connection.refused", LF_STR("error", e.text));
+	list_remove(&c->node);
+	conn_refuse(w, b, &c->stream);
+	host_settings_unref(&c->settings);
+	free(c);
+}
+
+FIBER int host_accept_main(void *arg)
+{
+	struct host_acceptor *a = arg;
+	struct host_worker *w = a->worker;
+	struct host_bound *b = a->bound;
+	struct net_listen_opts opts = {.fd = b->fds[w->index]};
+	struct err e = {0};
+	struct net_listener *l = net_listen(&opts, &e);
+	struct stream *stream = NULL;
+
+	free(a);
+	if (!l) {
+		log_event(&w->log, LOG_ERROR, "host.listen.failed", LF_STR("error", e.text));
+		return -1;
+	}
+	b->fds[w->index] = -1; /* the listener's now */
+	while (net_accept(l, &w->log, &stream, &e) == 0)
+		conn_start(w, b, stream);
+	net_listener_free(&l);
+	return 0;
+}
+
+/* Those that wait for a command hear 421 now; those within a message may finish it. */
+void host_conn_drain(struct host_worker *w)
+{
+	LIST_EACH (n, &w->conn_list) {
+		struct conn *c = LIST_ITEM(n, struct conn, node);
+
+		if (c->fiber && !c->inbound.txn)
+			fiber_cancel(c->fiber);
+	}
+}

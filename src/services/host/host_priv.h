@@ -1,0 +1,163 @@
+#pragma once
+/* Inside the host. Threads: the main thread runs loop 0 (control, queue, signals and its share of
+ * connections), each other worker thread one loop. What is written here after the start belongs to
+ * loop 0, unless it says otherwise. */
+
+#include <pthread.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/must.h"
+#include "net/net.h"
+#include "net/tls.h"
+#include "proto/smtp/smtp_server.h"
+#include "run/fiber.h"
+#include "services/host/host.h"
+#include "services/host/log_thread.h"
+#include "services/host/notify.h"
+#include "services/host/ops.h"
+#include "services/inbound/inbound.h"
+#include "services/router/router.h"
+#include "store/store.h"
+
+#define HOST_DEMO_DOMAIN  "yizhan.test"
+#define HOST_BACKLOG      4096
+#define HOST_PROXY_NS     (10 * CLOCK_SEC) /* for the PROXY header */
+#define HOST_CLOSE_NS     (2 * CLOCK_SEC)  /* for the goodbye of a connection */
+#define HOST_FDS_RESERVED 32               /* store, loops, log, control */
+#define HOST_ADMIT_SHARDS 16
+
+/* What connections of one configuration share: counted, never changed (docs/memory.md). */
+struct host_settings {
+	int refs; /* atomic */
+	struct config *config;
+	struct inbound_policy policy;
+	struct smtp_server_opts *smtp; /* one a listener */
+	int64_t connections_max;
+	struct arena *arena;
+};
+struct host_settings *host_settings_new(struct host *h, struct config *c);
+struct host_settings *host_settings_ref(struct host_settings *s);
+void host_settings_unref(struct host_settings **s);
+
+/* An address that is bound: one descriptor for each worker. */
+struct host_bound {
+	size_t listener; /* its place in the configuration */
+	const char *name;
+	struct addr addr;
+	int protocol, tls;
+	bool is_unix;
+	const char *unlink_path; /* at the end; NULL: none */
+	int fds[HOST_THREADS_MAX];
+};
+
+/* How many are connected, in all and from one address. Threads share it under small locks that are
+ * never held across a yield. */
+struct host_admit_slot {
+	uint64_t key[2];
+	uint32_t count, used;
+};
+struct host_admit {
+	struct host_admit_shard {
+		pthread_mutex_t lock;
+		struct host_admit_slot *slots; /* open addressing */
+		size_t size, used;
+	} shards[HOST_ADMIT_SHARDS];
+	struct hash_key *key; /* owned */
+	int64_t total;        /* atomic */
+	int64_t refused;      /* atomic */
+	int64_t *listeners;   /* atomic, one a listener */
+};
+void host_admit_init(struct host_admit *a, size_t listeners);
+void host_admit_fini(struct host_admit *a);
+/** NULL: come in. Otherwise why not; then nothing is counted. */
+const char *host_admit_enter(struct host_admit *a, const struct host_settings *s, size_t listener,
+	const struct addr *peer, bool is_free);
+void host_admit_leave(struct host_admit *a, size_t listener, const struct addr *peer, bool is_free);
+
+struct host_worker {
+	struct host *host;
+	unsigned index;
+	pthread_t thread;
+	struct loop *loop;
+	struct log log;
+	struct host_settings *settings; /* of this worker; replaced by a message */
+	struct router *router;
+	struct inbound *inbound;
+	struct fiber_group accepts, conns;
+	struct list_node conn_list;
+	struct fiber_cond changed;
+	bool is_stopping;
+	bool is_ready; /* set by its own thread, read after its message */
+	struct err err;
+	uint64_t connections; /* since the start */
+};
+
+struct host {
+	const struct host_opts *opts;
+	struct arena *arena;
+	struct log_thread *log_thread;
+	struct log log;
+	struct config *config; /* the first one: it lives as long as the host */
+	const char *data;
+	int control_fd;
+	struct notify_fd passed[NOTIFY_FDS_MAX];
+	size_t passed_count;
+	size_t bound_count;
+	struct host_bound *bounds;
+	size_t worker_count, workers_started, workers_ready, workers_ended;
+	struct host_worker *workers;
+	struct store *store;
+	struct tls_server *tls;
+	struct work_lane *lane;
+	struct host_settings *settings;
+	struct host_admit admit;
+	struct fiber_group group; /* of loop 0: control, worker 0 */
+	struct fiber_cond changed;
+	bool is_draining; /* atomic: sessions of all threads look at it */
+	bool is_stopping, is_reloading;
+	unsigned signals;
+	int64_t started_mono_ns, started_wall_ns;
+	const char *passwords[2]; /* the demo's */
+	int exit_code;
+};
+
+/* host_bind.c */
+int host_bind_all(struct host *h, struct err *e);
+void host_bind_close(struct host *h);
+/** Why an address cannot be bound: who holds it, when that can be seen. */
+void host_bind_holder(struct buf *b, const struct addr *a);
+
+/* host_worker.c */
+/** Run as the main fiber of a worker's loop (or, for worker 0, a fiber of loop 0). */
+FIBER int host_worker_main(void *arg);
+int host_worker_start(struct host_worker *w, struct err *e);
+
+/** Hand a worker new settings, or NULL: stop. From loop 0. */
+void host_worker_tell(struct host_worker *w, struct host_settings *settings);
+
+/* host_conn.c */
+struct host_acceptor { /* one for each address and worker; host_accept_main frees it */
+	struct host_worker *worker;
+	struct host_bound *bound;
+};
+FIBER int host_accept_main(void *arg);
+void host_conn_drain(struct host_worker *w);
+
+/* host_demo.c */
+FIBER int host_demo_seed(struct host *h, struct err *e);
+FIBER int host_demo_write(struct host *h, struct err *e);
+
+/* host_control.c */
+FIBER int host_control_main(void *arg);
+/** Before the loops: bind it, or ERR_BUSY and who holds it when a server runs here. */
+int host_control_bind(struct host *h, struct err *e);
+
+/* host_reload.c */
+FIBER int host_reload(struct host *h, struct err *e);
+void host_log_opts(const struct host *h, const struct config *c, struct log_thread_opts *opts_r);
+int host_tls_new(struct host *h, const struct config *c, struct tls_server **tls_r, struct err *e);
+
+/* for the operations */
+void host_put_status(struct host *h, struct json_out *j);

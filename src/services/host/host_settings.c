@@ -1,0 +1,94 @@
+#include <stdlib.h>
+#include <sys/resource.h>
+
+#include "services/host/host_priv.h"
+
+/* Some descriptors must stay for the store, for reading and for going out. */
+static int64_t connections_max(const struct config *c)
+{
+	struct rlimit r = {0};
+	int64_t max = c->limits.connections;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur != RLIM_INFINITY) {
+		int64_t fds = (int64_t)r.rlim_cur - (int64_t)r.rlim_cur / 10 - HOST_FDS_RESERVED;
+
+		if (fds < 4)
+			fds = 4;
+		if (max > fds)
+			max = fds;
+	}
+	return max;
+}
+
+static void smtp_opts(struct host *h, const struct config *c, const struct config_listener *l,
+	struct smtp_server_opts *o)
+{
+	*o = (struct smtp_server_opts){
+		.hostname = c->hostname,
+		.software = "Yizhan",
+		.newlines = c->newlines ? SMTP_NEWLINES_NORMALISE : SMTP_NEWLINES_REFUSE,
+		.is_lmtp = l->protocol == CONFIG_LMTP,
+		.is_tls_implicit = l->tls == CONFIG_TLS_IMPLICIT,
+		.tls = l->tls == CONFIG_TLS_NONE ? NULL : h->tls,
+		.log = &h->log,
+		.is_draining = &h->is_draining,
+	};
+	smtp_server_limits_default(&o->limits);
+	o->limits.command_line = (size_t)c->limits.command_line;
+	o->limits.text_line = (size_t)c->limits.text_line;
+	o->limits.message_octets = (uint64_t)c->limits.message_octets;
+	o->limits.recipients = (size_t)c->limits.recipients;
+	o->limits.transactions = (size_t)c->limits.transactions;
+	o->limits.errors_soft = (unsigned)c->limits.errors_soft;
+	o->limits.errors_hard = (unsigned)c->limits.errors_hard;
+	o->limits.errors_delay_ns = c->limits.errors_delay;
+	o->limits.junk_commands = (unsigned)c->limits.junk_commands;
+	o->limits.command_ns = c->limits.command_time;
+	o->limits.data_ns = c->limits.data_time;
+	o->limits.session_ns = c->limits.session_time;
+}
+
+/* Takes over the caller's reference to `c`. */
+struct host_settings *host_settings_new(struct host *h, struct config *c)
+{
+	struct arena *arena = arena_new();
+	struct host_settings *s = ARENA_NEW(arena, struct host_settings);
+
+	s->arena = arena;
+	s->refs = 1;
+	s->config = c;
+	s->policy = (struct inbound_policy){
+		.relay_networks = c->relay_networks.items,
+		.relay_network_count = c->relay_networks.count,
+		.received_max = (unsigned)c->limits.received,
+		.expire_ns = c->queue.expire,
+		.is_hold = c->queue.is_hold,
+	};
+	s->connections_max = connections_max(c);
+	s->smtp = ARENA_ARRAY(arena, struct smtp_server_opts, c->listener_count + 1);
+	for (size_t i = 0; i < c->listener_count; i++)
+		smtp_opts(h, c, &c->listeners[i], &s->smtp[i]);
+	return s;
+}
+
+struct host_settings *host_settings_ref(struct host_settings *s)
+{
+	MUST(__atomic_fetch_add(&s->refs, 1, __ATOMIC_RELAXED) > 0);
+	return s;
+}
+
+void host_settings_unref(struct host_settings **s)
+{
+	struct host_settings *was = *s;
+
+	*s = NULL;
+	if (!was)
+		return;
+	int left = __atomic_sub_fetch(&was->refs, 1, __ATOMIC_ACQ_REL);
+	MUST(left >= 0);
+	if (left)
+		return;
+	struct arena *arena = was->arena;
+	config_unref(&was->config);
+	arena_free(&arena);
+}

@@ -1,0 +1,155 @@
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "services/host/host_priv.h"
+
+/* A message between loop 0 and a worker. */
+struct word {
+	struct loop_msg msg; /* first */
+	struct host_worker *worker;
+	struct host_settings *settings; /* the new ones, with a reference; NULL: stop */
+};
+
+/* On the worker's loop. */
+static void on_word(struct loop_msg *msg)
+{
+	struct word *word = (struct word *)msg;
+	struct host_worker *w = word->worker;
+
+	if (word->settings) {
+		struct host_settings *was = w->settings;
+
+		w->settings = word->settings;
+		host_settings_unref(&was);
+	} else {
+		w->is_stopping = true;
+		fiber_cond_broadcast(&w->changed);
+	}
+	free(word);
+}
+
+void host_worker_tell(struct host_worker *w, struct host_settings *settings)
+{
+	struct word *word = NEW(struct word);
+
+	word->msg.fn = on_word;
+	word->worker = w;
+	word->settings = settings ? host_settings_ref(settings) : NULL;
+	loop_post(w->loop, &word->msg);
+}
+
+/* On loop 0: a worker is ready, or has ended. */
+struct report {
+	struct loop_msg msg; /* first */
+	struct host *host;
+	bool is_end;
+};
+
+static void on_report(struct loop_msg *msg)
+{
+	struct report *r = (struct report *)msg;
+
+	if (r->is_end)
+		r->host->workers_ended++;
+	else
+		r->host->workers_ready++;
+	fiber_cond_broadcast(&r->host->changed);
+	free(r);
+}
+
+static void report(struct host_worker *w, bool is_end)
+{
+	struct report *r = NEW(struct report);
+
+	r->msg.fn = on_report;
+	r->host = w->host;
+	r->is_end = is_end;
+	loop_post(w->host->workers[0].loop, &r->msg);
+}
+
+static int start_acceptors(struct host_worker *w, struct err *e)
+{
+	for (size_t i = 0; i < w->host->bound_count; i++) {
+		struct host_acceptor *a = NEW(struct host_acceptor);
+
+		a->worker = w;
+		a->bound = &w->host->bounds[i];
+		if (fiber_start(&w->accepts, "accept", host_accept_main, a, e) < 0) {
+			free(a);
+			return -1;
+		}
+	}
+	return 0;
+}
+
+/* Stop accepting, let those who are in a message end it, then end. */
+static FIBER void drain(struct host_worker *w)
+{
+	int64_t deadline = loop_now_ns() + w->settings->config->limits.drain_time;
+
+	fiber_group_cancel(&w->accepts);
+	fiber_group_join(&w->accepts);
+	host_conn_drain(w);
+	if (fiber_group_wait(&w->conns, deadline, NULL) < 0) {
+		log_event(
+			&w->log, LOG_WARN, "host.drain.cut", LF_INT("connections", w->conns.count));
+		fiber_group_cancel(&w->conns);
+	}
+	fiber_group_join(&w->conns);
+}
+
+FIBER int host_worker_main(void *arg)
+{
+	struct host_worker *w = arg;
+	struct host *h = w->host;
+	struct router_opts router = {.store = h->store,
+		.hostname = h->config->hostname,
+		.separator = h->config->separator[0],
+		.log = &w->log};
+	struct inbound_opts inbound = {
+		.store = h->store, .hostname = h->config->hostname, .log = &w->log};
+
+	fiber_group_init(&w->accepts);
+	fiber_group_init(&w->conns);
+	fiber_cond_init(&w->changed);
+	list_init(&w->conn_list);
+	w->router = router_new(&router);
+	inbound.router = w->router;
+	w->inbound = inbound_new(&inbound);
+	if (start_acceptors(w, &w->err) == 0) {
+		w->is_ready = true;
+		report(w, false);
+		while (!w->is_stopping)
+			fiber_cond_wait(&w->changed, CLOCK_NEVER, NULL);
+	}
+	drain(w);
+	inbound_free(&w->inbound);
+	router_free(&w->router);
+	host_settings_unref(&w->settings);
+	report(w, true);
+	return 0;
+}
+
+static void *thread_main(void *arg)
+{
+	struct host_worker *w = arg;
+	struct err e = {0};
+
+	if (loop_run(w->loop, host_worker_main, w, &e) < 0)
+		log_event(&w->log, LOG_ERROR, "host.loop.failed", LF_STR("error", e.text));
+	return NULL;
+}
+
+int host_worker_start(struct host_worker *w, struct err *e)
+{
+	sigset_t all, was;
+
+	/* Signals are loop 0's. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &was);
+	int rc = pthread_create(&w->thread, NULL, thread_main, w);
+	pthread_sigmask(SIG_SETMASK, &was, NULL);
+	return rc ? err_sys(e, rc, "starting a loop thread") : 0;
+}

@@ -1,0 +1,36 @@
+#pragma once
+/* Reading JSON with jansson, behind names that do not clash with base/json_out.h. A document is
+ * owned by whoever parsed it; what is taken out of it borrows from it. */
+
+#include "base/buf.h"
+#include "base/err.h"
+
+struct json_in; /* a value of any kind */
+
+#define JSON_IN_MAX   (1024 * 1024) /* octets of one document */
+#define JSON_IN_DEPTH 32            /* jansson itself allows 2048 */
+
+/** NULL and ERR_SYNTAX when it is not one JSON object in UTF-8 without duplicate names. */
+struct json_in *json_in_parse(struct span text, struct err *e);
+void json_in_free(struct json_in **doc);
+
+/** A member, or NULL. NULL objects have no members. */
+const struct json_in *json_in_get(const struct json_in *object, const char *name);
+bool json_in_is_text(const struct json_in *v);
+bool json_in_is_object(const struct json_in *v);
+bool json_in_is_array(const struct json_in *v);
+/** The value, or an empty / zero / false one when it is missing or of another kind. */
+struct span json_in_text(const struct json_in *object, const char *name);
+bool json_in_u64(const struct json_in *object, const char *name, uint64_t *n_r);
+bool json_in_bool(const struct json_in *object, const char *name);
+size_t json_in_count(const struct json_in *array);
+const struct json_in *json_in_at(const struct json_in *array, size_t i);
+struct span json_in_span(const struct json_in *text);
+/** Walk an object in the order it was written: start with *at = NULL; false at the end. */
+bool json_in_next(const struct json_in *object, void **at, const char **name_r,
+	const struct json_in **value_r);
+
+/** As a line for people: texts without quotes, numbers, yes/no, lists with commas. */
+void json_in_put_plain(struct buf *b, const struct json_in *v);
+/** As JSON on one line. */
+void json_in_put(struct buf *b, const struct json_in *v);

@@ -1,0 +1,18 @@
+#pragma once
+/* The operations without a server: the store is opened (and locked) for one request. Blocking. */
+
+#include "services/host/ops.h"
+
+struct local_opts {
+	const char *data;
+	bool is_made; /* a data directory that is not there is made (account add before the first start) */
+	/** One answer line with its LF, as the control socket would send it. -1 ends it. */
+	int (*line)(void *arg, struct span line);
+	void *arg;
+};
+/** ERR_BUSY: a server has the directory; ERR_NOT_FOUND: no store there. */
+int local_run(const struct local_opts *opts, struct span request, struct err *e);
+/** Put a backup in the place of the store. */
+int local_restore(const char *data, const char *file, struct err *e);
+/** Does an operation of that name only read? */
+bool local_is_reader(struct span cmd);

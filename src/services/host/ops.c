@@ -1,0 +1,173 @@
+#include "services/host/ops.h"
+
+#include <string.h>
+
+#include "base/enc.h"
+#include "services/host/ops_priv.h"
+
+/* name, flags, function, help */
+#define OPS(X)                                                                                     \
+	X("queue.list", OPS_READ, op_queue_list, "recipients that wait")                           \
+	X("queue.show", OPS_READ, op_queue_show, "one message of the queue")                       \
+	X("queue.retry", 0, op_queue_retry, "try now")                                             \
+	X("queue.hold", 0, op_queue_hold, "stop trying")                                           \
+	X("queue.release", 0, op_queue_release, "try again what was held")                         \
+	X("queue.drop", 0, op_queue_drop, "forget without a report")                               \
+	X("mailbox.folders", OPS_READ, op_mailbox_folders, "folders of an account")                \
+	X("mailbox.list", OPS_READ, op_mailbox_list, "messages of a folder")                       \
+	X("mailbox.show", OPS_READ, op_mailbox_show, "one message's facts")                        \
+	X("mailbox.export", OPS_READ, op_mailbox_export, "octets of messages")                     \
+	X("domain.add", 0, op_domain_add, "")                                                      \
+	X("domain.set", 0, op_domain_set, "")                                                      \
+	X("domain.remove", 0, op_domain_remove, "")                                                \
+	X("domain.list", OPS_READ, op_domain_list, "")                                             \
+	X("account.add", 0, op_account_add, "")                                                    \
+	X("account.set", 0, op_account_set, "")                                                    \
+	X("account.remove", 0, op_account_remove, "")                                              \
+	X("account.list", OPS_READ, op_account_list, "")                                           \
+	X("alias.add", 0, op_alias_add, "")                                                        \
+	X("alias.set", 0, op_alias_set, "")                                                        \
+	X("alias.remove", 0, op_alias_remove, "")                                                  \
+	X("alias.list", OPS_READ, op_alias_list, "")                                               \
+	X("route.add", 0, op_route_add, "")                                                        \
+	X("route.set", 0, op_route_set, "")                                                        \
+	X("route.remove", 0, op_route_remove, "")                                                  \
+	X("route.list", OPS_READ, op_route_list, "")                                               \
+	X("status", OPS_READ, op_status, "counters and limits of the server")                      \
+	X("fibers", OPS_READ | OPS_ONLINE, op_fibers, "every fiber of the server")                 \
+	X("backup", OPS_READ, op_backup, "consistent copy of the store")                           \
+	X("check", OPS_READ, op_check, "is the store sound?")                                      \
+	X("reload", OPS_ONLINE, op_reload, "as SIGHUP")
+
+const struct ops_info ops_table[] = {
+#define X(name, flags, fn, help) {name, flags, help},
+	OPS(X)
+#undef X
+};
+const size_t ops_count = ARRAY_LEN(ops_table);
+
+static ops_fn *const ops_fns[] = {
+#define X(name, flags, fn, help) fn,
+	OPS(X)
+#undef X
+};
+
+struct json_out *ops_row(struct ops_call *c)
+{
+	buf_clear(&c->buf);
+	json_out_init(&c->json, &c->buf);
+	json_open_object(&c->json);
+	json_key(&c->json, "row");
+	json_open_object(&c->json);
+	return &c->json;
+}
+
+static FIBER int send_line(struct ops_call *c, struct err *e)
+{
+	json_close(&c->json);
+	buf_char(&c->buf, '\n');
+	if (!buf_ok(&c->buf))
+		return err_set(e, ERR_LIMIT, "an answer line over %d octets", OPS_LINE_MAX);
+	return c->line(c->line_arg, buf_span(&c->buf), e);
+}
+
+FIBER int ops_row_end(struct ops_call *c, struct err *e)
+{
+	json_close(&c->json);
+	return send_line(c, e);
+}
+
+FIBER int ops_progress(struct ops_call *c, uint64_t done, uint64_t total, struct err *e)
+{
+	buf_clear(&c->buf);
+	json_out_init(&c->json, &c->buf);
+	json_open_object(&c->json);
+	json_key(&c->json, "progress");
+	json_open_object(&c->json);
+	json_kv_u64(&c->json, "done", done);
+	json_kv_u64(&c->json, "total", total);
+	json_close(&c->json);
+	return send_line(c, e);
+}
+
+static FIBER int ops_end(struct ops_call *c, const struct err *failed, struct err *e)
+{
+	buf_clear(&c->buf);
+	json_out_init(&c->json, &c->buf);
+	json_open_object(&c->json);
+	json_key(&c->json, failed ? "error" : "end");
+	json_open_object(&c->json);
+	if (failed) {
+		json_kv_str(&c->json, "code", err_code_str(failed->code));
+		json_kv_str(&c->json, "text", failed->text);
+	}
+	json_close(&c->json);
+	return send_line(c, e);
+}
+
+int ops_need(struct ops_call *c, const char *name, struct span *text_r, struct err *e)
+{
+	*text_r = json_in_text(c->args, name);
+	return text_r->len ? 0 : err_set(e, ERR_SYNTAX, "\"%s\" is missing", name);
+}
+
+void ops_put_time(struct json_out *j, const char *key, int64_t wall_ns)
+{
+	struct buf b;
+
+	json_key(j, key);
+	if (wall_ns <= 0 || wall_ns == CLOCK_NEVER) {
+		json_null(j);
+		return;
+	}
+	buf_init(&b, 64);
+	clock_put_rfc3339_ms(&b, wall_ns);
+	json_span(j, buf_span(&b));
+	buf_fini(&b);
+}
+
+void ops_put_id(struct json_out *j, const char *key, uint64_t id)
+{
+	struct buf b;
+
+	buf_init(&b, 32);
+	enc_put_id(&b, id);
+	json_key(j, key);
+	json_span(j, buf_span(&b));
+	buf_fini(&b);
+}
+
+static FIBER int run(struct ops_call *c, struct span cmd, struct err *e)
+{
+	for (size_t i = 0; i < ops_count; i++) {
+		if (!span_eq(cmd, span_str(ops_table[i].name)))
+			continue;
+		if ((ops_table[i].flags & OPS_ONLINE) && !c->ctx->host)
+			return err_set(e, ERR_STATE, "no server runs");
+		return ops_fns[i](c, e);
+	}
+	return err_set(
+		e, ERR_UNSUPPORTED, "no such operation: " SPAN_FMT, SPAN_ARG(span_sub(cmd, 0, 64)));
+}
+
+FIBER int ops_answer(
+	struct ops_ctx *ctx, struct span request, ops_line_fn *line, void *arg, struct err *e)
+{
+	struct ops_call c = {.ctx = ctx, .line = line, .line_arg = arg};
+	struct err why = {0};
+	struct json_in *doc = json_in_parse(request, &why);
+	int rc = -1;
+
+	buf_init(&c.buf, OPS_LINE_MAX);
+	c.arena = arena_new();
+	if (doc) {
+		c.args = json_in_get(doc, "args");
+		rc = run(&c, json_in_text(doc, "cmd"), &why);
+	}
+	rc = ops_end(&c, rc < 0 ? &why : NULL, e);
+	if (doc)
+		json_in_free(&doc);
+	arena_free(&c.arena);
+	buf_fini(&c.buf);
+	return rc;
+}

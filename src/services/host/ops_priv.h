@@ -1,0 +1,35 @@
+#pragma once
+/* Inside the operations: how one writes its rows. */
+
+#include "base/json_out.h"
+#include "services/host/ops.h"
+
+struct ops_call {
+	struct ops_ctx *ctx;
+	const struct json_in *args; /* may be NULL: none */
+	struct arena *arena;        /* of this call; reset after each row that says so */
+	ops_line_fn *line;
+	void *line_arg;
+	struct buf buf;
+	struct json_out json;
+};
+
+/** Open {"row":{ and, with ops_row_end, close and send it. */
+struct json_out *ops_row(struct ops_call *c);
+FIBER int ops_row_end(struct ops_call *c, struct err *e);
+/** {"progress":…} now. */
+FIBER int ops_progress(struct ops_call *c, uint64_t done, uint64_t total, struct err *e);
+
+/** An argument that must be there (ERR_SYNTAX without). */
+int ops_need(struct ops_call *c, const char *name, struct span *text_r, struct err *e);
+void ops_put_time(struct json_out *j, const char *key, int64_t wall_ns); /* RFC 3339; 0: null */
+void ops_put_id(struct json_out *j, const char *key, uint64_t id);
+
+typedef FIBER int ops_fn(struct ops_call *c, struct err *e);
+ops_fn op_queue_list, op_queue_show, op_queue_retry, op_queue_hold, op_queue_release, op_queue_drop;
+ops_fn op_mailbox_list, op_mailbox_show, op_mailbox_export, op_mailbox_folders;
+ops_fn op_domain_add, op_domain_set, op_domain_remove, op_domain_list;
+ops_fn op_account_add, op_account_set, op_account_remove, op_account_list;
+ops_fn op_alias_add, op_alias_set, op_alias_remove, op_alias_list;
+ops_fn op_route_add, op_route_set, op_route_remove, op_route_list;
+ops_fn op_status, op_fibers, op_backup, op_check, op_reload, op_resolve;

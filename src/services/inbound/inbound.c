@@ -1,0 +1,368 @@
+#include "services/inbound/inbound.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/enc.h"
+#include "base/mem.h"
+#include "services/inbound/inbound_priv.h"
+
+struct inbound {
+	struct inbound_opts opts;
+	struct inbound_counters counters;
+	int64_t date_sec; /* the second that `date` shows */
+	struct buf date;
+};
+
+/* A transaction: from the first RCPT on. */
+struct inbound_txn {
+	struct stage *stage;
+	struct hop_scan hops;
+};
+
+struct inbound *inbound_new(const struct inbound_opts *opts)
+{
+	struct inbound *in = NEW(struct inbound);
+
+	in->opts = *opts;
+	in->date_sec = -1;
+	buf_init(&in->date, 64);
+	return in;
+}
+
+void inbound_free(struct inbound **in)
+{
+	if (!*in)
+		return;
+	buf_fini(&(*in)->date);
+	free(*in);
+	*in = NULL;
+}
+
+const struct inbound_counters *inbound_counters(const struct inbound *in)
+{
+	return &in->counters;
+}
+
+/* The zone look-up and the formatting are done once a second. */
+static struct span date_now(struct inbound *in, int64_t wall_ns)
+{
+	int64_t sec = wall_ns / CLOCK_SEC;
+
+	if (sec != in->date_sec) {
+		buf_clear(&in->date);
+		clock_put_rfc5322(&in->date, sec, clock_zone_minutes(sec));
+		in->date_sec = sec;
+	}
+	return buf_span(&in->date);
+}
+
+void inbound_conn_init(struct inbound_conn *c, struct inbound *in,
+	const struct inbound_policy *policy, bool is_relay)
+{
+	*c = (struct inbound_conn){.in = in, .policy = policy, .is_relay = is_relay};
+}
+
+static FIBER void on_connect(void *ctx, struct smtp_session *s, struct smtp_reply *r)
+{
+	struct inbound_conn *c = ctx;
+
+	for (size_t i = 0; i < c->policy->relay_network_count && !c->is_relay; i++)
+		c->is_relay = addr_net_has(&c->policy->relay_networks[i], s->peer);
+	if (c->refuse)
+		smtp_reply_set(r, 421, 4, 7, 0, "%s", c->refuse);
+}
+
+static FIBER void on_helo(void *ctx, struct smtp_session *s, struct smtp_reply *r)
+{
+	(void)ctx;
+	(void)s;
+	(void)r;
+}
+
+static FIBER void on_mail(
+	void *ctx, struct smtp_session *s, const struct smtp_mail *m, struct smtp_reply *r)
+{
+	(void)ctx;
+	(void)s;
+	(void)m;
+	(void)r;
+}
+
+static FIBER void on_rcpt(
+	void *ctx, struct smtp_session *s, struct smtp_rcpt *rcpt, struct smtp_reply *r)
+{
+	struct inbound_conn *c = ctx;
+	struct router_answer *ans = ARENA_NEW(s->txn, struct router_answer);
+	struct err e = {0};
+
+	if (router_resolve(c->in->opts.router, s->txn, rcpt->to.local, rcpt->to.domain, c->is_relay,
+		    ans, &e) < 0) {
+		log_event(&s->log, LOG_WARN, "smtp.in.rcpt.failed", LF("to", rcpt->to.whole),
+			LF_STR("error", e.text));
+		smtp_reply_from_err(r, &e);
+		return;
+	}
+	if (ans->verdict != ROUTER_OK) {
+		router_verdict_err(ans->verdict, &e);
+		smtp_reply_from_err(r, &e);
+		c->in->counters.refused_recipients++;
+		log_event(&s->log, LOG_INFO, "smtp.in.rcpt.refused", LF("from", s->mail.from.whole),
+			LF("to", rcpt->to.whole), LF_STR("reason", e.text));
+		return;
+	}
+	rcpt->user = ans;
+}
+
+static FIBER void on_body_begin(void *ctx, struct smtp_session *s, struct smtp_reply *r)
+{
+	struct inbound_conn *c = ctx;
+	struct inbound_txn *t = ARENA_NEW(s->txn, struct inbound_txn);
+
+	(void)r;
+	t->stage = stage_new(c->in->opts.store);
+	hop_scan_init(&t->hops);
+	c->txn = t;
+}
+
+static FIBER void on_body_data(
+	void *ctx, struct smtp_session *s, struct span octets, struct smtp_reply *r)
+{
+	struct inbound_conn *c = ctx;
+	struct err e = {0};
+
+	hop_scan_put(&c->txn->hops, octets);
+	if (stage_put(c->txn->stage, octets, &e) == 0)
+		return;
+	log_event(&s->log, LOG_WARN, "smtp.in.body.failed", LF_STR("error", e.text),
+		LF_INT("octets", stage_len(c->txn->stage)));
+	smtp_reply_from_err(r, &e);
+	/* What is refused need not be kept while the rest comes in. */
+	stage_free(&c->txn->stage);
+}
+
+static void on_reset(void *ctx, struct smtp_session *s)
+{
+	struct inbound_conn *c = ctx;
+
+	(void)s;
+	if (c->txn)
+		stage_free(&c->txn->stage);
+	c->txn = NULL;
+}
+
+/* Accounts that have their copy already: several addresses may lead to one mailbox. */
+struct id_set {
+	uint64_t *slots; /* 0: free */
+	size_t mask;
+};
+
+static void id_set_init(struct id_set *set, struct arena *a, size_t count)
+{
+	size_t size = 16;
+
+	while (size < count * 2)
+		size *= 2;
+	set->slots = ARENA_ARRAY(a, uint64_t, size);
+	set->mask = size - 1;
+}
+
+static bool id_set_add(struct id_set *set, uint64_t id)
+{
+	size_t at = (size_t)(id * 0x9e3779b97f4a7c15ULL >> 20) & set->mask;
+
+	while (set->slots[at] && set->slots[at] != id)
+		at = (at + 1) & set->mask;
+	if (set->slots[at])
+		return false;
+	set->slots[at] = id;
+	return true;
+}
+
+struct letter_counts {
+	size_t local, remote;
+	bool is_success_wanted;
+};
+
+/* The accepted recipients, aliases opened. What differs per mailbox is its prefix. */
+static void letter_rcpts(
+	struct smtp_session *s, struct spool_new *letter, struct letter_counts *counts_r)
+{
+	struct id_set seen;
+	size_t total = 0;
+
+	for (size_t i = 0; i < s->rcpt_count; i++)
+		total += ((struct router_answer *)s->rcpts[i].user)->target_count;
+	id_set_init(&seen, s->txn, total);
+	letter->rcpts = ARENA_ARRAY(s->txn, struct spool_rcpt_new, total);
+	*counts_r = (struct letter_counts){0};
+
+	for (size_t i = 0; i < s->rcpt_count; i++) {
+		const struct smtp_rcpt *rcpt = &s->rcpts[i];
+		const struct router_answer *ans = rcpt->user;
+
+		for (size_t k = 0; k < ans->target_count; k++) {
+			const struct router_target *t = &ans->targets[k];
+
+			if (t->is_local && !id_set_add(&seen, t->account_id))
+				continue;
+			struct spool_rcpt_new *n = &letter->rcpts[letter->rcpt_count++];
+			router_spool_rcpt(t, n);
+			n->orcpt = rcpt->orcpt;
+			n->notify = rcpt->notify;
+			if (t->is_local) {
+				n->prefix = local_prefix(s->txn, letter->env.reverse_path,
+					n->address, letter->prefix);
+				counts_r->local++;
+				counts_r->is_success_wanted |= (n->notify & SMTP_NOTIFY_SUCCESS) !=
+					0;
+			} else {
+				counts_r->remote++;
+			}
+		}
+	}
+}
+
+static void put_peer(struct buf *b, const struct smtp_session *s)
+{
+	addr_put_ip(b, s->peer);
+	if (s->helo.len) {
+		buf_str(b, " (");
+		buf_span_put(b, s->helo);
+		buf_char(b, ')');
+	}
+}
+
+_Static_assert((int)SMTP_NOTIFY_NEVER == (int)SPOOL_NOTIFY_NEVER &&
+		(int)SMTP_NOTIFY_SUCCESS == (int)SPOOL_NOTIFY_SUCCESS &&
+		(int)SMTP_NOTIFY_FAILURE == (int)SPOOL_NOTIFY_FAILURE &&
+		(int)SMTP_NOTIFY_DELAY == (int)SPOOL_NOTIFY_DELAY,
+	"the words of RFC 3461 have one numbering");
+_Static_assert((int)SMTP_RET_NONE == (int)SPOOL_RET_NONE &&
+		(int)SMTP_RET_FULL == (int)SPOOL_RET_FULL &&
+		(int)SMTP_RET_HDRS == (int)SPOOL_RET_HDRS,
+	"RET too");
+_Static_assert((int)SMTP_BODY_7BIT == (int)SPOOL_BODY_7BIT &&
+		(int)SMTP_BODY_8BITMIME == (int)SPOOL_BODY_8BIT &&
+		(int)SMTP_BODY_BINARYMIME == (int)SPOOL_BODY_BINARY,
+	"and BODY");
+
+static void letter_envelope(
+	struct inbound_conn *c, struct smtp_session *s, struct spool_new *letter, struct buf *peer)
+{
+	struct inbound *in = c->in;
+	int64_t now = loop_wall_ns();
+
+	put_peer(peer, s);
+	letter->id = store_new_id(in->opts.store);
+	letter->env = (struct spool_envelope){
+		.reverse_path = s->mail.from.whole,
+		.envid = s->mail.envid,
+		.ret = (enum spool_ret)s->mail.ret,
+		.body_type = (enum spool_body)s->mail.body,
+		.is_smtputf8 = s->mail.is_smtputf8,
+		.origin = !addr_is_ip(s->peer) ? SPAN("unix")
+			: s->is_lmtp           ? SPAN("lmtp")
+					       : SPAN("smtp"),
+		.peer = buf_span(peer),
+	};
+	letter->arrived_ns = now;
+	letter->expires_ns = now + c->policy->expire_ns;
+	letter->body = c->txn->stage;
+	letter->is_held = c->policy->is_hold;
+	/* `for` with several recipients would show the Bcc ones (RFC 5321 section 7.6). */
+	letter->prefix = received_field(s, in->opts.hostname, letter->id,
+		s->rcpt_count == 1 ? s->rcpts[0].to.whole : SPAN_NONE, date_now(in, now));
+}
+
+static void log_accepted(
+	struct smtp_session *s, const struct spool_new *letter, const struct letter_counts *counts)
+{
+	log_event(&s->log, LOG_INFO, "smtp.in.accepted", LF_ID("id", letter->id),
+		LF("from", letter->env.reverse_path),
+		LF("to", letter->rcpt_count ? letter->rcpts[0].address : SPAN_NONE),
+		LF_INT("local", counts->local), LF_INT("remote", counts->remote),
+		LF_INT("octets", stage_len(letter->body)));
+}
+
+/* The point of no return is spool_accept: before it nothing is promised, after it all is. */
+static FIBER int letter_accept(
+	struct inbound_conn *c, struct smtp_session *s, uint64_t *id_r, struct err *e)
+{
+	struct inbound *in = c->in;
+	struct spool_new letter = {0};
+	struct letter_counts counts;
+	struct buf peer;
+
+	buf_init(&peer, 512);
+	letter_envelope(c, s, &letter, &peer);
+	letter_rcpts(s, &letter, &counts);
+	*id_r = letter.id;
+
+	bool is_remote = counts.remote && !letter.is_held && in->opts.wants;
+	bool is_lease = is_remote && in->opts.wants(in->opts.arg, &letter);
+	int rc = spool_accept(in->opts.store, &letter, is_lease, e);
+
+	if (rc == 0) {
+		in->counters.messages++;
+		in->counters.recipients_local += counts.local;
+		in->counters.recipients_remote += counts.remote;
+		in->counters.octets += stage_len(letter.body);
+		log_accepted(s, &letter, &counts);
+		if (is_lease)
+			in->opts.leased(in->opts.arg, &letter);
+		else if (is_remote)
+			in->opts.left(in->opts.arg);
+		if (counts.is_success_wanted && in->opts.delivered)
+			in->opts.delivered(in->opts.arg, &letter);
+	}
+	if (letter.stored)
+		body_unref(&letter.stored);
+	buf_fini(&peer);
+	return rc;
+}
+
+static FIBER void on_body_end(
+	void *ctx, struct smtp_session *s, struct smtp_reply *replies, size_t count)
+{
+	struct inbound_conn *c = ctx;
+	struct err e = {0};
+	uint64_t id = 0;
+	int rc;
+
+	if (c->txn->hops.count > c->policy->received_max) {
+		rc = err_set(&e, ERR_LIMIT, "Too many hops: the message goes round in circles");
+		err_smtp(&e, 554, 5, 4, 6);
+	} else {
+		rc = letter_accept(c, s, &id, &e);
+	}
+	if (rc < 0) {
+		c->in->counters.refused_messages++;
+		log_event(&s->log, LOG_WARN, "smtp.in.refused", LF("from", s->mail.from.whole),
+			LF_INT("hops", c->txn->hops.count), LF_STR("error", e.text));
+	}
+	struct buf text;
+
+	buf_init(&text, 64);
+	enc_put_id(&text, id);
+	for (size_t i = 0; i < count; i++) {
+		if (rc < 0)
+			smtp_reply_from_err(&replies[i], &e);
+		else
+			smtp_reply_set(
+				&replies[i], 250, 2, 0, 0, "Ok: queued as %s", buf_cstr(&text));
+	}
+	buf_fini(&text);
+}
+
+const struct smtp_decider inbound_decider = {
+	.connect = on_connect,
+	.helo = on_helo,
+	.mail = on_mail,
+	.rcpt = on_rcpt,
+	.body_begin = on_body_begin,
+	.body_data = on_body_data,
+	.body_end = on_body_end,
+	.reset = on_reset,
+};

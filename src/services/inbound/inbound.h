@@ -1,0 +1,74 @@
+#pragma once
+/* Inbound, a carrier: decides what a client of the SMTP or LMTP server may do, and makes a letter of
+ * what it sends. It meets everybody else in the store; what must follow an acceptance at once (the
+ * queue's fast path, a report of success) is called through functions that the host wires.
+ *
+ * One struct inbound a loop thread; one struct inbound_conn a connection.
+ *
+ *	struct inbound_conn c;
+ *	inbound_conn_init(&c, in, &policy);
+ *	smtp_server_run(stream, &opts, &inbound_decider, &c, &e);
+ */
+
+#include "net/addr.h"
+#include "proto/smtp/smtp_server.h"
+#include "services/router/router.h"
+#include "store/spool.h"
+
+struct inbound;
+
+#define INBOUND_RECEIVED_MAX 1000 /* octets of our Received field, names cut to fit */
+
+/* What the configuration says; shared by the connections that began with it, never changed. */
+struct inbound_policy {
+	const struct addr_net *relay_networks;
+	size_t relay_network_count;
+	unsigned received_max; /* more Received fields: 554 5.4.6 */
+	int64_t expire_ns;     /* mail for others goes back after this */
+	bool is_hold;          /* accept, do not try */
+};
+
+struct inbound_opts {
+	struct store *store;   /* borrowed, like all here */
+	struct router *router; /* of the same loop */
+	const char *hostname;
+	const struct log *log;
+	/** NULL: nobody carries mail on. Asked before a letter with remote recipients is accepted:
+	 * shall it be leased to this process at once? Does not yield. */
+	bool (*wants)(void *arg, const struct spool_new *letter);
+	/** A letter with remote recipients was accepted and leased; letter->stored is there. Spans live
+	 * until return. Does not yield. */
+	void (*leased)(void *arg, const struct spool_new *letter);
+	/** One was accepted without a lease. Does not yield. */
+	void (*left)(void *arg);
+	/** A letter was accepted and some local recipients wanted to be told (NOTIFY=SUCCESS). */
+	FIBER void (*delivered)(void *arg, const struct spool_new *letter);
+	void *arg;
+};
+
+struct inbound_counters { /* of one loop; read by others without a lock, so a little late */
+	uint64_t messages, recipients_local, recipients_remote, octets;
+	uint64_t refused_recipients, refused_messages;
+};
+
+struct inbound_txn;
+
+struct inbound_conn {
+	struct inbound *in;
+	const struct inbound_policy *policy;
+	bool is_relay;           /* the listener's word, or the client's network */
+	const char *refuse;      /* non-NULL: 421 4.7.0 with this text instead of a greeting */
+	struct inbound_txn *txn; /* lives in the session's transaction arena; NULL between */
+};
+
+struct inbound *inbound_new(const struct inbound_opts *opts);
+void inbound_free(struct inbound **in);
+const struct inbound_counters *inbound_counters(const struct inbound *in);
+
+void inbound_conn_init(struct inbound_conn *c, struct inbound *in,
+	const struct inbound_policy *policy, bool is_relay);
+
+extern const struct smtp_decider inbound_decider;
+
+/** The one translator of errors to SMTP replies: what the peer is told is not what the log is. */
+void smtp_reply_from_err(struct smtp_reply *r, const struct err *e);
