@@ -3,9 +3,9 @@
  * the store, runs N loop threads and ends in order. The only place where fibers are started for
  * strangers, and where one service is wired to another. */
 
-#include "services/host/config.h"
 #include "base/json_out.h"
 #include "base/log.h"
+#include "services/host/config.h"
 
 struct host;
 

@@ -7,8 +7,8 @@
 
 #include "base/enc.h"
 #include "base/json_out.h"
-#include "services/host/host_priv.h"
 #include "store/directory.h"
+#include "services/host/host_priv.h"
 
 /* The demo's people. Their passwords are made at the first start and kept in the store. */
 static const struct {

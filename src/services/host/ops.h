@@ -11,9 +11,9 @@
  *	{"error":{"code":"not-found","text":"…"}}	the last line when it did not
  */
 
+#include "store/store.h"
 #include "services/host/config.h"
 #include "services/host/json_in.h"
-#include "store/store.h"
 
 struct host;
 

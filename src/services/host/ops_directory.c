@@ -1,9 +1,9 @@
 #include <sys/random.h>
 
 #include "base/enc.h"
+#include "store/directory.h"
 #include "services/host/ops_priv.h"
 #include "services/router/router.h"
-#include "store/directory.h"
 
 static FIBER int done(struct ops_call *c, const char *key, struct span value, struct err *e)
 {

@@ -1,8 +1,8 @@
 #include "base/enc.h"
-#include "services/host/ops_priv.h"
 #include "store/body.h"
 #include "store/directory.h"
 #include "store/mailbox.h"
+#include "services/host/ops_priv.h"
 
 static FIBER int find_mailbox(struct ops_call *c, struct mailbox_info *info_r, struct err *e)
 {

@@ -1,6 +1,6 @@
 #include "base/enc.h"
-#include "services/host/ops_priv.h"
 #include "store/spool.h"
+#include "services/host/ops_priv.h"
 
 static int state_of(struct span text, int *state_r, struct err *e)
 {

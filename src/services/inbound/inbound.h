@@ -12,8 +12,8 @@
 
 #include "net/addr.h"
 #include "proto/smtp/smtp_server.h"
-#include "services/router/router.h"
 #include "store/spool.h"
+#include "services/router/router.h"
 
 struct inbound;
 
