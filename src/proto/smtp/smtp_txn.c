@@ -315,9 +315,19 @@ static FIBER int write_octets(struct smtp_client *c, struct span octets, struct 
 	return stream_write(c->stream, &octets, 1, e);
 }
 
+/* Bare CR and bare LF are content where BINARYMIME was agreed, and nowhere else (RFC 3030
+ * section 3): a peer that takes them for a line end would see another message. */
+static int check_bare(struct smtp_dot_writer *w, struct span octets, struct err *e)
+{
+	while (octets.len && !w->has_bare)
+		octets = span_skip(octets, smtp_dot_next(w, octets));
+	return w->has_bare ? err_set(e, ERR_SYNTAX, "the content has a bare CR or LF") : 0;
+}
+
 /* RFC 3030 section 2: one chunk, whose size is known beforehand. */
 static FIBER int write_chunk(struct smtp_client *c, struct smtp_txn *t, struct err *e)
 {
+	struct smtp_dot_writer w = {0};
 	uint64_t left = t->size;
 	struct span octets;
 
@@ -325,20 +335,23 @@ static FIBER int write_chunk(struct smtp_client *c, struct smtp_txn *t, struct e
 	for (;;) {
 		if (t->source->next(t->source, &octets, e) < 0)
 			return source_failed(c, e);
-		if (octets.len == 0 && left == 0)
+		if (octets.len == 0 && left == 0 && !w.has_cr)
 			return 0;
 		if (octets.len == 0 || octets.len > left) {
-			err_set(e, ERR_STATE, "the content is not as long as was said");
+			err_set(e, left ? ERR_STATE : ERR_SYNTAX,
+				left ? "the content is not as long as was said"
+				     : "the content ends with a bare CR");
 			return source_failed(c, e);
 		}
 		left -= octets.len;
+		if (t->body != SMTP_BODY_BINARYMIME && check_bare(&w, octets, e) < 0)
+			return source_failed(c, e);
 		if (write_octets(c, octets, e) < 0)
 			return smtp_client_lost(c, SMTP_STAGE_BODY, e);
 	}
 }
 
-/* RFC 5321 section 4.5.2: a line that begins with a dot gets one more. Bare CR and bare LF never
- * leave this house: a peer that takes them for a line end would see another message. */
+/* RFC 5321 section 4.5.2: a line that begins with a dot gets one more. */
 static FIBER int write_dotted(struct smtp_client *c, struct smtp_txn *t, struct err *e)
 {
 	struct smtp_dot_writer w = {0};
@@ -348,6 +361,10 @@ static FIBER int write_dotted(struct smtp_client *c, struct smtp_txn *t, struct 
 	for (;;) {
 		if (t->source->next(t->source, &octets, e) < 0)
 			return source_failed(c, e);
+		if (octets.len == 0 && w.has_cr) {
+			err_set(e, ERR_SYNTAX, "the content ends with a bare CR");
+			return source_failed(c, e);
+		}
 		if (octets.len == 0)
 			break;
 		last[0] = octets.len > 1 ? octets.ptr[octets.len - 2] : last[1];

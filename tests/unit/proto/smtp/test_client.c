@@ -1,0 +1,514 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/must.h"
+#include "proto/smtp/smtp_client.h"
+
+#define SIM_WALL (1795000000 * CLOCK_SEC)
+
+/* A scripted peer: a text of steps, one a line.
+ *	S: text		says text CRLF
+ *	C: text		expects this line
+ *	C~ text		expects a line that begins so
+ *	B: n text	expects n octets that end with text
+ *	X		closes
+ * Whatever the client says beyond the script fails the test. */
+struct play {
+	const char *script;
+	struct smtp_client_opts opts;
+	struct smtp_txn txn;
+	const char *body;
+	size_t body_at, body_cut; /* octets a run, 0: all */
+	int body_fails_at;
+	struct stream *near, *far;
+	int result;
+	struct err err;
+	bool is_over;
+	int64_t took_ns;
+};
+
+static FIBER struct span peer_line(struct play *p)
+{
+	struct err e = {0};
+	struct span line;
+	bool is_crlf;
+
+	if (stream_read_line(p->far, 4096, &line, &is_crlf, &e) < 0)
+		fail_msg("the peer waits for a line: %s", e.text);
+	assert_true(is_crlf);
+	return line;
+}
+
+static FIBER void peer_body(struct play *p, struct span what)
+{
+	struct span count = span_word(&what);
+	char *got;
+	uint64_t n;
+	struct err e = {0};
+
+	assert_true(span_u64(count, &n));
+	what = span_skip(what, 1);
+	got = calloc(1, n + 1);
+	if (stream_read_full(p->far, got, n, &e) < 0)
+		fail_msg("the peer waits for the body: %s", e.text);
+	if (!span_ends_nocase(span_of(got, n), what))
+		fail_msg("the body ends with '%s'", got + (n > what.len ? n - what.len : 0));
+	free(got);
+}
+
+static FIBER void peer_step(struct play *p, struct span step)
+{
+	struct span kind = span_sub(step, 0, 2), text = span_skip(step, 3);
+	struct err e = {0};
+
+	stream_set_timeout(p->far, CLOCK_HOUR);
+	if (span_eq(kind, SPAN("S:"))) {
+		stream_put(p->far, text);
+		stream_put(p->far, SPAN("\r\n"));
+		assert_int_equal(stream_flush(p->far, &e), 0);
+	} else if (span_eq(kind, SPAN("C:"))) {
+		struct span line = peer_line(p);
+
+		if (!span_eq(line, text))
+			fail_msg("said '" SPAN_FMT "', expected '" SPAN_FMT "'", SPAN_ARG(line),
+				SPAN_ARG(text));
+	} else if (span_eq(kind, SPAN("C~"))) {
+		struct span line = peer_line(p);
+
+		if (!span_starts(line, text))
+			fail_msg("said '" SPAN_FMT "', expected '" SPAN_FMT "...'", SPAN_ARG(line),
+				SPAN_ARG(text));
+	} else if (span_eq(kind, SPAN("B:"))) {
+		peer_body(p, text);
+	} else {
+		assert_true(span_eq(step, SPAN("X")));
+		stream_free(&p->far);
+	}
+}
+
+static FIBER int peer(void *arg)
+{
+	struct play *p = arg;
+	struct span rest = span_str(p->script), step;
+	struct err e = {0};
+
+	while (rest.len) {
+		span_cut(rest, '\n', &step, &rest);
+		peer_step(p, step);
+	}
+	if (p->far) {
+		stream_set_timeout(p->far, CLOCK_HOUR);
+		if (stream_fill(p->far, &e) == 0)
+			fail_msg("the client says more: '" SPAN_FMT "'",
+				SPAN_ARG(stream_peek(p->far)));
+		stream_free(&p->far);
+	}
+	return 0;
+}
+
+struct body_source {
+	struct smtp_source source;
+	struct play *p;
+};
+
+static FIBER int body_next(struct smtp_source *source, struct span *octets_r, struct err *e)
+{
+	struct play *p = CONTAINER_OF(source, struct body_source, source)->p;
+	struct span all = span_str(p->body);
+	size_t n = p->body_cut ? p->body_cut : all.len;
+
+	if (p->body_fails_at && p->body_at >= (size_t)p->body_fails_at)
+		return err_set(e, ERR_IO, "the disk is gone");
+	*octets_r = span_sub(all, p->body_at, n);
+	p->body_at += octets_r->len;
+	return 0;
+}
+
+static void body_rewind(struct smtp_source *source)
+{
+	CONTAINER_OF(source, struct body_source, source)->p->body_at = 0;
+}
+
+static FIBER int client(struct play *p)
+{
+	struct body_source source = {{body_next, body_rewind}, p};
+	struct smtp_client c;
+
+	p->opts.hostname = "me.example";
+	smtp_client_init(&c, p->near, &p->opts);
+	p->txn.source = &source.source;
+	if (p->txn.size == 0)
+		p->txn.size = p->body ? strlen(p->body) : 0;
+	p->result = smtp_client_greet(&c, &p->err);
+	if (p->result == 0 && p->txn.rcpt_count)
+		p->result = smtp_client_send(&c, &p->txn, &p->err);
+	smtp_client_quit(&c);
+	p->is_over = c.is_over;
+	smtp_client_fini(&c);
+	p->txn.source = NULL;
+	return 0;
+}
+
+static FIBER int play_main(void *arg)
+{
+	struct play *p = arg;
+	int64_t begin = loop_now_ns();
+	struct fiber_group g;
+	struct err e = {0};
+
+	stream_pair(&p->near, &p->far, CLOCK_MS);
+	fiber_group_init(&g);
+	assert_int_equal(fiber_start(&g, "peer", peer, p, &e), 0);
+	client(p);
+	stream_free(&p->near);
+	fiber_group_join(&g);
+	p->took_ns = loop_now_ns() - begin;
+	return 0;
+}
+
+static void play(struct play *p)
+{
+	struct loop *l = loop_new_sim(&(struct loop_opts){.name = "sim"}, SIM_WALL);
+	struct err e = {0};
+
+	assert_int_equal(loop_run(l, play_main, p, &e), 0);
+	loop_free(&l);
+}
+
+#define HELLO(caps)                                                                                \
+	"S: 220 peer.example hello\nC: EHLO me.example\nS: 250-peer.example\n" caps                \
+	"S: 250 ENHANCEDSTATUSCODES\n"
+#define FULL HELLO("S: 250-PIPELINING\nS: 250-SIZE 1000000\nS: 250-8BITMIME\nS: 250-DSN\n")
+#define BODY "Subject: x\r\n\r\n.dot\r\nend\r\n"
+#define BYE  "C: QUIT\nS: 221 bye\n"
+
+static const enum smtp_fate ACC = SMTP_FATE_ACCEPTED, REF = SMTP_FATE_REFUSED,
+			    UNK = SMTP_FATE_UNKNOWN, NON = SMTP_FATE_NONE;
+
+static const struct {
+	const char *name, *script, *body;
+	int result;
+	enum smtp_fate fates[2];
+	unsigned codes[2];
+} talks[] = {
+	{"in turn, without extensions",
+		"S: 220 hi\nC: EHLO me.example\nS: 502 no\nC: HELO me.example\nS: 250 ok\n"
+		"C: MAIL FROM:<a@example.org>\nS: 250 ok\n"
+		"C: RCPT TO:<b@example.net>\nS: 250 ok\nC: RCPT TO:<c@example.net>\nS: 250 ok\n"
+		"C: DATA\nS: 354 go\nC: Subject: x\nC: \nC: ..dot\nC: end\nC: .\nS: 250 taken\n" BYE,
+		BODY, 0, {ACC, ACC}, {250, 250}},
+	{"pipelined, with SIZE",
+		FULL
+		"C: MAIL FROM:<a@example.org> SIZE=25\nC: RCPT TO:<b@example.net>\n"
+		"C: RCPT TO:<c@example.net>\nC: DATA\nS: 250 ok\nS: 250 ok\nS: 250 ok\nS: 354 go\n"
+		"C: Subject: x\nC: \nC: ..dot\nC: end\nC: .\nS: 250 2.0.0 taken\n" BYE,
+		BODY, 0, {ACC, ACC}, {250, 250}},
+	{"a last line without CRLF gets one",
+		FULL
+		"C~ MAIL\nC~ RCPT\nC~ RCPT\nC: DATA\nS: 250 ok\nS: 250 ok\nS: 250 ok\nS: 354 go\n"
+		"C: x\nC: .\nS: 250 taken\n" BYE,
+		"x", 0, {ACC, ACC}, {250, 250}},
+	{"one recipient refused, the other served",
+		FULL
+		"C~ MAIL\nC~ RCPT\nC~ RCPT\nC: DATA\nS: 250 ok\nS: 550 5.1.1 nobody\nS: 250 ok\n"
+		"S: 354 go\nC: x\nC: .\nS: 250 taken\n" BYE,
+		"x\r\n", 0, {REF, ACC}, {550, 250}},
+	{"all refused, 354 all the same: an empty body, then RSET",
+		FULL "C~ MAIL\nC~ RCPT\nC~ RCPT\nC: DATA\nS: 250 ok\nS: 550 no\nS: 450 later\n"
+		     "S: 354 go\nC: .\nS: 554 no recipients\nC: RSET\nS: 250 ok\n" BYE,
+		"x\r\n", 0, {REF, REF}, {550, 450}},
+	{"the sender refused",
+		FULL "C~ MAIL\nC~ RCPT\nC~ RCPT\nC: DATA\nS: 553 no\nS: 503 mail first\n"
+		     "S: 503 mail first\nS: 503 no\nC: RSET\nS: 250 ok\n" BYE,
+		"x\r\n", 0, {REF, REF}, {553, 553}},
+	{"DATA refused",
+		FULL
+		"C~ MAIL\nC~ RCPT\nC~ RCPT\nC: DATA\nS: 250 ok\nS: 250 ok\nS: 250 ok\nS: 451 later\n"
+		"C: RSET\nS: 250 ok\n" BYE,
+		"x\r\n", 0, {REF, REF}, {451, 451}},
+	{"the body refused",
+		FULL
+		"C~ MAIL\nC~ RCPT\nC~ RCPT\nC: DATA\nS: 250 ok\nS: 250 ok\nS: 250 ok\nS: 354 go\n"
+		"C: x\nC: .\nS: 552 5.3.4 too big\n" BYE,
+		"x\r\n", 0, {REF, REF}, {552, 552}},
+	{"closed after the dot: nobody knows",
+		FULL
+		"C~ MAIL\nC~ RCPT\nC~ RCPT\nC: DATA\nS: 250 ok\nS: 550 no\nS: 250 ok\nS: 354 go\n"
+		"C: x\nC: .\nX\n",
+		"x\r\n", -1, {REF, UNK}, {550, 0}},
+	{"closed before DATA's reply: nothing was taken",
+		FULL "C~ MAIL\nC~ RCPT\nC~ RCPT\nC: DATA\nS: 250 ok\nX\n", "x\r\n", -1, {NON, NON},
+		{0, 0}},
+	{"421 at RCPT",
+		FULL "C~ MAIL\nC~ RCPT\nC~ RCPT\nC: DATA\nS: 250 ok\nS: 421 4.7.0 slow down\n",
+		"x\r\n", -1, {REF, NON}, {421, 0}},
+	{"421 at the dot is a refusal, and the end",
+		FULL
+		"C~ MAIL\nC~ RCPT\nC~ RCPT\nC: DATA\nS: 250 ok\nS: 250 ok\nS: 250 ok\nS: 354 go\n"
+		"C: x\nC: .\nS: 421 4.3.2 closing\n",
+		"x\r\n", 0, {REF, REF}, {421, 421}},
+	{"DATA answered with 250 is no answer",
+		FULL
+		"C~ MAIL\nC~ RCPT\nC~ RCPT\nC: DATA\nS: 250 ok\nS: 250 ok\nS: 250 ok\nS: 250 what\n",
+		"x\r\n", -1, {NON, NON}, {0, 0}},
+	{"one write with BDAT",
+		HELLO("S: 250-PIPELINING\nS: 250-CHUNKING\n") "C: MAIL FROM:<a@example.org>\nC: RCPT TO:<b@example.net>\n"
+							      "C: RCPT TO:<c@example.net>\nC: BDAT 5 LAST\nB: 5 .x\nS: 250 ok\nS: 250 ok\n"
+							      "S: 250 ok\nS: 250 taken\n" BYE,
+		"y\r\n.x", 0, {ACC, ACC}, {250, 250}},
+	{"a bare CR never leaves in a chunk either",
+		HELLO("S: 250-PIPELINING\nS: 250-CHUNKING\n") "X\n", "y\r.x", -1, {NON, NON},
+		{0, 0}},
+	{"one write with BDAT, all refused",
+		HELLO("S: 250-PIPELINING\nS: 250-CHUNKING\n") "C~ MAIL\nC~ RCPT\nC~ RCPT\nC: BDAT 3 LAST\nB: 3 x\nS: 250 ok\nS: 550 no\n"
+							      "S: 550 no\nS: 503 no recipients\nC: RSET\nS: 250 ok\n" BYE,
+		"a.x", 0, {REF, REF}, {550, 550}},
+	{"BDAT in turn",
+		HELLO("S: 250-CHUNKING\n") "C~ MAIL\nS: 250 ok\nC~ RCPT\nS: 250 ok\nC~ RCPT\nS: 550 no\n"
+					   "C: BDAT 3 LAST\nB: 3 x\nS: 250 taken\n" BYE,
+		"a.x", 0, {ACC, REF}, {250, 550}},
+	{"BDAT, and the connection lost",
+		HELLO("S: 250-PIPELINING\nS: 250-CHUNKING\n") "C~ MAIL\nC~ RCPT\nC~ RCPT\nC: BDAT 3 LAST\nB: 3 x\nS: 250 ok\nS: 250 ok\nX\n",
+		"a.x", -1, {UNK, UNK}, {0, 0}},
+	{"a bare CR at the very end of a chunk",
+		HELLO("S: 250-PIPELINING\nS: 250-CHUNKING\n") "X\n", "y\r", -1, {NON, NON}, {0, 0}},
+	{"a bare CR at the very end",
+		FULL
+		"C~ MAIL\nC~ RCPT\nC~ RCPT\nC: DATA\nS: 250 ok\nS: 250 ok\nS: 250 ok\nS: 354 go\nX\n",
+		"x\r", -1, {NON, NON}, {0, 0}},
+	{"a bare LF never leaves",
+		FULL
+		"C~ MAIL\nC~ RCPT\nC~ RCPT\nC: DATA\nS: 250 ok\nS: 250 ok\nS: 250 ok\nS: 354 go\nX\n",
+		"x\n.\nQUIT\r\n", -1, {NON, NON}, {0, 0}},
+	{"a reply that is none", FULL "C~ MAIL\nC~ RCPT\nC~ RCPT\nC: DATA\nS: hello\n", "x\r\n", -1,
+		{NON, NON}, {0, 0}},
+	{"too large for SIZE", "S: 220 hi\nC: EHLO me.example\nS: 250-p\nS: 250 SIZE 2\n" BYE,
+		"xxx\r\n", 0, {REF, REF}, {554, 554}},
+};
+
+static void talks_end_as_they_should(void **state)
+{
+	for (size_t i = 0; i < ARRAY_LEN(talks); i++)
+		for (size_t cut = 0; cut <= 2; cut++) {
+			struct smtp_txn_rcpt rcpts[2] = {{.address = SPAN("b@example.net")},
+				{.address = SPAN("c@example.net")}};
+			struct play p = {.script = talks[i].script,
+				.body = talks[i].body,
+				.body_cut = cut,
+				.txn = {.reverse_path = SPAN("a@example.org"),
+					.rcpts = rcpts,
+					.rcpt_count = 2}};
+
+			if (cut == 0)
+				print_message("%s\n", talks[i].name);
+			play(&p);
+			if (p.result != talks[i].result)
+				fail_msg("%s: result %d (%s)", talks[i].name, p.result, p.err.text);
+			for (size_t k = 0; k < 2; k++)
+				if (rcpts[k].fate != talks[i].fates[k] ||
+					rcpts[k].reply.code != talks[i].codes[k])
+					fail_msg("%s: recipient %zu has fate %d, code %u",
+						talks[i].name, k, rcpts[k].fate,
+						rcpts[k].reply.code);
+			if (p.result < 0)
+				assert_int_equal(p.err.scope,
+					p.err.code == ERR_SYNTAX ? ERR_SCOPE_MSG : ERR_SCOPE_PEER);
+			smtp_txn_fini(&p.txn);
+		}
+}
+
+static const struct {
+	const char *name, *script;
+	struct smtp_txn txn;
+	const char *body;
+	const char *address;
+	enum smtp_fate fate;
+	unsigned subject, detail; /* of our own verdict */
+} fits[] = {
+	{"SMTPUTF8 address, not offered", FULL BYE, {.is_smtputf8 = true}, "x\r\n",
+		"\xc3\xbc@example.net", SMTP_FATE_REFUSED, 6, 7},
+	{"SMTPUTF8 asked for, nothing needs it",
+		FULL
+		"C: MAIL FROM:<a@example.org> SIZE=3\nC~ RCPT\nC: DATA\nS: 250 ok\nS: 250 ok\nS: 354 go\n"
+		"C: x\nC: .\nS: 250 taken\n" BYE,
+		{.is_smtputf8 = true}, "x\r\n", "b@example.net", SMTP_FATE_ACCEPTED, 0, 0},
+	{"8BITMIME declared and offered",
+		FULL
+		"C: MAIL FROM:<a@example.org> SIZE=4 BODY=8BITMIME\nC~ RCPT\nC: DATA\nS: 250 ok\nS: 250 ok\n"
+		"S: 354 go\nC: \xc3\xbc\nC: .\nS: 250 taken\n" BYE,
+		{.body = SMTP_BODY_8BITMIME}, "\xc3\xbc\r\n", "b@example.net", SMTP_FATE_ACCEPTED,
+		0, 0},
+	{"8-bit content, 8BITMIME not offered", HELLO("") BYE, {.body = SMTP_BODY_8BITMIME},
+		"\xc3\xbc\r\n", "b@example.net", SMTP_FATE_REFUSED, 6, 3},
+	{"8BITMIME declared, content is 7-bit",
+		HELLO("") "C: MAIL FROM:<a@example.org>\nS: 250 ok\nC~ RCPT\nS: 250 ok\nC: DATA\nS: 354 go\nC: x\nC: .\n"
+			  "S: 250 taken\n" BYE,
+		{.body = SMTP_BODY_8BITMIME}, "x\r\n", "b@example.net", SMTP_FATE_ACCEPTED, 0, 0},
+	{"binary, not offered", FULL BYE, {.body = SMTP_BODY_BINARYMIME}, "x\n", "b@example.net",
+		SMTP_FATE_REFUSED, 6, 3},
+	{"a line break in an address", FULL BYE, {.is_smtputf8 = false}, "x\r\n",
+		"b@example.net>\r\nDATA", SMTP_FATE_REFUSED, 1, 3},
+	{"DSN goes along",
+		FULL
+		"C: MAIL FROM:<a@example.org> SIZE=3 RET=HDRS ENVID=q+2B1\n"
+		"C: RCPT TO:<b@example.net> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;b+3Dx@example.net\nC: DATA\n"
+		"S: 250 ok\nS: 250 ok\nS: 354 go\nC: x\nC: .\nS: 250 taken\n" BYE,
+		{.ret = SMTP_RET_HDRS, .envid = {"q+1", 3}}, "x\r\n", "b@example.net",
+		SMTP_FATE_ACCEPTED, 0, 0},
+};
+
+static void messages_fit_or_are_told_why(void **state)
+{
+	for (size_t i = 0; i < ARRAY_LEN(fits); i++) {
+		bool is_dsn = fits[i].txn.ret != SMTP_RET_NONE;
+		struct smtp_txn_rcpt rcpt = {.address = span_str(fits[i].address),
+			.notify = is_dsn ? SMTP_NOTIFY_SUCCESS | SMTP_NOTIFY_DELAY : 0,
+			.orcpt = is_dsn ? SPAN("rfc822;b=x@example.net") : SPAN_NONE};
+		struct play p = {
+			.script = fits[i].script, .body = fits[i].body, .txn = fits[i].txn};
+
+		p.txn.reverse_path = SPAN("a@example.org");
+		p.txn.rcpts = &rcpt;
+		p.txn.rcpt_count = 1;
+		print_message("%s\n", fits[i].name);
+		play(&p);
+		assert_int_equal(p.result, 0);
+		assert_int_equal(rcpt.fate, fits[i].fate);
+		assert_int_equal(rcpt.is_ours, fits[i].detail != 0);
+		if (fits[i].detail) {
+			assert_int_equal(rcpt.reply.subject, fits[i].subject);
+			assert_int_equal(rcpt.reply.detail, fits[i].detail);
+		}
+		assert_int_equal(rcpt.is_dsn_passed,
+			fits[i].fate == SMTP_FATE_ACCEPTED &&
+				strstr(fits[i].script, "DSN") != NULL);
+		smtp_txn_fini(&p.txn);
+	}
+}
+
+static void lmtp_answers_for_each_recipient(void **state)
+{
+	struct smtp_txn_rcpt rcpts[3] = {{.address = SPAN("a@example.net")},
+		{.address = SPAN("b@example.net")}, {.address = SPAN("c@example.net")}};
+	struct play p = {
+		.script =
+			"S: 220 hi\nC: LHLO me.example\nS: 250-p\nS: 250 PIPELINING\nC~ MAIL\nC~ RCPT\n"
+			"C~ RCPT\nC~ RCPT\nC: DATA\nS: 250 ok\nS: 250 ok\nS: 550 no\nS: 250 ok\n"
+			"S: 354 go\nC: x\nC: .\nS: 250 ok\nS: 452 4.2.2 full\n" BYE,
+		.body = "x\r\n",
+		.opts = {.is_lmtp = true},
+		.txn = {.reverse_path = SPAN(""), .rcpts = rcpts, .rcpt_count = 3}};
+
+	play(&p);
+	assert_int_equal(p.result, 0);
+	assert_int_equal(rcpts[0].fate, SMTP_FATE_ACCEPTED);
+	assert_int_equal(rcpts[1].reply.code, 550);
+	assert_int_equal(rcpts[2].fate, SMTP_FATE_REFUSED);
+	assert_int_equal(rcpts[2].reply.code, 452);
+	smtp_txn_fini(&p.txn);
+}
+
+static void a_source_that_fails_ends_the_connection(void **state)
+{
+	struct smtp_txn_rcpt rcpt = {.address = SPAN("b@example.net")};
+	struct play p = {
+		.script = FULL "C~ MAIL\nC~ RCPT\nC: DATA\nS: 250 ok\nS: 250 ok\nS: 354 go\nX\n",
+		.body = "abcdef",
+		.body_cut = 2,
+		.body_fails_at = 4,
+		.txn = {.reverse_path = SPAN(""), .rcpts = &rcpt, .rcpt_count = 1}};
+
+	play(&p);
+	assert_int_equal(p.result, -1);
+	assert_int_equal(p.err.scope, ERR_SCOPE_MSG);
+	assert_int_equal(rcpt.fate, SMTP_FATE_NONE);
+	assert_true(p.is_over);
+	smtp_txn_fini(&p.txn);
+}
+
+static const struct {
+	const char *name, *script;
+	int64_t at_least, at_most;
+} waits[] = {
+	{"no greeting", "S: 220-hi\nC~ never\n", 5 * CLOCK_MIN, 5 * CLOCK_MIN + CLOCK_SEC},
+	{"no answer to the dot",
+		FULL
+		"C~ MAIL\nC~ RCPT\nC: DATA\nS: 250 ok\nS: 250 ok\nS: 354 go\nC: x\nC: .\nC~ never\n",
+		10 * CLOCK_MIN, 10 * CLOCK_MIN + CLOCK_SEC},
+};
+
+/* The peer of these never answers; it is cancelled with its wait. */
+static FIBER int silent_peer(void *arg)
+{
+	struct play *p = arg;
+	struct span rest = span_str(p->script), step;
+	struct err e = {0};
+
+	while (rest.len) {
+		span_cut(rest, '\n', &step, &rest);
+		if (!span_starts(step, SPAN("C~ never")))
+			peer_step(p, step);
+	}
+	fiber_sleep(CLOCK_DAY, &e);
+	stream_free(&p->far);
+	return 0;
+}
+
+static FIBER int wait_main(void *arg)
+{
+	struct play *p = arg;
+	int64_t begin = loop_now_ns();
+	struct fiber_group g;
+	struct err e = {0};
+
+	stream_pair(&p->near, &p->far, CLOCK_MS);
+	fiber_group_init(&g);
+	assert_int_equal(fiber_start(&g, "peer", silent_peer, p, &e), 0);
+	client(p);
+	p->took_ns = loop_now_ns() - begin;
+	fiber_group_cancel(&g);
+	fiber_group_join(&g);
+	stream_free(&p->near);
+	return 0;
+}
+
+static void waits_end_at_their_stage_s_deadline(void **state)
+{
+	for (size_t i = 0; i < ARRAY_LEN(waits); i++) {
+		struct smtp_txn_rcpt rcpt = {.address = SPAN("b@example.net")};
+		struct play p = {.script = waits[i].script,
+			.body = "x\r\n",
+			.txn = {.reverse_path = SPAN(""), .rcpts = &rcpt, .rcpt_count = 1}};
+		struct loop *l = loop_new_sim(&(struct loop_opts){.name = "sim"}, SIM_WALL);
+		struct err e = {0};
+
+		assert_int_equal(loop_run(l, wait_main, &p, &e), 0);
+		loop_free(&l);
+		assert_int_equal(p.result, -1);
+		assert_int_equal(p.err.code, ERR_TIMEOUT);
+		assert_in_range((uintmax_t)p.took_ns, (uintmax_t)waits[i].at_least,
+			(uintmax_t)waits[i].at_most);
+		assert_int_equal(rcpt.fate, i == 1 ? SMTP_FATE_UNKNOWN : SMTP_FATE_NONE);
+		if (i == 1)
+			smtp_txn_fini(&p.txn);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(talks_end_as_they_should),
+		cmocka_unit_test(messages_fit_or_are_told_why),
+		cmocka_unit_test(lmtp_answers_for_each_recipient),
+		cmocka_unit_test(a_source_that_fails_ends_the_connection),
+		cmocka_unit_test(waits_end_at_their_stage_s_deadline),
+	};
+
+	return cmocka_run_group_tests_name("proto/smtp/client", tests, NULL, NULL);
+}
