@@ -4,9 +4,9 @@
 
 #include "base/enc.h"
 #include "base/must.h"
+#include "run/fiber.h"
 #include "proto/mail/mail_dsn.h"
 #include "proto/mail/mail_field.h"
-#include "run/fiber.h"
 
 #define REPORT_TEXT_MAX (4 * 1024 * 1024) /* a report without what it returns; its cap */
 #define PREFIX_MAX      4096
@@ -128,7 +128,7 @@ static struct span queue_id(struct arena *a, uint64_t id)
 }
 
 static void fill_dsn(const struct bounce_opts *o, struct arena *a, enum bounce_kind kind,
-	const struct bounce_letter *about, uint64_t id, struct span to, struct mail_dsn *d)
+	const struct bounce_letter *about, uint64_t id, struct span to, struct mail_dsn *dsn_r)
 {
 	size_t count = about->rcpt_count < BOUNCE_RCPTS_MAX ? about->rcpt_count : BOUNCE_RCPTS_MAX;
 	struct mail_dsn_rcpt *rcpts = ARENA_ARRAY(a, struct mail_dsn_rcpt, count);
@@ -136,7 +136,7 @@ static void fill_dsn(const struct bounce_opts *o, struct arena *a, enum bounce_k
 
 	for (size_t i = 0; i < count; i++)
 		fill_rcpt(a, kind, about, &about->rcpts[i], &rcpts[i]);
-	*d = (struct mail_dsn){.host = span_str(o->hostname),
+	*dsn_r = (struct mail_dsn){.host = span_str(o->hostname),
 		.to = to,
 		.queue_id = queue_id(a, about->msg_id),
 		.envid = about->env->envid,
