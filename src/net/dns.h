@@ -1,6 +1,10 @@
 #pragma once
 /* DNS through libunbound: validating, asynchronous. One context on one thread of its own;
- * answers reach fibers as messages; each query has the caller's deadline and is cancelled. */
+ * answers reach fibers as messages; each query has the caller's deadline and is cancelled then.
+ *
+ * Who asks must not trust what comes: names are checked (printable ASCII without dots inside a
+ * label, or the record is dropped), lists are capped, and an answer all of whose records are
+ * malformed is DNS_FAIL, never DNS_NODATA. */
 
 #include "base/arena.h"
 #include "run/fiber.h"
@@ -17,7 +21,10 @@ struct dns_opts {
 	const struct log *log;
 };
 
+/** Starts the thread and waits until it is set up: some milliseconds, files are read. Any thread
+ * may ask it afterwards, from its fibers. */
 struct dns *dns_new(const struct dns_opts *opts, struct err *e);
+/** No query may be under way. */
 void dns_free(struct dns **d);
 
 enum dns_type {
@@ -58,7 +65,10 @@ struct dns_answer {
 	struct dns_rr *rr;
 };
 
-#define DNS_RR_MAX 100
+#define DNS_RR_MAX      100
+#define DNS_NAME_MAX    253  /* octets of a name's text (RFC 1035 section 2.3.4) */
+#define DNS_QUERIES_MAX 4096 /* waiting and under way, all loops together; more is ERR_BUSY */
+#define DNS_RUNNING_MAX 1024 /* of them in libunbound's hands */
 
 /** The answer lives in `a`. Trouble with DNS itself is a status, not an error; -1 only for
  * cancellation, a name that is none (ERR_SYNTAX) or a full queue (ERR_BUSY). */
@@ -68,3 +78,19 @@ FIBER int dns_query(struct dns *d, struct arena *a, struct span name, enum dns_t
 /** Pure: decode RDATA of `type` (hostile bytes) into rr. false: malformed. */
 bool dns_rr_decode(struct arena *a, enum dns_type type, struct span rdata, struct dns_rr *rr_r);
 const char *dns_status_str(enum dns_status s);
+
+/* A resolver that answers from a table in memory, for tests and loop_sim. */
+struct dns_row {
+	const char *name;
+	enum dns_type type;
+	/* A, AAAA: "192.0.2.1"; MX: "10 mx.example" ("0 ." is the null MX); CNAME, PTR: a name; SRV:
+	 * "10 5 25 host.example"; TXT: the text; TLSA: hex. In their place: "!fail", "!bogus",
+	 * "!nodata", "!nxdomain", or "!silent" (no answer before the deadline). */
+	const char *value;
+	bool is_secure;
+};
+
+#define DNS_TABLE_NS (2 * CLOCK_MS) /* what an answer takes */
+
+/** `rows` is borrowed and may be changed between queries. A name without rows is not there. */
+struct dns *dns_new_table(const struct dns_row *rows, size_t count);
