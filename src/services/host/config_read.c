@@ -182,12 +182,13 @@ static void check_listener(struct reading *r, struct config_listener *l, size_t 
 		if (!p->setting && p->section->is_listed && p->instance == instance)
 			line = p->line;
 	}
+	bool is_octal = true;
 	for (int64_t n = l->unix_mode, unit = 1; n; n /= 10, unit *= 8) {
-		if (n % 10 > 7)
-			config_error(r->errs, line, "mode: \"%lld\" is not octal",
-				(long long)l->unix_mode);
+		is_octal &= n % 10 < 8;
 		octal += n % 10 * unit;
 	}
+	if (!is_octal)
+		config_error(r->errs, line, "mode: \"%lld\" is not octal", (long long)l->unix_mode);
 	l->unix_mode = octal;
 	for (size_t i = 0; i < l->addresses.count; i++) {
 		if (span_starts(span_str(l->addresses.items[i]), SPAN("unix:"))) {

@@ -155,7 +155,10 @@ static struct token take(struct config_scan *sc)
 	/* A sign that no word may have: take the whole run, and tell it once. */
 	if (c >= 0 && !strchr(" \t\r\n{}=,#\"'", c) && !(c == '/' && strchr("/*", peek(sc, 1)))) {
 		t.kind = TOKEN_BAD;
-		while (peek(sc, 0) >= 0 && !strchr(" \t\r\n{}=,\"'", peek(sc, 0)))
+		while (peek(sc, 0) >= 0 && !strchr(" \t\r\n}=,\"'", peek(sc, 0)) &&
+			(peek(sc, 0) != '{' || c == '$'))
+			step(sc);
+		if (c == '$' && peek(sc, 0) == '}')
 			step(sc);
 		if (c == '$')
 			config_error(sc->errs, t.line,

@@ -36,6 +36,8 @@ unsigned nearest_distance(struct span a, struct span b)
 void nearest_init(struct nearest *n, struct span word)
 {
 	*n = (struct nearest){.word = word};
+	if (word.len > NEAREST_NAME_MAX)
+		return;
 	/* a third of the letters may be wrong, and always one */
 	n->distance = (unsigned)(word.len / 3 + 2);
 }
