@@ -37,7 +37,7 @@ static bool wait_for_work(struct checkpointer *c)
 			return false;
 		if (c->wal_bytes < c->done_bytes)
 			c->done_bytes = 0;
-		if (c->wal_bytes >= STORE_WAL_START && c->done_bytes < STORE_WAL_START)
+		if (c->wal_bytes >= c->s->wal_start && c->done_bytes < c->s->wal_start)
 			return true;
 		if (rc && !c->is_told && c->wal_bytes > c->done_bytes)
 			return true;
@@ -124,7 +124,7 @@ void checkpointer_tell(struct checkpointer *c, uint64_t wal_bytes)
 	c->is_told = true;
 	c->wal_bytes = wal_bytes;
 	/* it looks by itself once a second while there is something to copy */
-	if (c->is_asleep || (wal_bytes >= STORE_WAL_START && c->done_bytes < STORE_WAL_START))
+	if (c->is_asleep || (wal_bytes >= c->s->wal_start && c->done_bytes < c->s->wal_start))
 		pthread_cond_signal(&c->told);
 	pthread_mutex_unlock(&c->lock);
 }

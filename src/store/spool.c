@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "base/must.h"
+#include "run/fault.h"
 #include "store/body_priv.h"
 #include "store/spool_priv.h"
 
@@ -391,6 +392,7 @@ FIBER int spool_settle(struct store *s, const struct spool_result *results, size
 	if (rc == 0)
 		rc = store_write(s, "settle", settle_closure, &x, e);
 	if (rc == 0) {
+		FAULT(SETTLE_COMMITTED);
 		spool_forget_bodies(s, &x.gone);
 		for (size_t i = 0; i < dsn_count; i++)
 			spool_accepted(s, &x.dsns[i]);

@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "base/must.h"
+#include "run/fault.h"
 #include "store/spool_priv.h"
 #include "store/stage_priv.h"
 
@@ -68,6 +69,8 @@ FIBER int spool_prepare(struct store *s, struct arena *a, struct spool_new *lett
 	if (stage_store(letter->body, e) < 0)
 		return -1;
 	r->blob_id = stage_blob_id(letter->body);
+	if (r->blob_id)
+		FAULT(ACCEPT_STAGED);
 	make_ids(s, r);
 	return r->local_count ? scan_head(r, e) : 0;
 }

@@ -108,6 +108,7 @@ struct store {
 
 	struct spool_sweep spool_sweep;
 
+	uint64_t wal_start, wal_max; /* STORE_WAL_START and _MAX; less in tests */
 	uint64_t stage_mem_max, stage_disk_max;
 	_Atomic uint64_t stage_mem, stage_disk;
 };

@@ -12,6 +12,7 @@
 
 #include "base/mem.h"
 #include "base/must.h"
+#include "run/fault.h"
 #include "store/store_priv.h"
 
 DB_SQL(sql_counter,
@@ -172,6 +173,15 @@ static void note_commit(struct writer *w, size_t closures, int64_t ns)
 		atomic_fetch_add(&s->directory_generation, 1);
 }
 
+static int commit(struct writer *w, struct err *e)
+{
+	FAULT(COMMIT_BEFORE);
+	if (db_commit(w->db, e) < 0)
+		return -1;
+	FAULT(COMMIT_AFTER);
+	return 0;
+}
+
 /* One transaction for jobs[0 .. count). 0: committed (some may have failed alone). */
 static int run_transaction(struct writer *w, struct writer_job **jobs, size_t count, struct err *e)
 {
@@ -186,7 +196,7 @@ static int run_transaction(struct writer *w, struct writer_job **jobs, size_t co
 			return -1;
 		how = run_closures(w, jobs, count, is_saved, e);
 		start = clock_mono_ns();
-		if (how == ATTEMPT_DONE && flush_counters(w, e) == 0 && db_commit(w->db, e) == 0) {
+		if (how == ATTEMPT_DONE && flush_counters(w, e) == 0 && commit(w, e) == 0) {
 			note_commit(w, count, clock_mono_ns() - start);
 			return 0;
 		}
@@ -253,7 +263,7 @@ static void care_for_log(struct writer *w)
 {
 	if (!w->s->checkpointer)
 		return;
-	if (w->log_bytes > STORE_WAL_MAX)
+	if (w->log_bytes > w->s->wal_max)
 		shorten_log(w);
 	else
 		checkpointer_tell(w->s->checkpointer, w->log_bytes);
