@@ -1,0 +1,199 @@
+/* The carrier: a straight line from look-up to QUIT. outbound_letter.c has what happens to one
+ * letter on the open connection. */
+
+#include "services/outbound/outbound.h"
+
+#include <string.h>
+
+#include "base/must.h"
+#include "run/fiber.h"
+#include "services/outbound/outbound_priv.h"
+
+static void close_connection(struct outbound_link *l)
+{
+	if (l->stream) {
+		smtp_client_fini(&l->client);
+		stream_free(&l->stream);
+	}
+}
+
+/* "mx.example [192.0.2.1]:25", "[192.0.2.1]:25" or "unix:/path" */
+static void name_host(struct outbound_link *l, struct span name, const struct addr *addr)
+{
+	struct buf b;
+
+	buf_init(&b, OUTBOUND_TEXT_MAX);
+	buf_span_put(&b, name);
+	if (addr_is_ip(addr)) {
+		buf_str(&b, name.len ? " [" : "[");
+		addr_put_ip(&b, addr);
+		buf_printf(&b, "]:%u", addr_port(addr));
+	} else {
+		addr_put(&b, addr);
+	}
+	l->host = arena_span(l->arena, buf_span(&b));
+	buf_fini(&b);
+}
+
+/* Opportunistic TLS: taken when it is offered, not asked for who the peer is. -1: the session in
+ * clear cannot go on, the next connection will not try. */
+static FIBER int upgrade(struct outbound_link *l, struct span name, struct err *e)
+{
+	const struct outbound_opts *o = l->carrier->opts;
+	struct outbound_memory *memory = l->carrier->memory;
+
+	if (!o->tls || addr_is_unix(&l->stream->peer) || memory->tls_broken_ns > loop_now_ns() ||
+		!smtp_client_has(&l->client, SMTP_FEATURE_STARTTLS))
+		return 0;
+	if (smtp_client_starttls(&l->client, o->tls, name, false, e) == 0)
+		return 0;
+	if (e->code == ERR_CANCELLED)
+		return -1;
+	if (!l->client.is_over && e->code == ERR_REPLY) /* refused: go on in clear */
+		return 0;
+	memory->tls_broken_ns = loop_now_ns() + OUTBOUND_TLS_FORGET;
+	log_event(o->log, LOG_WARN, "outbound.tls.broken", LF("host", l->host),
+		LF_STR("reason", e->text));
+	return -1;
+}
+
+/* Connect to one host, greet, upgrade. */
+static FIBER int open_host(struct outbound_link *l, const struct outbound_hops *hops,
+	const struct outbound_host *host, struct err *e)
+{
+	const struct outbound_opts *o = l->carrier->opts;
+	struct smtp_client_opts co = {.hostname = o->hostname, .is_lmtp = hops->is_lmtp};
+	size_t which;
+
+	l->stream = net_connect_any(host->addrs, host->addr_count, NULL,
+		loop_now_ns() + OUTBOUND_CONNECT_NS, &which, e);
+	if (!l->stream) {
+		err_smtp(e, 0, 4, 4, 1); /* RFC 3463: no answer from host */
+		return -1;
+	}
+	name_host(l, host->name, &host->addrs[which]);
+	smtp_client_init(&l->client, l->stream, &co);
+	if (smtp_client_greet(&l->client, e) == 0 && upgrade(l, host->name, e) == 0)
+		return 0;
+	if (!e->enh_class)
+		err_smtp(e, e->smtp, 4, 4, 2); /* bad connection */
+	close_connection(l);
+	return -1;
+}
+
+/* A handshake that failed is tried again in clear, once: the site's memory says so now. */
+static FIBER int open_host_twice(struct outbound_link *l, const struct outbound_hops *hops,
+	const struct outbound_host *host, struct err *e)
+{
+	int64_t before = l->carrier->memory->tls_broken_ns;
+
+	if (open_host(l, hops, host, e) == 0)
+		return 0;
+	if (e->code == ERR_CANCELLED || l->carrier->memory->tls_broken_ns == before)
+		return -1;
+	err_clear(e);
+	return open_host(l, hops, host, e);
+}
+
+/* The error that is told when no host will do: one that may pass counts more than one that never
+ * will. */
+static void keep_error(struct err *kept, const struct err *e)
+{
+	if (kept->code == ERR_NONE || kept->again == ERR_AGAIN_NEVER)
+		err_copy(kept, e);
+}
+
+static FIBER int open_link(struct outbound_link *l, struct err *e)
+{
+	const struct outbound_opts *o = l->carrier->opts;
+	struct outbound_hops *hops;
+	struct err kept = {0};
+
+	if (outbound_hops(o, l->arena, l->carrier->destination, &hops, e) < 0)
+		return -1;
+	l->is_lmtp = hops->is_lmtp;
+	for (size_t i = 0; i < hops->count; i++) {
+		struct outbound_host *host = &hops->hosts[i];
+		struct err here = {0};
+
+		if (outbound_addrs(o, hops, host, &here) == 0 &&
+			open_host_twice(l, hops, host, &here) == 0)
+			return 0;
+		keep_error(&kept, &here);
+		if (here.code == ERR_CANCELLED)
+			return err_copy(e, &here);
+		/* RFC 5321 section 5.1: behind ourselves no worse host is tried. */
+		if (here.again == ERR_AGAIN_NEVER && here.enh_subject == 4 && here.enh_detail == 6)
+			break;
+	}
+	return err_copy(e, &kept);
+}
+
+static bool is_worn(const struct outbound_link *l)
+{
+	uint64_t mail_max = l->client.caps.mail_max;
+
+	return l->letters >= OUTBOUND_LETTERS_MAX || (mail_max && l->letters >= mail_max);
+}
+
+/* Letters until the feed is empty. A parcel that could not even be begun, because the peer had
+ * closed an idle connection, stays in *again_r for a fresh one. */
+static FIBER int serve(struct outbound_link *l, struct outbound_parcel **again_r, struct err *e)
+{
+	struct outbound_carrier *c = l->carrier;
+	struct outbound_parcel *p = *again_r;
+	int rc;
+
+	*again_r = NULL;
+	while (!l->client.is_over && !is_worn(l)) {
+		if (!p)
+			p = c->feed->next(c->ctx);
+		if (!p)
+			return 0;
+		if (l->letters > 0 && outbound_is_stale(l)) {
+			*again_r = p;
+			return 0;
+		}
+		rc = outbound_send(l, p, e);
+		if (rc < 0 && l->letters > 0 && outbound_is_untouched(p) &&
+			e->code != ERR_CANCELLED) {
+			*again_r = p;
+			return 0;
+		}
+		l->letters++;
+		if (rc < 0)
+			outbound_give_up(l, p, e);
+		c->delivered += outbound_is_delivered(p);
+		c->feed->done(c->ctx, p);
+		p = NULL;
+		if (rc < 0)
+			return -1;
+	}
+	return 0;
+}
+
+FIBER int outbound_carry(struct outbound_carrier *c, struct err *e)
+{
+	struct outbound_parcel *again = NULL;
+	int rc = 0;
+
+	do {
+		struct outbound_link l = {.carrier = c, .arena = arena_new()};
+
+		rc = open_link(&l, e);
+		if (rc == 0) {
+			if (!again)
+				c->feed->up(c->ctx);
+			rc = serve(&l, &again, e);
+			smtp_client_quit(&l.client);
+			close_connection(&l);
+		} else if (again) {
+			outbound_give_up(&l, again, e);
+			c->feed->done(c->ctx, again);
+			again = NULL;
+		}
+		arena_free(&l.arena);
+	} while (again);
+	/* A letter that could not be read from the store says nothing about the peer. */
+	return rc < 0 && e->scope == ERR_SCOPE_MSG ? 0 : rc;
+}

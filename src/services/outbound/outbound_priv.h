@@ -1,0 +1,27 @@
+#pragma once
+/* Inside the room: an open connection, and one letter on it. */
+
+#include "proto/smtp/smtp_client.h"
+#include "services/outbound/outbound.h"
+
+struct outbound_link {
+	struct outbound_carrier *carrier;
+	struct arena *arena; /* of the connection */
+	struct stream *stream;
+	struct smtp_client client;
+	struct span host;
+	bool is_lmtp;
+	unsigned letters; /* transactions begun */
+};
+
+/** Has the peer closed, or said something, while we were idle? Then nothing more is sent. */
+bool outbound_is_stale(const struct outbound_link *l);
+/** Send one letter, in as many transactions as its recipients need. 0: every recipient has a
+ * verdict. -1: the connection is of no use any more; those that are pending were not taken. */
+FIBER int outbound_send(struct outbound_link *l, struct outbound_parcel *p, struct err *e);
+/** Verdicts for the recipients that are pending after a failure. */
+void outbound_give_up(
+	const struct outbound_link *l, struct outbound_parcel *p, const struct err *e);
+/** No recipient has a verdict yet. */
+bool outbound_is_untouched(const struct outbound_parcel *p);
+bool outbound_is_delivered(const struct outbound_parcel *p);
