@@ -178,7 +178,10 @@ FIBER int outbound_carry(struct outbound_carrier *c, struct err *e)
 	int rc = 0;
 
 	do {
-		struct outbound_link l = {.carrier = c, .arena = arena_new()};
+		struct outbound_link l = {.carrier = c,
+			.arena = arena_new(),
+			.txn = arena_new(),
+			.chunk = arena_new()};
 
 		rc = open_link(&l, e);
 		if (rc == 0) {
@@ -192,6 +195,8 @@ FIBER int outbound_carry(struct outbound_carrier *c, struct err *e)
 			c->feed->done(c->ctx, again);
 			again = NULL;
 		}
+		arena_free(&l.chunk);
+		arena_free(&l.txn);
 		arena_free(&l.arena);
 	} while (again);
 	/* A letter that could not be read from the store says nothing about the peer. */

@@ -6,6 +6,8 @@
 #include "run/fiber.h"
 #include "services/outbound/outbound_priv.h"
 
+#define STALE_AFTER_NS (100 * CLOCK_MS) /* a connection that was idle for longer is looked at */
+
 /* ---- content ---------------------------------------------------------------------------------- */
 
 /* Our Received lines, then the stored body, chunk by chunk. */
@@ -184,10 +186,10 @@ static void take_fates(
 
 FIBER int outbound_send(struct outbound_link *l, struct outbound_parcel *p, struct err *e)
 {
-	struct arena *a = arena_new();
+	struct arena *a = l->txn;
 	struct content content = {.source = {.next = content_next, .rewind = content_rewind},
 		.parcel = p,
-		.arena = arena_new()};
+		.arena = l->chunk};
 	struct smtp_txn_rcpt *rcpts = ARENA_ARRAY(a, struct smtp_txn_rcpt, p->rcpt_count);
 	struct outbound_rcpt **who = ARENA_ARRAY(a, struct outbound_rcpt *, p->rcpt_count);
 	struct smtp_txn t;
@@ -210,8 +212,9 @@ FIBER int outbound_send(struct outbound_link *l, struct outbound_parcel *p, stru
 		take_fates(p, &t, who);
 		smtp_txn_fini(&t);
 	}
-	arena_free(&content.arena);
-	arena_free(&a);
+	arena_reset(l->chunk);
+	arena_reset(a);
+	l->spoken_ns = loop_now_ns();
 	return rc;
 }
 
@@ -220,6 +223,8 @@ bool outbound_is_stale(const struct outbound_link *l)
 	int fd = net_fd(l->stream);
 	char octet;
 
+	if (loop_now_ns() - l->spoken_ns < STALE_AFTER_NS)
+		return false;
 	if (stream_peek(l->stream).len > 0)
 		return true;
 	/* -1 and EAGAIN: open and silent, as it should be. */

@@ -7,11 +7,14 @@
 struct outbound_link {
 	struct outbound_carrier *carrier;
 	struct arena *arena; /* of the connection */
+	struct arena *txn;   /* of one letter, reset after it */
+	struct arena *chunk; /* one chunk of its body */
 	struct stream *stream;
 	struct smtp_client client;
 	struct span host;
 	bool is_lmtp;
-	unsigned letters; /* transactions begun */
+	unsigned letters;  /* that were sent over it */
+	int64_t spoken_ns; /* when the peer was last heard */
 };
 
 /** Has the peer closed, or said something, while we were idle? Then nothing more is sent. */

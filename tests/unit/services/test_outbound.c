@@ -1,0 +1,731 @@
+/* The carrier on a simulated loop: names and addresses in memory, a peer that is told what to say. */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "net/dns.h"
+#include "services/fake_spool.h"
+#include "services/outbound/outbound.h"
+
+#define WALL       (1795000000 * CLOCK_SEC)
+#define SESSIONS   64
+#define MESSAGES   64
+#define LETTER_MAX (1024 * 1024)
+
+/* ---- the peer --------------------------------------------------------------------------------- */
+
+/* Recipients by their local part: "no" 550, "later" 450, "full" 452 after the second, "bye" 421. */
+struct peer {
+	const char *address;
+	const char *greeting, *ehlo; /* "220 hi", "PIPELINING CHUNKING"; NULL: those */
+	const char *final;           /* "250 taken" */
+	const char *mail;            /* "250 ok" */
+	bool drops_after_dot, drops_when_idle, is_lmtp;
+	int64_t idle_ns;
+	/* seen */
+	unsigned sessions, messages, rcpts, quits;
+	struct buf said; /* all commands */
+	struct buf content;
+	struct net_listener *listener;
+	struct fiber_group g;
+};
+
+struct talk {
+	struct peer *peer;
+	struct stream *s;
+	unsigned rcpts;
+	bool is_closed;
+};
+
+static void reply(struct talk *t, const char *text)
+{
+	stream_printf(t->s, "%s\r\n", text);
+	if (strncmp(text, "421", 3) == 0)
+		t->is_closed = true;
+}
+
+static void reply_ehlo(struct talk *t)
+{
+	struct span words = span_str(t->peer->ehlo ? t->peer->ehlo : "PIPELINING CHUNKING"), w;
+
+	stream_printf(t->s, "250-peer.test\r\n");
+	while ((w = span_word(&words)).len)
+		stream_printf(t->s, "250-" SPAN_FMT "\r\n", SPAN_ARG(w));
+	stream_printf(t->s, "250 OK\r\n");
+}
+
+static void reply_rcpt(struct talk *t, struct span line)
+{
+	if (span_find_span(line, SPAN("<no")) >= 0)
+		reply(t, "550 5.1.1 nobody of that name");
+	else if (span_find_span(line, SPAN("<later")) >= 0)
+		reply(t, "450 4.2.1 later");
+	else if (span_find_span(line, SPAN("<bye")) >= 0)
+		reply(t, "421 4.3.2 closing");
+	else if (span_find_span(line, SPAN("<full")) >= 0 && t->rcpts >= 2)
+		reply(t, "452 4.5.3 too many");
+	else
+		reply(t, "250 2.1.5 ok"), t->rcpts++;
+}
+
+static FIBER void end_message(struct talk *t)
+{
+	unsigned replies = t->peer->is_lmtp ? t->rcpts : 1;
+
+	t->peer->messages++;
+	t->peer->rcpts += t->rcpts;
+	if (t->peer->drops_after_dot) {
+		t->is_closed = true;
+		return;
+	}
+	for (unsigned i = 0; i < replies; i++)
+		reply(t,
+			t->rcpts == 0            ? "503 5.5.1 no recipients"
+				: t->peer->final ? t->peer->final
+						 : "250 2.0.0 taken");
+	t->rcpts = 0;
+}
+
+static FIBER void take_data(struct talk *t)
+{
+	struct span line;
+
+	if (t->rcpts == 0) {
+		reply(t, "503 5.5.1 no recipients");
+		return;
+	}
+	reply(t, "354 go on");
+	while (stream_read_line(t->s, 4096, &line, NULL, NULL) == 0) {
+		if (span_eq(line, SPAN("."))) {
+			end_message(t);
+			return;
+		}
+		if (span_starts(line, SPAN(".")))
+			line = span_skip(line, 1);
+		buf_span_put(&t->peer->content, line);
+		buf_str(&t->peer->content, "\r\n");
+	}
+	t->is_closed = true;
+}
+
+static FIBER void take_bdat(struct talk *t, struct span args)
+{
+	uint64_t n;
+	char *p;
+
+	assert_true(span_u64(span_word(&args), &n));
+	assert_true(span_eq_nocase(span_trim(args), SPAN("LAST")));
+	p = buf_reserve(&t->peer->content, n);
+	assert_non_null(p);
+	if (stream_read_full(t->s, p, n, NULL) < 0) {
+		t->is_closed = true;
+		return;
+	}
+	buf_added(&t->peer->content, n);
+	end_message(t);
+}
+
+static FIBER void command(struct talk *t, struct span line)
+{
+	struct span verb = span_word(&line);
+	struct peer *peer = t->peer;
+
+	if (span_eq(verb, SPAN("EHLO")) || span_eq(verb, SPAN("LHLO"))) {
+		assert_int_equal(verb.ptr[0] == 'L', peer->is_lmtp);
+		reply_ehlo(t);
+	} else if (span_eq(verb, SPAN("MAIL"))) {
+		reply(t, peer->mail ? peer->mail : "250 2.1.0 ok");
+	} else if (span_eq(verb, SPAN("RCPT"))) {
+		reply_rcpt(t, line);
+	} else if (span_eq(verb, SPAN("DATA"))) {
+		take_data(t);
+	} else if (span_eq(verb, SPAN("BDAT"))) {
+		take_bdat(t, line);
+	} else if (span_eq(verb, SPAN("RSET"))) {
+		t->rcpts = 0;
+		reply(t, "250 forgotten");
+	} else if (span_eq(verb, SPAN("QUIT"))) {
+		peer->quits++;
+		reply(t, "221 bye");
+		t->is_closed = true;
+	} else {
+		reply(t, "502 5.5.1 what?");
+	}
+}
+
+static FIBER int converse(void *arg)
+{
+	struct talk *t = arg;
+	struct span line;
+
+	reply(t, t->peer->greeting ? t->peer->greeting : "220 peer.test");
+	t->s->deadline_ns = loop_now_ns() + CLOCK_HOUR;
+	while (!t->is_closed) {
+		if (t->peer->drops_when_idle)
+			stream_set_timeout(t->s, CLOCK_SEC);
+		if (stream_read_line(t->s, 4096, &line, NULL, NULL) < 0)
+			break;
+		buf_span_put(&t->peer->said, line);
+		buf_char(&t->peer->said, '\n');
+		command(t, line);
+	}
+	stream_flush(t->s, NULL);
+	stream_free(&t->s);
+	free(t);
+	return 0;
+}
+
+static FIBER int accept_all(void *arg)
+{
+	struct peer *peer = arg;
+
+	for (;;) {
+		struct talk *t = NEW(struct talk);
+
+		t->peer = peer;
+		if (net_accept(peer->listener, NULL, &t->s, NULL) < 0) {
+			free(t);
+			return 0;
+		}
+		peer->sessions++;
+		assert_int_equal(fiber_start(&peer->g, "talk", converse, t, NULL), 0);
+	}
+}
+
+static void peer_up(struct peer *peer)
+{
+	struct net_listen_opts o = {.fd = -1};
+	struct err e = {0};
+
+	assert_int_equal(addr_parse(span_str(peer->address), 25, &o.addr, &e), 0);
+	peer->listener = net_listen(&o, &e);
+	assert_non_null(peer->listener);
+	buf_init(&peer->said, LETTER_MAX);
+	buf_init(&peer->content, LETTER_MAX);
+	fiber_group_init(&peer->g);
+	assert_int_equal(fiber_start(&peer->g, "peer", accept_all, peer, NULL), 0);
+}
+
+static FIBER void peer_down(struct peer *peer)
+{
+	fiber_group_cancel(&peer->g);
+	fiber_group_join(&peer->g);
+	net_listener_free(&peer->listener);
+	buf_fini(&peer->said);
+	buf_fini(&peer->content);
+}
+
+/* ---- the feed --------------------------------------------------------------------------------- */
+
+struct feed {
+	struct outbound_parcel *parcels[MESSAGES];
+	size_t count, next, done;
+	unsigned ups;
+	int64_t pause_ns; /* before the second letter */
+};
+
+static void feed_up(void *ctx)
+{
+	((struct feed *)ctx)->ups++;
+}
+
+static FIBER struct outbound_parcel *feed_next(void *ctx)
+{
+	struct feed *f = ctx;
+
+	if (f->next == 1 && f->pause_ns)
+		fiber_sleep(f->pause_ns, NULL);
+	return f->next < f->count ? f->parcels[f->next++] : NULL;
+}
+
+static FIBER void feed_done(void *ctx, struct outbound_parcel *p)
+{
+	struct feed *f = ctx;
+
+	for (size_t i = 0; i < p->rcpt_count; i++)
+		assert_int_not_equal(p->rcpts[i].verdict, OUTBOUND_PENDING);
+	f->done++;
+}
+
+static const struct outbound_feed feed_ops = {.up = feed_up, .next = feed_next, .done = feed_done};
+
+/* A letter to the words of `to`, each a local part. */
+static struct outbound_parcel *add_letter(struct feed *f, const char *to)
+{
+	struct span words = span_str(to), w;
+	struct outbound_parcel *p = outbound_parcel_new(MESSAGES);
+
+	p->rcpt_count = 0;
+	while ((w = span_word(&words)).len)
+		p->rcpts[p->rcpt_count++].address = span_str(
+			arena_printf(p->arena, SPAN_FMT "@there.test", SPAN_ARG(w)));
+	p->body = fake_body();
+	p->env.reverse_path = SPAN("s@here.test");
+	p->prefix = SPAN("Received: by here.test; now\r\n");
+	f->parcels[f->count++] = p;
+	return p;
+}
+
+static void feed_fini(struct feed *f)
+{
+	assert_int_equal(f->done, f->next);
+	for (size_t i = 0; i < f->count; i++)
+		outbound_parcel_free(&f->parcels[i]);
+	assert_int_equal(the_spool.bodies, 0);
+}
+
+/* ---- the stage -------------------------------------------------------------------------------- */
+
+static void drop_line(struct log_sink *sink, enum log_level level, struct span line)
+{
+	(void)sink;
+	(void)level;
+	(void)line;
+}
+
+static struct log_sink sink = {.write = drop_line, .level = LOG_DEBUG};
+static struct log root;
+static struct outbound_opts opts;
+
+static int main_of(void *arg)
+{
+	void (*story)(void) = *(void (**)(void))arg;
+
+	story();
+	return 0;
+}
+
+static void play_with(const struct dns_row *rows, size_t count, void (*story)(void))
+{
+	struct loop *l = loop_new_sim(&(struct loop_opts){.name = "sim"}, WALL);
+	struct dns *dns = dns_new_table(rows, count);
+
+	log_root(&root, &sink);
+	opts = (struct outbound_opts){.hostname = "here.test", .dns = dns, .log = &root};
+	assert_int_equal(loop_run(l, main_of, &story, NULL), 0);
+	loop_free(&l);
+	dns_free(&dns);
+	fake_text = SPAN("Subject: hello\r\n\r\nWorld\r\n");
+}
+
+#define PLAY(rows, story) play_with(rows, ARRAY_LEN(rows), story)
+
+static FIBER int carry(const char *destination, struct feed *f, struct err *e)
+{
+	struct outbound_memory memory = {0};
+	struct outbound_carrier c = {.opts = &opts,
+		.destination = span_str(destination),
+		.feed = &feed_ops,
+		.ctx = f,
+		.memory = &memory};
+
+	return outbound_carry(&c, e);
+}
+
+static void assert_reply(const struct outbound_rcpt *r, enum outbound_verdict v, unsigned code,
+	const char *enhanced, const char *text)
+{
+	assert_int_equal(r->verdict, v);
+	assert_int_equal(r->code, code);
+	if (!span_eq(r->enhanced, span_str(enhanced)) ||
+		span_find_span(r->text, span_str(text)) < 0)
+		fail_msg("got '" SPAN_FMT "' '" SPAN_FMT "'", SPAN_ARG(r->enhanced),
+			SPAN_ARG(r->text));
+}
+
+static const struct dns_row names[] = {
+	{"there.test", DNS_MX, "10 mx1.there.test", false},
+	{"there.test", DNS_MX, "20 mx2.there.test", false},
+	{"mx1.there.test", DNS_A, "198.51.100.1", false},
+	{"mx2.there.test", DNS_A, "198.51.100.2", false},
+	{"bare.test", DNS_A, "198.51.100.1", false},
+	{"null.test", DNS_MX, "0 .", false},
+	{"fail.test", DNS_MX, "!fail", false},
+	{"bogus.test", DNS_MX, "!bogus", false},
+	{"noaddr.test", DNS_MX, "10 nowhere.test", false},
+	{"nowhere.test", DNS_TXT, "x", false},
+	{"loop.test", DNS_MX, "10 lo.test", false},
+	{"lo.test", DNS_A, "127.0.0.1", false},
+	{"self.test", DNS_MX, "10 better.test", false},
+	{"self.test", DNS_MX, "20 HERE.test", false},
+	{"self.test", DNS_MX, "30 mx1.there.test", false},
+	{"better.test", DNS_A, "203.0.113.9", false},
+	{"best.test", DNS_MX, "10 here.test", false},
+	{"best.test", DNS_MX, "20 mx1.there.test", false},
+};
+
+/* ---- stories ---------------------------------------------------------------------------------- */
+
+static FIBER void story_reuse(void)
+{
+	struct peer peer = {.address = "198.51.100.1:25"};
+	struct feed f = {0};
+	struct err e = {0};
+
+	peer_up(&peer);
+	for (int i = 0; i < 20; i++)
+		add_letter(&f, "a");
+	assert_int_equal(carry("there.test", &f, &e), 0);
+	assert_int_equal(f.done, 20);
+	assert_int_equal(peer.sessions, 1);
+	assert_int_equal(peer.messages, 20);
+	assert_int_equal(peer.quits, 1);
+	assert_int_equal(f.ups, 1);
+	assert_reply(&f.parcels[7]->rcpts[0], OUTBOUND_DELIVERED, 250, "2.0.0", "taken");
+	assert_true(span_eq(f.parcels[7]->host, SPAN("mx1.there.test [198.51.100.1]:25")));
+	assert_true(span_starts(buf_span(&peer.content),
+		SPAN("Received: by here.test; now\r\nSubject: hello\r\n\r\nWorld\r\nReceived:")));
+	feed_fini(&f);
+	peer_down(&peer);
+}
+
+static void letters_travel_one_after_another_on_one_connection(void **state)
+{
+	PLAY(names, story_reuse);
+}
+
+static FIBER void story_each(void)
+{
+	struct peer peer = {.address = "198.51.100.1:25", .ehlo = "PIPELINING"};
+	struct feed f = {0};
+	struct err e = {0};
+	struct outbound_parcel *p;
+
+	peer_up(&peer);
+	fake_text = SPAN("Subject: dots\r\n\r\n.\r\n..two\r\n");
+	p = add_letter(&f, "a no b later c");
+	assert_int_equal(carry("there.test", &f, &e), 0);
+	assert_reply(&p->rcpts[0], OUTBOUND_DELIVERED, 250, "2.0.0", "taken");
+	assert_reply(&p->rcpts[1], OUTBOUND_PERMANENT, 550, "5.1.1", "nobody");
+	assert_reply(&p->rcpts[2], OUTBOUND_DELIVERED, 250, "2.0.0", "taken");
+	assert_reply(&p->rcpts[3], OUTBOUND_TEMPORARY, 450, "4.2.1", "later");
+	assert_int_equal(peer.messages, 1);
+	assert_int_equal(peer.rcpts, 3);
+	assert_true(span_ends_nocase(
+		buf_span(&peer.content), SPAN("Subject: dots\r\n\r\n.\r\n..two\r\n")));
+	feed_fini(&f);
+	peer_down(&peer);
+}
+
+static void each_recipient_has_its_own_verdict(void **state)
+{
+	PLAY(names, story_each);
+}
+
+static FIBER void story_many(void)
+{
+	struct peer peer = {.address = "198.51.100.1:25"};
+	struct feed f = {0};
+	struct err e = {0};
+	struct outbound_parcel *p;
+
+	peer_up(&peer);
+	p = add_letter(&f, "full1 full2 full3 full4 full5");
+	assert_int_equal(carry("there.test", &f, &e), 0);
+	for (size_t i = 0; i < 5; i++)
+		assert_reply(&p->rcpts[i], OUTBOUND_DELIVERED, 250, "2.0.0", "taken");
+	assert_int_equal(peer.messages, 3);
+	assert_int_equal(peer.sessions, 1);
+	feed_fini(&f);
+	peer_down(&peer);
+}
+
+static void too_many_recipients_go_in_further_transactions(void **state)
+{
+	PLAY(names, story_many);
+}
+
+static FIBER void story_lost(void)
+{
+	struct peer peer = {.address = "198.51.100.1:25", .drops_after_dot = true};
+	struct feed f = {0};
+	struct err e = {0};
+	struct outbound_parcel *p;
+
+	peer_up(&peer);
+	p = add_letter(&f, "a b");
+	add_letter(&f, "c");
+	assert_int_equal(carry("there.test", &f, &e), -1);
+	assert_int_equal(e.scope, ERR_SCOPE_PEER);
+	assert_reply(&p->rcpts[0], OUTBOUND_TEMPORARY, 0, "4.4.2", "may have arrived");
+	assert_reply(&p->rcpts[1], OUTBOUND_TEMPORARY, 0, "4.4.2", "may have arrived");
+	assert_int_equal(f.next, 1);
+	feed_fini(&f);
+	peer_down(&peer);
+}
+
+static void a_connection_lost_after_the_dot_is_temporary(void **state)
+{
+	PLAY(names, story_lost);
+}
+
+static FIBER void story_421(void)
+{
+	struct peer peer = {.address = "198.51.100.1:25"};
+	struct feed f = {0};
+	struct err e = {0};
+
+	peer_up(&peer);
+	add_letter(&f, "a");
+	add_letter(&f, "bye");
+	assert_int_equal(carry("there.test", &f, &e), -1);
+	assert_int_equal(f.parcels[0]->rcpts[0].verdict, OUTBOUND_DELIVERED);
+	assert_int_equal(f.parcels[1]->rcpts[0].verdict, OUTBOUND_TEMPORARY);
+	assert_int_equal(f.parcels[1]->rcpts[0].code, 421);
+	feed_fini(&f);
+	peer_down(&peer);
+}
+
+static void a_421_ends_the_connection_and_defers_the_letter(void **state)
+{
+	PLAY(names, story_421);
+}
+
+static FIBER void story_idle(void)
+{
+	struct peer peer = {.address = "198.51.100.1:25", .drops_when_idle = true};
+	struct feed f = {.pause_ns = 2 * CLOCK_SEC};
+	struct err e = {0};
+
+	peer_up(&peer);
+	/* In steps: a close is seen before anything of the letter was given away. */
+	peer.ehlo = "8BITMIME";
+	add_letter(&f, "a");
+	add_letter(&f, "b");
+	assert_int_equal(carry("there.test", &f, &e), 0);
+	assert_int_equal(f.parcels[1]->rcpts[0].verdict, OUTBOUND_DELIVERED);
+	assert_int_equal(peer.sessions, 2);
+	assert_int_equal(peer.messages, 2);
+	feed_fini(&f);
+	peer_down(&peer);
+}
+
+static void a_peer_that_closed_an_idle_connection_gets_a_new_one(void **state)
+{
+	PLAY(names, story_idle);
+}
+
+static FIBER void story_second_mx(void)
+{
+	struct peer one = {.address = "198.51.100.1:25", .greeting = "451 4.3.2 not now"};
+	struct peer two = {.address = "198.51.100.2:25"};
+	struct feed f = {0};
+	struct err e = {0};
+
+	peer_up(&one);
+	peer_up(&two);
+	add_letter(&f, "a");
+	assert_int_equal(carry("there.test", &f, &e), 0);
+	assert_int_equal(one.sessions, 1);
+	assert_int_equal(two.messages, 1);
+	assert_true(span_starts(f.parcels[0]->host, SPAN("mx2.there.test")));
+	peer_down(&one);
+	feed_fini(&f);
+	f = (struct feed){0};
+	add_letter(&f, "a"); /* now the first refuses to connect */
+	assert_int_equal(carry("there.test", &f, &e), 0);
+	assert_int_equal(two.messages, 2);
+	peer_down(&two);
+	feed_fini(&f);
+	f = (struct feed){0};
+	assert_int_equal(carry("there.test", &f, &e), -1);
+	assert_int_equal(e.again, ERR_AGAIN_LATER);
+	assert_int_equal(e.enh_class * 100 + e.enh_subject * 10 + e.enh_detail, 441);
+}
+
+static void the_next_mx_is_tried_when_the_better_one_will_not_talk(void **state)
+{
+	PLAY(names, story_second_mx);
+}
+
+static FIBER void story_errors(void)
+{
+	static const struct {
+		const char *destination;
+		enum err_again again;
+		unsigned enhanced;
+	} cases[] = {
+		{"null.test", ERR_AGAIN_NEVER, 5110},
+		{"nxdomain.test", ERR_AGAIN_NEVER, 512},
+		{"fail.test", ERR_AGAIN_LATER, 443},
+		{"bogus.test", ERR_AGAIN_LATER, 443},
+		{"noaddr.test", ERR_AGAIN_NEVER, 544},
+		{"loop.test", ERR_AGAIN_NEVER, 546},
+		{"best.test", ERR_AGAIN_NEVER, 546},
+		{"self.test", ERR_AGAIN_LATER, 441}, /* only the better host was tried */
+		{"[203.0.113.9]:25", ERR_AGAIN_LATER, 441},
+		{"[nxdomain.test]:25", ERR_AGAIN_NEVER, 544},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct feed f = {0};
+		struct err e = {0};
+		unsigned enh;
+
+		assert_int_equal(carry(cases[i].destination, &f, &e), -1);
+		enh = e.enh_class * (e.enh_detail > 9 ? 1000 : 100) +
+			e.enh_subject * (e.enh_detail > 9 ? 100 : 10) + e.enh_detail;
+		if (enh != cases[i].enhanced || e.again != cases[i].again)
+			fail_msg(
+				"%s: %u, again %d: %s", cases[i].destination, enh, e.again, e.text);
+		assert_int_equal(e.scope, ERR_SCOPE_PEER);
+		assert_int_equal(f.next, 0);
+	}
+}
+
+static void each_way_of_not_being_found_has_its_code(void **state)
+{
+	PLAY(names, story_errors);
+}
+
+static FIBER void story_fixed(void)
+{
+	struct peer smtp = {.address = "127.0.0.1:2525"};
+	struct peer lmtp = {.address = "unix:/run/lmtp", .is_lmtp = true, .ehlo = "PIPELINING"};
+	struct feed f = {0};
+	struct err e = {0};
+
+	peer_up(&smtp);
+	peer_up(&lmtp);
+	add_letter(&f, "a");
+	assert_int_equal(carry("[127.0.0.1]:2525", &f, &e), 0);
+	assert_true(span_eq(f.parcels[0]->host, SPAN("[127.0.0.1]:2525")));
+	feed_fini(&f);
+	f = (struct feed){0};
+	add_letter(&f, "a");
+	assert_int_equal(carry("[localhost]:2525", &f, &e), 0);
+	feed_fini(&f);
+	f = (struct feed){0};
+	add_letter(&f, "a no b");
+	assert_int_equal(carry("lmtp:unix:/run/lmtp", &f, &e), 0);
+	assert_int_equal(f.parcels[0]->rcpts[0].verdict, OUTBOUND_DELIVERED);
+	assert_int_equal(f.parcels[0]->rcpts[1].verdict, OUTBOUND_PERMANENT);
+	assert_int_equal(f.parcels[0]->rcpts[2].verdict, OUTBOUND_DELIVERED);
+	assert_true(f.parcels[0]->is_lmtp);
+	assert_int_equal(smtp.messages, 2);
+	assert_int_equal(lmtp.messages, 1);
+	feed_fini(&f);
+	peer_down(&smtp);
+	peer_down(&lmtp);
+}
+
+static void routes_lead_to_addresses_names_sockets_and_lmtp(void **state)
+{
+	PLAY(names, story_fixed);
+}
+
+static FIBER void story_bare(void)
+{
+	struct peer peer = {.address = "198.51.100.1:25"};
+	struct feed f = {0};
+	struct err e = {0};
+
+	peer_up(&peer);
+	add_letter(&f, "a");
+	assert_int_equal(carry("bare.test", &f, &e), 0);
+	assert_int_equal(peer.messages, 1);
+	feed_fini(&f);
+	peer_down(&peer);
+}
+
+static void a_domain_without_mx_is_its_own_host(void **state)
+{
+	PLAY(names, story_bare);
+}
+
+static const struct dns_row equals[] = {
+	{"eq.test", DNS_MX, "10 a.eq.test", false},
+	{"eq.test", DNS_MX, "10 b.eq.test", false},
+	{"eq.test", DNS_MX, "10 c.eq.test", false},
+	{"eq.test", DNS_MX, "5 best.eq.test", false},
+};
+
+static FIBER void story_equals(void)
+{
+	struct arena *a = arena_new();
+	unsigned first[3] = {0};
+
+	for (int i = 0; i < 300; i++) {
+		struct outbound_hops *h;
+		struct err e = {0};
+
+		assert_int_equal(outbound_hops(&opts, a, SPAN("eq.test"), &h, &e), 0);
+		assert_int_equal(h->count, 4);
+		assert_true(span_eq(h->hosts[0].name, SPAN("best.eq.test")));
+		first[h->hosts[1].name.ptr[0] - 'a']++;
+	}
+	for (size_t i = 0; i < 3; i++)
+		assert_in_range(first[i], 60, 140);
+	arena_free(&a);
+}
+
+static void equal_preferences_take_turns_at_random(void **state)
+{
+	PLAY(equals, story_equals);
+}
+
+static FIBER void story_cancel_run(struct fiber_group *g)
+{
+	fiber_sleep(CLOCK_SEC, NULL);
+	fiber_group_cancel(g);
+	fiber_group_join(g);
+}
+
+struct cancel {
+	struct feed *f;
+	int rc;
+};
+
+static FIBER int carry_cancelled(void *arg)
+{
+	struct cancel *c = arg;
+	struct err e = {0};
+
+	c->rc = carry("[192.0.2.1]:25", c->f, &e); /* packets vanish there */
+	assert_int_equal(e.code, ERR_CANCELLED);
+	return 0;
+}
+
+static FIBER void story_cancel(void)
+{
+	struct feed f = {0};
+	struct cancel c = {&f, 0};
+	struct fiber_group g;
+	int64_t began = loop_now_ns();
+
+	fiber_group_init(&g);
+	assert_int_equal(fiber_start(&g, "carry", carry_cancelled, &c, NULL), 0);
+	story_cancel_run(&g);
+	assert_int_equal(c.rc, -1);
+	assert_in_range(loop_now_ns() - began, CLOCK_SEC, 2 * CLOCK_SEC);
+}
+
+static void a_cancelled_carrier_ends_at_once(void **state)
+{
+	PLAY(names, story_cancel);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(letters_travel_one_after_another_on_one_connection),
+		cmocka_unit_test(each_recipient_has_its_own_verdict),
+		cmocka_unit_test(too_many_recipients_go_in_further_transactions),
+		cmocka_unit_test(a_connection_lost_after_the_dot_is_temporary),
+		cmocka_unit_test(a_421_ends_the_connection_and_defers_the_letter),
+		cmocka_unit_test(a_peer_that_closed_an_idle_connection_gets_a_new_one),
+		cmocka_unit_test(the_next_mx_is_tried_when_the_better_one_will_not_talk),
+		cmocka_unit_test(each_way_of_not_being_found_has_its_code),
+		cmocka_unit_test(routes_lead_to_addresses_names_sockets_and_lmtp),
+		cmocka_unit_test(a_domain_without_mx_is_its_own_host),
+		cmocka_unit_test(equal_preferences_take_turns_at_random),
+		cmocka_unit_test(a_cancelled_carrier_ends_at_once),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
