@@ -50,28 +50,43 @@ static size_t header_len(struct span text)
 	return at < 0 ? text.len : (size_t)at + 2;
 }
 
+/* Chunk `i` of the original, wherever it lies; empty behind the end. */
+static FIBER int read_chunk(const struct bounce_letter *about, uint64_t i, struct arena *a,
+	struct span *chunk_r, struct err *e)
+{
+	size_t got = 0;
+	char *p;
+
+	if (about->body)
+		return body_chunk(about->body, i, a, chunk_r, e);
+	p = arena_alloc(a, BODY_CHUNK);
+	if (stage_read(about->stage, i * BODY_CHUNK, p, BODY_CHUNK, &got, e) < 0)
+		return -1;
+	*chunk_r = span_of(p, got);
+	return 0;
+}
+
+static uint64_t original_len(const struct bounce_letter *about)
+{
+	return about->prefix.len + (about->body ? body_len(about->body) : stage_len(about->stage));
+}
+
 /* The original with our Received lines before it, or its header section alone. */
 static FIBER int read_original(
 	const struct bounce_letter *about, bool is_full, struct buf *out, struct err *e)
 {
-	uint64_t len = body_len(about->body), done = 0;
 	struct arena *a = arena_new();
-	int rc = 0;
+	struct span chunk;
+	int rc;
 
 	buf_span_put(out, about->prefix);
-	for (uint64_t i = 0; rc == 0 && done < len; i++) {
-		struct span chunk;
-		size_t take;
+	for (uint64_t i = 0; (rc = read_chunk(about, i, a, &chunk, e)) == 0; i++) {
+		size_t take = is_full ? chunk.len : header_len(chunk);
 
-		rc = body_chunk(about->body, i, a, &chunk, e);
-		if (rc < 0 || chunk.len == 0)
-			break;
-		done += chunk.len;
-		take = is_full ? chunk.len : header_len(chunk);
 		if (!is_full && take > BOUNCE_HEADER_MAX)
 			take = BOUNCE_HEADER_MAX;
 		buf_span_put(out, span_sub(chunk, 0, take));
-		if (!is_full) /* a header that is longer than a chunk comes back cut */
+		if (chunk.len == 0 || !is_full) /* a header longer than a chunk comes back cut */
 			break;
 		arena_reset(a);
 	}
@@ -147,7 +162,7 @@ static void fill_dsn(const struct bounce_opts *o, struct arena *a, enum bounce_k
 		.zone_minutes = clock_zone_minutes(now),
 		.rcpts = rcpts,
 		.rcpt_count = count,
-		.original_len = about->prefix.len + body_len(about->body),
+		.original_len = original_len(about),
 		.is_headers_only = about->env->ret == SPOOL_RET_HDRS,
 		.is_smtputf8 = about->env->is_smtputf8,
 		.is_8bit = about->env->body_type != SPOOL_BODY_7BIT,
@@ -277,4 +292,53 @@ FIBER int bounce_write(const struct bounce_opts *o, struct router *router, struc
 		LF_INT("recipients", d.rcpt_count));
 	*is_owed_r = true;
 	return 0;
+}
+
+/* ---- delivered here --------------------------------------------------------------------------- */
+
+static FIBER int tell_delivered(const struct bounce_opts *o, struct router *router, struct arena *a,
+	const struct bounce_letter *about, struct err *e)
+{
+	struct spool_new report;
+	bool is_owed;
+	int rc;
+
+	if (bounce_write(o, router, a, BOUNCE_DELIVERED, about, &report, &is_owed, e) < 0)
+		return -1;
+	if (!is_owed)
+		return 0;
+	rc = spool_accept(o->store, &report, false, e);
+	if (rc == 0 && report.stored)
+		body_unref(&report.stored);
+	return rc;
+}
+
+FIBER void bounce_delivered(
+	const struct bounce_opts *o, struct router *router, const struct spool_new *letter)
+{
+	struct arena *a = arena_new();
+	struct bounce_rcpt *rcpts = ARENA_ARRAY(a, struct bounce_rcpt, letter->rcpt_count);
+	struct bounce_letter about = {.msg_id = letter->id,
+		.env = &letter->env,
+		.prefix = letter->prefix,
+		.stage = letter->body,
+		.arrived_ns = letter->arrived_ns,
+		.expires_ns = letter->expires_ns,
+		.rcpts = rcpts};
+	struct err e = {0};
+
+	for (size_t i = 0; i < letter->rcpt_count; i++) {
+		const struct spool_rcpt_new *r = &letter->rcpts[i];
+
+		if (r->is_local && bounce_is_wanted(BOUNCE_DELIVERED, r->notify))
+			rcpts[about.rcpt_count++] = (struct bounce_rcpt){.address = r->address,
+				.orcpt = r->orcpt,
+				.enhanced = SPAN("2.1.5"),
+				.text = SPAN("delivered to the mailbox"),
+				.at_ns = letter->arrived_ns};
+	}
+	if (about.rcpt_count > 0 && tell_delivered(o, router, a, &about, &e) < 0)
+		log_event(o->log, LOG_ERROR, "bounce.lost", LF_ID("about", letter->id),
+			LF_STR("reason", e.text));
+	arena_free(&a);
 }

@@ -26,7 +26,8 @@ struct bounce_letter {
 	uint64_t msg_id;
 	const struct spool_envelope *env;
 	struct span prefix;
-	struct body *body;
+	struct body *body;   /* NULL: */
+	struct stage *stage; /* it is not stored for itself, but still staged */
 	int64_t arrived_ns, expires_ns;
 	size_t rcpt_count;
 	const struct bounce_rcpt *rcpts;
@@ -48,3 +49,9 @@ bool bounce_is_wanted(enum bounce_kind kind, unsigned notify);
 FIBER int bounce_write(const struct bounce_opts *o, struct router *router, struct arena *a,
 	enum bounce_kind kind, const struct bounce_letter *about, struct spool_new *letter_r,
 	bool *is_owed_r, struct err *e);
+
+/** Tell the sender of a letter that was just accepted which of its local recipients have it, if any
+ * of them asked (NOTIFY=SUCCESS). The letter's stage is still there. Nothing of the letter depends
+ * on this: it is a transaction of its own, and what goes wrong is logged. */
+FIBER void bounce_delivered(
+	const struct bounce_opts *o, struct router *router, const struct spool_new *letter);

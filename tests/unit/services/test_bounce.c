@@ -311,6 +311,44 @@ static void a_report_that_leads_nowhere_is_not_written(void **state)
 	store_play(state, play_unknown);
 }
 
+static void play_delivered(struct store_fixture *f)
+{
+	struct spool_rcpt_new rcpts[2];
+	struct spool_new letter = {.rcpts = rcpts, .rcpt_count = 2};
+	struct mailbox_msg *list;
+	struct mailbox_info info;
+	struct world w;
+	struct err e = {0};
+	size_t count;
+
+	world_init(&w, f);
+	for (size_t i = 0; i < 2; i++)
+		rcpts[i] = (struct spool_rcpt_new){.address = SPAN("alice@here.test"),
+			.is_local = true,
+			.account_id = w.alice,
+			.folder = SPAN("INBOX"),
+			.notify = i ? SPOOL_NOTIFY_SUCCESS : 0};
+	letter.id = store_new_id(f->s);
+	letter.env = w.env;
+	letter.arrived_ns = loop_wall_ns();
+	letter.expires_ns = letter.arrived_ns + CLOCK_DAY;
+	letter.body = stage_new(f->s);
+	assert_ok(stage_put(letter.body, span_str(LETTER), &e), &e);
+	assert_ok(spool_accept(f->s, &letter, false, &e), &e);
+	bounce_delivered(&w.opts, w.router, &letter);
+	assert_ok(mailbox_find(f->s, f->a, w.alice, SPAN("INBOX"), &info, &e), &e);
+	assert_ok(mailbox_list(f->s, f->a, info.id, 0, 0, &list, &count, &e), &e);
+	assert_int_equal(count, 3); /* twice the letter, one report */
+	assert_span(list[2].subject, "Successful Mail Delivery Report");
+	stage_free(&letter.body);
+	world_fini(&w);
+}
+
+static void a_delivery_here_is_reported_to_who_asked(void **state)
+{
+	store_play(state, play_delivered);
+}
+
 static void notify_says_what_is_wanted(void **state)
 {
 	static const struct {
@@ -346,6 +384,7 @@ int main(void)
 		CASE(a_large_letter_comes_back_as_its_header),
 		CASE(nothing_is_reported_to_a_null_sender),
 		CASE(a_report_that_leads_nowhere_is_not_written),
+		CASE(a_delivery_here_is_reported_to_who_asked),
 		cmocka_unit_test(notify_says_what_is_wanted),
 	};
 
