@@ -21,8 +21,8 @@ struct play {
 	struct buf body;  /* content of the messages, one behind the other */
 	unsigned begun, reset, accepted, refused;
 	bool has_body, was_ended;
-	int64_t took_ns;   /* of simulated time */
-	size_t idle_arena; /* largest use of the session's arena */
+	int64_t took_ns;      /* of simulated time */
+	size_t session_bytes; /* most that the session kept for itself */
 	int rc;
 	struct err e;
 	struct stream *client, *server;
@@ -51,6 +51,8 @@ static inline void play_mail(
 	struct play *p = ctx;
 
 	MUST(!s->has_mail && s->txn && s->rcpt_count == 0);
+	if (arena_used(s->arena) > p->session_bytes)
+		p->session_bytes = arena_used(s->arena);
 	buf_printf(&p->notes, "mail " SPAN_FMT ";", SPAN_ARG(m->from.whole));
 	play_decide(r, m->from.whole);
 	p->begun += r->code < 400;

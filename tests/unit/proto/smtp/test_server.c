@@ -497,6 +497,23 @@ static void a_million_chunks_of_one_octet(void **state)
 	buf_fini(&in);
 }
 
+/* An idle connection keeps its name, its peer's name, and one small arena. */
+static void a_session_keeps_little(void **state)
+{
+	struct buf in;
+	struct play p;
+
+	buf_init(&in, 1 << 20);
+	for (int i = 0; i < 500; i++)
+		buf_printf(&in, "EHLO client%d.example\r\n" ENVELOPE "DATA\r\nx\r\n.\r\n", i);
+	play_init(&p, buf_span(&in));
+	play_run(&p);
+	assert_int_equal(p.accepted, 500);
+	assert_true(p.session_bytes <= 256);
+	play_fini(&p);
+	buf_fini(&in);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -509,6 +526,7 @@ int main(void)
 		cmocka_unit_test(the_peer_may_vanish_anywhere),
 		cmocka_unit_test(a_line_too_long_is_skipped),
 		cmocka_unit_test(a_hundred_thousand_recipients),
+		cmocka_unit_test(a_session_keeps_little),
 		cmocka_unit_test(a_million_chunks_of_one_octet),
 	};
 
