@@ -1,6 +1,7 @@
 #include "store/deliver.h"
 
 #include "base/utf8.h"
+#include "proto/mail/mail_word.h"
 #include "store/store_priv.h"
 
 DB_SQL(sql_account,
@@ -174,8 +175,23 @@ void deliver_scan_head(struct arena *a, struct span head, struct deliver_head *h
 	while (head.len && !(head_r->subject.ptr && head_r->sender.ptr) &&
 		next_field(&head, &name, &value)) {
 		if (!head_r->subject.ptr && span_eq_nocase(name, SPAN("Subject")))
-			head_r->subject = clean_field(a, value);
+			head_r->subject = value;
 		else if (!head_r->sender.ptr && span_eq_nocase(name, SPAN("From")))
-			head_r->sender = clean_field(a, value);
+			head_r->sender = value;
 	}
+	head_r->has_words = span_find_span(head_r->subject, SPAN("=?")) >= 0 ||
+		span_find_span(head_r->sender, SPAN("=?")) >= 0;
+	if (head_r->has_words)
+		return;
+	head_r->subject = clean_field(a, head_r->subject);
+	head_r->sender = clean_field(a, head_r->sender);
+}
+
+void deliver_decode_head(struct arena *a, struct deliver_head *head)
+{
+	if (!head->has_words)
+		return;
+	head->subject = clean_field(a, mail_word_decode(a, head->subject));
+	head->sender = clean_field(a, mail_word_decode(a, head->sender));
+	head->has_words = false;
 }

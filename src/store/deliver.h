@@ -10,8 +10,12 @@
 /* What a mailbox list shows, taken from the header before the closure runs. Lives in an arena. */
 struct deliver_head {
 	struct span subject, sender;
+	bool has_words; /* encoded words are in them: raw values until deliver_decode_head */
 };
 void deliver_scan_head(struct arena *a, struct span head, struct deliver_head *head_r);
+/** Decode encoded words (RFC 2047). iconv may read its tables from disk: never on a loop's thread.
+ * What was scanned must still be there. Nothing without has_words. */
+void deliver_decode_head(struct arena *a, struct deliver_head *head);
 
 struct delivery {
 	uint64_t id; /* its own, for ever: a second delivery with it is ERR_EXISTS */

@@ -421,8 +421,10 @@ static int scan_stored_head(struct db *db, struct local_slice *l, uint64_t blob_
 		return 0;
 	st = db_query(db, e, &sql_first_chunk, "i", (int64_t)blob_id);
 	rc = st ? db_step(st, &is_row, e) : -1;
-	if (rc == 0)
+	if (rc == 0) {
 		deliver_scan_head(l->a, is_row ? db_col_span(st, 0) : SPAN_NONE, &l->head);
+		deliver_decode_head(l->a, &l->head);
+	}
 	db_done(st);
 	l->head_of = blob_id;
 	return rc;

@@ -24,7 +24,16 @@ static int64_t pack_flags(const struct spool_envelope *env)
 
 /* ---- before the closure ---- */
 
-static FIBER int scan_head(struct spool_ready *r, struct err *e)
+static int decode_head(void *arg, struct err *e)
+{
+	struct spool_ready *r = arg;
+
+	(void)e;
+	deliver_decode_head(r->a, &r->head);
+	return 0;
+}
+
+static FIBER int scan_head(struct store *s, struct spool_ready *r, struct err *e)
 {
 	struct stage *body = r->letter->body;
 	struct span bytes;
@@ -38,7 +47,7 @@ static FIBER int scan_head(struct spool_ready *r, struct err *e)
 		bytes = span_of(head, got);
 	}
 	deliver_scan_head(r->a, bytes, &r->head);
-	return 0;
+	return r->head.has_words ? work_run(s->stage_lane, decode_head, r, e) : 0;
 }
 
 static void make_ids(struct store *s, struct spool_ready *r)
@@ -72,7 +81,7 @@ FIBER int spool_prepare(struct store *s, struct arena *a, struct spool_new *lett
 	if (r->blob_id)
 		FAULT(ACCEPT_STAGED);
 	make_ids(s, r);
-	return r->local_count ? scan_head(r, e) : 0;
+	return r->local_count ? scan_head(s, r, e) : 0;
 }
 
 /* ---- the closure ---- */
