@@ -1,0 +1,32 @@
+#include "cli/cli.h"
+
+static int run_status(struct cli_call *c)
+{
+	static const struct cli_column fibers[] = {{"loop", "LOOP"}, {"fiber", "FIBER"},
+		{"parked_ms", "PARKED MS", CLI_NUMBER},
+		{"longest_slice_us", "LONGEST SLICE US", CLI_NUMBER},
+		{"switches", "SWITCHES", CLI_NUMBER}, {"stack", "STACK", CLI_SIZE}, {0}};
+	static const struct cli_column none[] = {{0}};
+	bool is_fibers = cli_value(c, "fibers") != NULL;
+	struct cli_table *t = cli_table_new(is_fibers ? fibers : none, !is_fibers, c->is_json);
+	int code = cli_ask(c, is_fibers ? "fibers" : "status", SPAN("{}"), cli_table_row, t);
+
+	cli_table_free(&t, NULL);
+	return code;
+}
+
+const struct cli_command cli_status = {
+	.name = "status",
+	.group = "Server",
+	.line = "show counters and limits",
+	.options = {{"fibers", NULL, "every fiber of the running server"}},
+	.run = run_status,
+};
+
+const struct cli_command cli_reload = {
+	.name = "reload",
+	.group = "Server",
+	.line = "make the server read its configuration and certificates again",
+	.op = "reload",
+	.is_single = true,
+};
