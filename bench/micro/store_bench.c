@@ -27,7 +27,7 @@
 #include "store/spool.h"
 #include "store/store_priv.h"
 
-#define FLOOR_GROUP_MAX 4096
+#define WAITS_MAX (4 * 1024 * 1024)
 
 struct bench {
 	const char *dir;
@@ -39,6 +39,7 @@ struct bench {
 	uint64_t account_id;
 	int64_t until_ns;
 	uint64_t letters;
+	uint32_t *waits_us; /* of each letter, up to WAITS_MAX */
 };
 
 static int64_t cpu_ns(void)
@@ -144,8 +145,12 @@ static int letters_main(void *arg)
 	struct err e = {0};
 
 	while (loop_now_ns() < b->until_ns) {
+		int64_t start = clock_mono_ns();
+
 		if (one_letter(b, &e) < 0)
 			die("letter", &e);
+		if (b->letters < WAITS_MAX)
+			b->waits_us[b->letters] = (uint32_t)((clock_mono_ns() - start) / CLOCK_US);
 		b->letters++;
 	}
 	return 0;
@@ -193,6 +198,23 @@ static void make_file(const char *dir, size_t page)
 	MUST(sqlite3_close(db) == SQLITE_OK);
 }
 
+static int by_value(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+static void put_waits(struct bench *b)
+{
+	size_t n = b->letters < WAITS_MAX ? b->letters : WAITS_MAX;
+
+	qsort(b->waits_us, n, sizeof(*b->waits_us), by_value);
+	printf("        waits: p50 %u us, p99 %u us, p99.9 %u us, longest %u us\n",
+		b->waits_us[n / 2], b->waits_us[n * 99 / 100], b->waits_us[n * 999 / 1000],
+		b->waits_us[n - 1]);
+}
+
 static void bench_letters(struct bench *b, const char *mode)
 {
 	struct store_opts so = {0};
@@ -233,6 +255,7 @@ static void bench_letters(struct bench *b, const char *mode)
 		mode, b->octets, b->fibers, (double)b->letters * 1e9 / (double)wall,
 		(double)commits * 1e9 / (double)wall, (double)b->letters / (double)commits,
 		(double)cpu / 1e3 / (double)b->letters, (double)octets / (double)b->letters);
+	put_waits(b);
 	loop_free(&loop);
 	store_close(&b->s);
 	scratch_remove(dir);
@@ -262,6 +285,7 @@ int main(int argc, char **argv)
 	bytes = mem_alloc(b.octets);
 	memset(bytes, 'x', b.octets);
 	b.body = span_of(bytes, b.octets);
+	b.waits_us = mem_alloc(WAITS_MAX * sizeof(*b.waits_us));
 	for (; i < argc; i++) {
 		if (!strcmp(argv[i], "floor"))
 			bench_floor(&b);
@@ -270,5 +294,6 @@ int main(int argc, char **argv)
 		fflush(stdout);
 	}
 	free(bytes);
+	free(b.waits_us);
 	return scratch_remove(dir) ? 0 : 1;
 }

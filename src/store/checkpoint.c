@@ -13,17 +13,43 @@ struct checkpointer {
 	pthread_mutex_t lock;
 	pthread_cond_t told;
 	uint64_t wal_bytes;  /* as the writer told last */
-	uint64_t done_bytes; /* log length at the last run; the log started over when it shrinks */
+	uint64_t done_bytes; /* log length at the last run */
 	bool is_told, is_asleep, is_stopping;
+	atomic_bool is_ready; /* little is left to copy */
 };
 
+static uint64_t told_bytes(struct checkpointer *c)
+{
+	uint64_t bytes;
+
+	pthread_mutex_lock(&c->lock);
+	bytes = c->wal_bytes;
+	pthread_mutex_unlock(&c->lock);
+	return bytes;
+}
+
+/* Passes, each over what was written during the one before. */
 static void run(struct checkpointer *c)
 {
 	uint64_t frames, left;
 	struct err e = {0};
 
-	if (db_checkpoint(c->db, false, &frames, &left, &e) < 0 && c->s->log)
-		log_event(c->s->log, LOG_ERROR, "store.checkpoint-failed", LF_STR("error", e.text));
+	for (int i = 0; i < STORE_WAL_PASSES; i++) {
+		if (db_checkpoint(c->db, false, &frames, &left, &e) < 0) {
+			if (c->s->log)
+				log_event(c->s->log, LOG_ERROR, "store.checkpoint-failed",
+					LF_STR("error", e.text));
+			return;
+		}
+		if (told_bytes(c) <= (frames - left) * db_page_size(c->db) + STORE_WAL_REST)
+			break;
+	}
+	atomic_store(&c->is_ready, true);
+}
+
+bool checkpointer_take_ready(struct checkpointer *c)
+{
+	return atomic_exchange(&c->is_ready, false);
 }
 
 /* True when there is something to copy: the log has grown by half its bound, or nothing was
@@ -35,8 +61,6 @@ static bool wait_for_work(struct checkpointer *c)
 	for (;;) {
 		if (c->is_stopping)
 			return false;
-		if (c->wal_bytes < c->done_bytes)
-			c->done_bytes = 0;
 		if (c->wal_bytes >= c->s->wal_start && c->done_bytes < c->s->wal_start)
 			return true;
 		if (rc && !c->is_told && c->wal_bytes > c->done_bytes)
@@ -122,6 +146,8 @@ void checkpointer_tell(struct checkpointer *c, uint64_t wal_bytes)
 {
 	pthread_mutex_lock(&c->lock);
 	c->is_told = true;
+	if (wal_bytes < c->wal_bytes)
+		c->done_bytes = 0; /* it was started over */
 	c->wal_bytes = wal_bytes;
 	/* it looks by itself once a second while there is something to copy */
 	if (c->is_asleep || (wal_bytes >= c->s->wal_start && c->done_bytes < c->s->wal_start))

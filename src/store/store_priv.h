@@ -67,6 +67,8 @@ struct checkpointer *checkpointer_new(struct store *s, const struct db_opts *opt
 void checkpointer_free(struct checkpointer **c);
 /** The writer, after a commit: the log has that many bytes. */
 void checkpointer_tell(struct checkpointer *c, uint64_t wal_bytes);
+/** Has it left little to copy since it was asked last? */
+bool checkpointer_take_ready(struct checkpointer *c);
 
 /* ---- store.c ---- */
 

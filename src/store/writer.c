@@ -33,7 +33,8 @@ struct writer {
 	size_t count;
 	int64_t deltas[STORE_COUNTERS];
 	unsigned topics;
-	uint64_t log_bytes;
+	uint64_t log_bytes, log_before;
+	uint64_t log_next; /* length at which it is shortened in any case */
 };
 
 struct store *store_of(const struct db *db)
@@ -245,28 +246,36 @@ static void run_group(struct writer *w)
 
 /* ---- the log ---- */
 
-/* The log is too long: let no reader begin, finish the copy and start over. When readers stay
- * longer than the hold, mail goes on and the next commit tries again. */
+/* Let no reader begin, copy the rest of the log and start it over with the next commit. When
+ * readers stay longer than the hold, mail goes on: the log grows for another step before that is
+ * tried again. */
 static void shorten_log(struct writer *w)
 {
 	struct readers *r = w->s->readers;
-	uint64_t frames, left;
+	uint64_t frames = 0, left = 1;
 	struct err e = {0};
 
 	readers_close_gate(r, clock_mono_ns() + STORE_WAL_HOLD);
 	if (db_checkpoint(w->db, true, &frames, &left, &e) < 0 && w->s->log)
 		log_event(w->s->log, LOG_ERROR, "store.checkpoint-failed", LF_STR("error", e.text));
 	readers_open_gate(r);
+	/* no frames: the checkpointer is at it */
+	w->log_next = left || !frames ? w->log_bytes + w->s->wal_max / 4 : w->s->wal_max;
 }
 
 static void care_for_log(struct writer *w)
 {
+	bool is_ready;
+
 	if (!w->s->checkpointer)
 		return;
-	if (w->log_bytes > w->s->wal_max)
+	if (w->log_bytes < w->log_before)
+		w->log_next = w->s->wal_max; /* it was started over */
+	w->log_before = w->log_bytes;
+	is_ready = w->log_bytes > w->s->wal_start && checkpointer_take_ready(w->s->checkpointer);
+	checkpointer_tell(w->s->checkpointer, w->log_bytes);
+	if (is_ready || w->log_bytes > w->log_next)
 		shorten_log(w);
-	else
-		checkpointer_tell(w->s->checkpointer, w->log_bytes);
 }
 
 /* ---- the thread ---- */
@@ -309,6 +318,7 @@ struct writer *writer_new(struct store *s, struct db *db, struct err *e)
 	w->s = s;
 	w->db = db;
 	w->last = &w->first;
+	w->log_next = STORE_WAL_MAX;
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_cond_init(&w->can_work, NULL);
 	rc = pthread_create(&w->thread, NULL, writer_main, w);

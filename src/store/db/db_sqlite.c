@@ -21,6 +21,7 @@ struct sqlite_db {
 	enum db_role role;
 	uint64_t page_size;
 	uint64_t log_frames;
+	bool is_fsync_off;
 };
 
 struct sqlite_stmt {
@@ -246,6 +247,7 @@ static int sqlite_open(const struct db_opts *opts, struct db **db_r, struct err 
 
 	pthread_once(&once, configure_library);
 	s->role = opts->role;
+	s->is_fsync_off = opts->is_fsync_off;
 	rc = sqlite3_open_v2(opts->path, &s->handle, flags, opts->vfs);
 	if (rc != SQLITE_OK)
 		fail(s, rc, opts->path, e);
@@ -433,6 +435,18 @@ static int sqlite_notify(struct db *db, const char *topic, struct err *e)
 	return 0; /* all who listen live in this process */
 }
 
+/* A pass that did not reach the log's end leaves the file's pages to the kernel; written out here,
+ * they need not be waited for in the pass that ends the log. */
+static int sync_file(struct sqlite_db *s, struct err *e)
+{
+	sqlite3_file *file = NULL;
+	int rc = sqlite3_file_control(s->handle, "main", SQLITE_FCNTL_FILE_POINTER, &file);
+
+	if (rc == SQLITE_OK && file && file->pMethods)
+		rc = file->pMethods->xSync(file, SQLITE_SYNC_NORMAL);
+	return rc == SQLITE_OK ? 0 : fail(s, rc, "syncing", e);
+}
+
 static int sqlite_checkpoint(
 	struct db *db, bool is_restart, uint64_t *frames_r, uint64_t *left_r, struct err *e)
 {
@@ -448,9 +462,9 @@ static int sqlite_checkpoint(
 	sqlite3_busy_timeout(s->handle, DB_BUSY_WAIT_MS);
 	*frames_r = frames > 0 ? (uint64_t)frames : 0;
 	*left_r = frames > copied ? (uint64_t)(frames - copied) : 0;
-	if (rc == SQLITE_OK || (rc & 0xff) == SQLITE_BUSY)
-		return 0;
-	return fail(s, rc, "checkpoint", e);
+	if (rc != SQLITE_OK && (rc & 0xff) != SQLITE_BUSY)
+		return fail(s, rc, "checkpoint", e);
+	return *left_r && !is_restart && !s->is_fsync_off ? sync_file(s, e) : 0;
 }
 
 static uint64_t sqlite_page_size(const struct db *db)
