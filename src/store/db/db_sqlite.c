@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/must.h"
 #include "store/db/db_priv.h"
+#include "store/db/vfs_gather.h"
 
 enum fixed { FIXED_BEGIN, FIXED_COMMIT, FIXED_SAVEPOINT, FIXED_RELEASE, FIXED_ROLLBACK_TO, FIXED };
 
@@ -248,7 +249,9 @@ static int sqlite_open(const struct db_opts *opts, struct db **db_r, struct err 
 	pthread_once(&once, configure_library);
 	s->role = opts->role;
 	s->is_fsync_off = opts->is_fsync_off;
-	rc = sqlite3_open_v2(opts->path, &s->handle, flags, opts->vfs);
+	/* the log's writes may only gather where each commit syncs */
+	rc = sqlite3_open_v2(opts->path, &s->handle, flags,
+		opts->is_fsync_off ? opts->vfs : vfs_gather(opts->vfs));
 	if (rc != SQLITE_OK)
 		fail(s, rc, opts->path, e);
 	else if (set_up(s, opts, e) == 0) {

@@ -42,7 +42,7 @@ static struct {
 	sqlite3_vfs *real;
 	struct list_node records;
 	bool is_registered, is_dead, is_full;
-	uint64_t syncs, writes, cut_at, fail_from, fail_to, random;
+	uint64_t syncs, writes, failed, cut_at, fail_from, fail_to, random;
 	enum powercut_mode mode;
 } disk = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -167,8 +167,10 @@ static int trouble(void)
 
 	if (disk.is_dead)
 		return SQLITE_IOERR;
-	if (n >= disk.fail_from && n < disk.fail_to)
+	if (n >= disk.fail_from && n < disk.fail_to) {
+		disk.failed++;
 		return disk.is_full ? SQLITE_FULL : SQLITE_IOERR_WRITE;
+	}
 	return SQLITE_OK;
 }
 
@@ -401,7 +403,7 @@ void powercut_reset(void)
 	LIST_EACH_SAFE (n, &disk.records)
 		forget(LIST_ITEM(n, struct record, node));
 	disk.is_dead = false;
-	disk.syncs = disk.writes = disk.cut_at = disk.fail_from = disk.fail_to = 0;
+	disk.syncs = disk.writes = disk.failed = disk.cut_at = disk.fail_from = disk.fail_to = 0;
 	pthread_mutex_unlock(&disk.lock);
 }
 
@@ -441,6 +443,11 @@ uint64_t powercut_syncs(void)
 uint64_t powercut_writes(void)
 {
 	return look(&disk.writes);
+}
+
+uint64_t powercut_failed(void)
+{
+	return look(&disk.failed);
 }
 
 bool powercut_is_dead(void)

@@ -24,6 +24,8 @@ void powercut_at_sync(uint64_t n, enum powercut_mode mode, uint64_t seed);
 void powercut_fail_writes(uint64_t n, uint64_t count, bool is_full);
 uint64_t powercut_syncs(void);
 uint64_t powercut_writes(void);
+/** How many writes and syncs were failed since the reset. */
+uint64_t powercut_failed(void);
 bool powercut_is_dead(void);
 /** With all files closed: the disk as it is after the cut. The power is back. */
 void powercut_reboot(void);
