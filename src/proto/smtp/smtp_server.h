@@ -3,6 +3,12 @@
  * Decisions come from the table `struct smtp_decider`; this file knows the order of the talk, the
  * grammar, the limits and the timeouts. One call serves one connection until it ends.
  *
+ * Strict where a mistake could become a second message: lines end with CR LF (commands too, unless
+ * newlines are normalised), only CRLF.CRLF ends DATA, NUL is refused but with BODY=BINARYMIME, and
+ * no envelope remains after a reply that ends or refuses DATA or BDAT. Lenient where it costs
+ * nothing: a blank behind "FROM:", odd HELO names, octets sent before their turn (noted in the log).
+ * The end of each session is one log event, "smtp.in.session".
+ *
  * Extensions: PIPELINING SIZE 8BITMIME BINARYMIME CHUNKING SMTPUTF8 DSN ENHANCEDSTATUSCODES
  * STARTTLS LIMITS HELP; each can be switched off. */
 
