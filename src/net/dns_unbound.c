@@ -346,6 +346,10 @@ static FIBER int dns_await(
 			fiber_call_wait(&j->call);
 		break;
 	}
+	/* The answer can be here before the thread is through with posting it, and our loop may be
+	 * gone right after us: it posts with the lock held. */
+	pthread_mutex_lock(&d->lock);
+	pthread_mutex_unlock(&d->lock);
 	return why.code == ERR_CANCELLED ? err_copy(e, &why) : 0;
 }
 

@@ -260,13 +260,13 @@ static FIBER int proxy_rest_write(struct filter *f, const struct span *parts, si
 
 static FIBER int proxy_rest_wait(struct filter *f, int64_t deadline_ns, struct err *e)
 {
-	struct filter *below = f->below;
+	return buf_len(&((struct proxy_rest *)f)->bytes) ? 0
+							 : filter_wait(f->below, deadline_ns, e);
+}
 
-	if (buf_len(&((struct proxy_rest *)f)->bytes))
-		return 0;
-	while (below && !below->ops->wait)
-		below = below->below;
-	return below ? below->ops->wait(below, deadline_ns, e) : 0;
+static bool proxy_rest_has_input(struct filter *f)
+{
+	return buf_len(&((struct proxy_rest *)f)->bytes) || filter_has_input(f->below);
 }
 
 static void proxy_rest_free(struct filter *f)
@@ -281,6 +281,7 @@ static const struct filter_ops proxy_rest_ops = {
 	.write = proxy_rest_write,
 	.free = proxy_rest_free,
 	.wait = proxy_rest_wait,
+	.has_input = proxy_rest_has_input,
 };
 
 static void proxy_push_rest(struct stream *s)

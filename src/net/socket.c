@@ -44,6 +44,11 @@ static FIBER int socket_wait(struct filter *f, int64_t deadline_ns, struct err *
 	return 0;
 }
 
+static bool socket_has_input(struct filter *f)
+{
+	return !((struct socket_filter *)f)->is_drained;
+}
+
 static FIBER ssize_t socket_read(
 	struct filter *f, void *p, size_t n, int64_t deadline_ns, struct err *e)
 {
@@ -150,6 +155,7 @@ static const struct filter_ops socket_ops = {
 	.shutdown = socket_shutdown,
 	.free = socket_free,
 	.wait = socket_wait,
+	.has_input = socket_has_input,
 };
 
 int socket_filter_fd(const struct filter *f)

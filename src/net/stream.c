@@ -207,50 +207,43 @@ void stream_printf(struct stream *s, const char *fmt, ...)
 	va_end(ap);
 }
 
-/* Nothing came for STREAM_KEEP_NS: give the buffers back and wait for a sign. 0: read again. */
-static FIBER int stream_wait_bare(struct stream *s, struct err *cause)
+FIBER int filter_wait(struct filter *f, int64_t deadline_ns, struct err *e)
 {
-	struct filter *f = s->top;
-
 	while (f && !f->ops->wait)
 		f = f->below;
-	buf_fini(&s->in);
-	buf_fini(&s->out);
-	s->want = STREAM_IN_BYTES;
-	if (!f)
-		return 0;
-	return f->ops->wait(f, s->deadline_ns, cause);
+	return f ? f->ops->wait(f, deadline_ns, e) : 0;
 }
 
-/* One read into `in`; with an empty buffer the wait has two parts, the second without memory. */
+bool filter_has_input(struct filter *f)
+{
+	while (f && !f->ops->has_input)
+		f = f->below;
+	return !f || f->ops->has_input(f);
+}
+
+/* One read into `in`. With nothing buffered and nothing to be had, memory is taken only when
+ * something has come: thousands of connections that wait share the buffers of the few that do not. */
 static FIBER ssize_t stream_read_some(struct stream *s, struct err *cause)
 {
-	bool may_idle = buf_len(&s->in) == 0;
+	size_t n;
+	ssize_t got;
 
-	for (;;) {
-		int64_t now = loop_now_ns(), until = s->deadline_ns;
-		size_t n = s->want < buf_room(&s->in) ? s->want : buf_room(&s->in);
-		char *at = buf_reserve(&s->in, n);
-		ssize_t got;
-
-		if (may_idle && until - STREAM_KEEP_NS > now)
-			until = now + STREAM_KEEP_NS;
-		got = s->top->ops->read(s->top, at, n, until, cause);
-		if (got > 0) {
-			/* A full read means more is there: ask for more the next time. */
-			if ((size_t)got == n && s->want < STREAM_IN_BULK)
-				s->want *= 2;
-			return got;
-		}
-		if (got == 0 || cause->code != ERR_TIMEOUT || until == s->deadline_ns)
-			return got;
-		may_idle = false;
-		if (buf_len(&s->out) == 0) {
-			*cause = (struct err){0};
-			if (stream_wait_bare(s, cause) < 0)
-				return -1;
-		}
+	if (buf_len(&s->in) == 0 && !filter_has_input(s->top)) {
+		buf_fini(&s->in);
+		if (buf_len(&s->out) == 0)
+			buf_fini(&s->out);
+		if (filter_wait(s->top, s->deadline_ns, cause) < 0)
+			return -1;
 	}
+	n = s->want < buf_room(&s->in) ? s->want : buf_room(&s->in);
+	got = s->top->ops->read(s->top, buf_reserve(&s->in, n), n, s->deadline_ns, cause);
+	/* A full read means that more is there: ask for more the next time, and for less again once
+	 * the peer only chats. */
+	if (got > 0 && (size_t)got == n)
+		s->want = s->want < STREAM_IN_BULK ? s->want * 2 : s->want;
+	else if (got > 0 && (size_t)got < STREAM_IN_BYTES / 4)
+		s->want = STREAM_IN_BYTES;
+	return got;
 }
 
 FIBER int stream_fill(struct stream *s, struct err *e)

@@ -5,7 +5,7 @@
  * filter differs. Every wait ends at stream->deadline_ns (absolute, monotonic); set it before each
  * stage of a protocol. Before it waits for input, a stream sends what it has to say, so replies
  * to pipelined commands leave in one segment and nobody needs to remember a flush.
- * A stream that waits for input longer than a second with nothing buffered gives its buffers back.
+ * A stream that waits for input with nothing buffered holds no buffers meanwhile.
  * Errors of the wire have scope peer, again later.
  * One fiber at a time reads; one at a time writes. Not thread-safe. */
 
@@ -34,6 +34,8 @@ struct filter_ops {
 	 * than must be. May be NULL: pass down; at the bottom: this stream cannot wait without a
 	 * buffer. */
 	FIBER int (*wait)(struct filter *f, int64_t deadline_ns, struct err *e);
+	/* May a read find something without waiting? Goes with `wait`; NULL: pass down. */
+	bool (*has_input)(struct filter *f);
 	/* This filter stays on top of those pushed later, except of others that want it too. */
 	bool is_sticky;
 };
@@ -75,7 +77,6 @@ struct stream {
 #define STREAM_IN_MAX    (1024 * 1024)     /* cap of the input buffer */
 #define STREAM_OUT_FLUSH (64 * 1024)       /* more than this is sent before more is read */
 #define STREAM_OUT_MAX   (4 * 1024 * 1024) /* cap of the output buffer; beyond: flush yourself */
-#define STREAM_KEEP_NS   CLOCK_SEC         /* buffers are kept this long while nothing comes */
 
 /** Takes over `bottom`. */
 struct stream *stream_new(struct filter *bottom);
@@ -86,6 +87,9 @@ void stream_free(struct stream **s);
  * buffered already stays above it: for TLS call stream_drop_input first (RFC 3207 section 4.2: what
  * came before the handshake is forgotten). */
 void stream_push(struct stream *s, struct filter *f);
+/** For filters: ask the filter below, or the next one down that knows. */
+FIBER int filter_wait(struct filter *below, int64_t deadline_ns, struct err *e);
+bool filter_has_input(struct filter *below);
 /** The filter that a filter pushed now would stand on. */
 struct filter *stream_base(const struct stream *s);
 /** Nothing more is sent or read: every later fill and flush reports `cause` (the first one that

@@ -105,6 +105,16 @@ static FIBER int pair_wait(struct filter *f, int64_t deadline_ns, struct err *e)
 	return pipe_wait(end->in, deadline_ns, e) < 0 ? -1 : 0;
 }
 
+static bool pair_has_input(struct filter *f)
+{
+	struct pair_pipe *p = ((struct pair_end *)f)->in;
+	int64_t now = loop_now_ns();
+
+	if (list_empty(&p->chunks))
+		return p->is_ended && p->end_ns <= now;
+	return LIST_ITEM(p->chunks.next, struct pair_chunk, node)->arrives_ns <= now;
+}
+
 static FIBER ssize_t pair_read(
 	struct filter *f, void *to, size_t n, int64_t deadline_ns, struct err *e)
 {
@@ -208,6 +218,7 @@ static const struct filter_ops pair_ops = {
 	.shutdown = pair_shutdown,
 	.free = pair_free,
 	.wait = pair_wait,
+	.has_input = pair_has_input,
 };
 
 static struct stream *pair_stream(struct pair *pair, unsigned side)

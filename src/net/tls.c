@@ -120,16 +120,28 @@ static FIBER int tls_push_idle(struct tls_filter *t, int64_t deadline_ns, struct
 	return t->is_sending || !buf_len(&t->out) ? 0 : tls_send(t, deadline_ns, e);
 }
 
-/* Bytes from below for OpenSSL, at least one, or the end. */
+/* Wait for the filter below without a buffer. */
+static FIBER int tls_wait_bare(struct tls_filter *t, int64_t deadline_ns, struct err *e)
+{
+	buf_fini(&t->in);
+	if (!buf_len(&t->out))
+		buf_fini(&t->out);
+	return filter_wait(t->filter.below, deadline_ns, e);
+}
+
+/* Bytes from below for OpenSSL, at least one, or the end. OpenSSL has taken all that was there. */
 static FIBER int tls_pull(struct tls_filter *t, int64_t deadline_ns, struct err *e)
 {
 	struct filter *below = t->filter.below;
-	size_t room = buf_room(&t->in), n = TLS_READ_BYTES < room ? TLS_READ_BYTES : room;
 	ssize_t got;
 
 	if (tls_push_idle(t, deadline_ns, e) < 0)
 		return -1;
-	got = below->ops->read(below, buf_reserve(&t->in, n), n, deadline_ns, e);
+	if (buf_len(&t->in) == 0 && !filter_has_input(below) &&
+		tls_wait_bare(t, deadline_ns, e) < 0)
+		return -1;
+	got = below->ops->read(
+		below, buf_reserve(&t->in, TLS_READ_BYTES), TLS_READ_BYTES, deadline_ns, e);
 	if (got < 0)
 		return -1;
 	if (got == 0)
@@ -273,21 +285,23 @@ static FIBER int tls_shutdown(struct filter *f, int64_t deadline_ns, struct err 
 	return below ? below->ops->shutdown(below, deadline_ns, e) : 0;
 }
 
+static bool tls_has_input(struct filter *f)
+{
+	struct tls_filter *t = (struct tls_filter *)f;
+
+	return t->is_closed || SSL_pending(t->ssl) > 0 || buf_len(&t->in) ||
+		filter_has_input(f->below);
+}
+
 static FIBER int tls_wait(struct filter *f, int64_t deadline_ns, struct err *e)
 {
 	struct tls_filter *t = (struct tls_filter *)f;
-	struct filter *below = f->below;
 
 	if (t->is_closed || SSL_pending(t->ssl) > 0 || buf_len(&t->in))
 		return 0;
 	if (tls_push_idle(t, deadline_ns, e) < 0)
 		return -1;
-	buf_fini(&t->in);
-	if (!t->is_sending)
-		buf_fini(&t->out);
-	while (below && !below->ops->wait)
-		below = below->below;
-	return below ? below->ops->wait(below, deadline_ns, e) : 0;
+	return tls_wait_bare(t, deadline_ns, e);
 }
 
 static void tls_free(struct filter *f)
@@ -311,6 +325,7 @@ static const struct filter_ops tls_ops = {
 	.shutdown = tls_shutdown,
 	.free = tls_free,
 	.wait = tls_wait,
+	.has_input = tls_has_input,
 };
 
 /* ---- handshakes ---- */

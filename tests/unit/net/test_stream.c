@@ -203,11 +203,6 @@ static FIBER int idle_main(void *arg)
 	stream_set_timeout(b, CLOCK_SEC / 2);
 	assert_int_equal(stream_fill(b, &e), -1);
 	assert_int_equal(e.code, ERR_TIMEOUT);
-	assert_non_null(b->in.mem);
-	/* Past a second of silence both buffers are gone, the deadline holds all the same. */
-	stream_set_timeout(b, 5 * CLOCK_MIN);
-	assert_int_equal(stream_fill(b, &e), -1);
-	assert_int_equal(e.code, ERR_TIMEOUT);
 	assert_int_equal(loop_now_ns(), b->deadline_ns);
 	assert_null(b->in.mem);
 	assert_null(b->out.mem);
@@ -260,7 +255,7 @@ static FIBER int big_main(void *arg)
 	struct stream *a, *b;
 	struct fiber_group g;
 	struct err e = {0};
-	size_t total = 0;
+	size_t total = 0, most = 0;
 	struct buf tail;
 
 	stream_pair(&a, &b, CLOCK_MS);
@@ -271,6 +266,7 @@ static FIBER int big_main(void *arg)
 		struct span in = stream_peek(b);
 
 		total += in.len;
+		most = b->want > most ? b->want : most;
 		for (size_t i = 0; i < in.len; i++)
 			if (in.ptr[i] != 'x')
 				buf_char(&tail, in.ptr[i]);
@@ -279,7 +275,9 @@ static FIBER int big_main(void *arg)
 	assert_int_equal(e.code, ERR_EOF);
 	assert_int_equal(total, 6 + 3 * STREAM_PAIR_BYTES + 17 + 8 + 6 + 20);
 	assert_string_equal(buf_cstr(&tail), "first  second third ....................");
-	assert_int_equal(b->want, STREAM_IN_BULK);
+	/* In bulk more is asked for at once, and less again when it is over. */
+	assert_int_equal(most, STREAM_IN_BULK);
+	assert_int_equal(b->want, STREAM_IN_BYTES);
 	fiber_group_join(&g);
 	buf_fini(&tail);
 	stream_free(&a);
