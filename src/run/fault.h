@@ -9,7 +9,6 @@
 #define FAULT_POINTS(X)                                                                            \
 	X(ACCEPT_BODY, "accept.body")           /* the whole body was read, nothing is stored */   \
 	X(ACCEPT_COMMITTED, "accept.committed") /* durable; 250 is not said yet */                 \
-	X(ACCEPT_REPLIED, "accept.replied")     /* 250 was said */                                 \
 	X(ACCEPT_STAGED, "accept.staged")     /* a large body's chunks are stored, unreferenced */ \
 	X(COMMIT_AFTER, "commit.after")       /* the writer's group is durable, nobody is told */  \
 	X(COMMIT_BEFORE, "commit.before")     /* the writer's group has run, is not committed */   \

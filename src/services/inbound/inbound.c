@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/enc.h"
 #include "base/mem.h"
+#include "run/fault.h"
 #include "services/inbound/inbound_priv.h"
 
 struct inbound {
@@ -302,9 +303,11 @@ static FIBER int letter_accept(
 
 	bool is_remote = counts.remote && !letter.is_held && in->opts.wants;
 	bool is_lease = is_remote && in->opts.wants(in->opts.arg, &letter);
+	FAULT(ACCEPT_BODY);
 	int rc = spool_accept(in->opts.store, &letter, is_lease, e);
 
 	if (rc == 0) {
+		FAULT(ACCEPT_COMMITTED);
 		in->counters.messages++;
 		in->counters.recipients_local += counts.local;
 		in->counters.recipients_remote += counts.remote;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/must.h"
+#include "run/fault.h"
 #include "run/fiber.h"
 #include "services/outbound/outbound_priv.h"
 
@@ -150,6 +151,7 @@ static FIBER int serve(struct outbound_link *l, struct outbound_parcel **again_r
 			p = c->feed->next(c->ctx);
 		if (!p)
 			return 0;
+		FAULT(DELIVER_CLAIMED);
 		if (l->letters > 0 && outbound_is_stale(l)) {
 			*again_r = p;
 			return 0;

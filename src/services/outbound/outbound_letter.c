@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 
 #include "base/must.h"
+#include "run/fault.h"
 #include "run/fiber.h"
 #include "services/outbound/outbound_priv.h"
 
@@ -209,6 +210,7 @@ FIBER int outbound_send(struct outbound_link *l, struct outbound_parcel *p, stru
 		t.rcpts = rcpts;
 		t.rcpt_count = count;
 		rc = smtp_client_send(&l->client, &t, e);
+		FAULT(DELIVER_REPLIED);
 		take_fates(p, &t, who);
 		smtp_txn_fini(&t);
 	}

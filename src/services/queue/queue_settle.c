@@ -2,6 +2,7 @@
  * what is next for each recipient, and settles them with the reports they cause in one transaction,
  * while the connections go on with other letters. */
 
+#include "run/fault.h"
 #include "run/fiber.h"
 #include "services/queue/queue_priv.h"
 
@@ -151,6 +152,8 @@ static FIBER int batch_write(struct queue_shard *sh, struct settle_batch *b, uns
 			LF_INT("reports", b->reports.count));
 		b->reports.count = 0;
 	}
+	if (b->reports.count)
+		FAULT(SETTLE_BOUNCED);
 	if (spool_settle(q->opts.store, b->results, b->count, b->reports.letters, b->reports.count,
 		    &e) == 0)
 		return 0;
