@@ -230,7 +230,7 @@ static void log_session(const struct smtp_server *sv, const struct err *e)
 		LF_INT("in", s->stream->bytes_in), LF_INT("out", s->stream->bytes_out),
 		LF_INT("ms", (loop_now_ns() - sv->start_ns) / CLOCK_MS),
 		sv->early ? LF_STR("early", sv->early) : LF_NONE,
-		e->code ? LF_STR("error", e->text) : LF_NONE);
+		e->code && e->code != ERR_EOF ? LF_STR("error", e->text) : LF_NONE);
 }
 
 static void start(struct smtp_server *sv, struct stream *st, const struct smtp_server_opts *o)

@@ -214,16 +214,35 @@ static void put_rcpt(struct smtp_client *c, struct smtp_txn_rcpt *r)
 	stream_put(s, SPAN("\r\n"));
 }
 
+/* Would the path end before its '>'? One within a quoted string does not count; a quoted string that
+ * never ends does. */
+static bool ends_early(struct span path)
+{
+	bool is_quoted = false;
+
+	for (size_t i = 0; i < path.len; i++) {
+		if (is_quoted && path.ptr[i] == '\\')
+			i++;
+		else if (path.ptr[i] == '"')
+			is_quoted = !is_quoted;
+		else if (path.ptr[i] == '>' && !is_quoted)
+			return true;
+	}
+	return is_quoted;
+}
+
+/* CR, LF and NUL are refused where foreign text enters a command, and what would become a parameter
+ * of its own. */
 static bool is_safe(const struct smtp_txn *t)
 {
-	bool is_ok = !span_has_line_break(t->reverse_path) && span_find(t->reverse_path, '>') < 0;
+	bool is_ok = !span_has_line_break(t->reverse_path) && !ends_early(t->reverse_path);
 
 	for (size_t i = 0; i < t->rcpt_count; i++) {
 		struct span a = t->rcpts[i].address, o = t->rcpts[i].orcpt;
 		ptrdiff_t semicolon = span_find(o, ';');
 
-		is_ok = is_ok && !span_has_line_break(a) && a.len > 0 &&
-			(span_find(a, '>') < 0 || a.ptr[0] == '"') &&
+		is_ok = is_ok && !span_has_line_break(a) && a.len > 0 && !ends_early(a) &&
+			span_find(span_sub(o, 0, semicolon > 0 ? (size_t)semicolon : 0), ' ') < 0 &&
 			!span_has_line_break(span_sub(o, 0, semicolon > 0 ? (size_t)semicolon : 0));
 	}
 	return is_ok;

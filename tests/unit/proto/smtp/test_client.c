@@ -414,6 +414,29 @@ static void lmtp_answers_for_each_recipient(void **state)
 	smtp_txn_fini(&p.txn);
 }
 
+/* Nothing of these reaches the wire. */
+static void addresses_cannot_become_commands_or_parameters(void **state)
+{
+	static const struct span bad[] = {SPAN("a@b> SIZE=1"), SPAN("a@b\r\nRSET"), SPAN("a\nb@c"),
+		SPAN("a\0@b"), SPAN("\"a\"> NOTIFY=NEVER@b"), SPAN("\"a@b"), SPAN("\"a\\\"@b")};
+
+	for (size_t i = 0; i < 2 * ARRAY_LEN(bad); i++) {
+		struct span good = SPAN("\"x>y\\\"z\"@example.net");
+		struct smtp_txn_rcpt rcpt = {.address = i & 1 ? good : bad[i / 2]};
+		struct play p = {.script = FULL BYE,
+			.body = "x\r\n",
+			.txn = {.reverse_path = i & 1 ? bad[i / 2] : good,
+				.rcpts = &rcpt,
+				.rcpt_count = 1}};
+
+		play(&p);
+		assert_int_equal(p.result, 0);
+		assert_int_equal(rcpt.fate, SMTP_FATE_REFUSED);
+		assert_true(rcpt.is_ours);
+		smtp_txn_fini(&p.txn);
+	}
+}
+
 static void a_source_that_fails_ends_the_connection(void **state)
 {
 	struct smtp_txn_rcpt rcpt = {.address = SPAN("b@example.net")};
@@ -506,6 +529,7 @@ int main(void)
 		cmocka_unit_test(talks_end_as_they_should),
 		cmocka_unit_test(messages_fit_or_are_told_why),
 		cmocka_unit_test(lmtp_answers_for_each_recipient),
+		cmocka_unit_test(addresses_cannot_become_commands_or_parameters),
 		cmocka_unit_test(a_source_that_fails_ends_the_connection),
 		cmocka_unit_test(waits_end_at_their_stage_s_deadline),
 	};
