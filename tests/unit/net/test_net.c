@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -488,6 +490,104 @@ static void partial_writes_go_on_where_they_stopped(void **state)
 	test_run_real(bulk_main, NULL);
 }
 
+/* ---- several loops on one address ---- */
+
+#define CROWD 64
+
+struct crowd {
+	pthread_t threads[2];
+	struct net_listener *from; /* each thread clones it on its own loop */
+	atomic_int ready, served[2];
+	atomic_bool is_over;
+};
+
+struct crowd_member {
+	struct crowd *crowd;
+	int index;
+};
+
+static FIBER int crowd_accept(void *arg)
+{
+	struct crowd_member *m = arg;
+	struct err e = {0};
+	struct net_listener *l = net_listener_clone(m->crowd->from, &e);
+	struct stream *s;
+
+	assert_non_null(l);
+	atomic_fetch_add(&m->crowd->ready, 1);
+	while (net_accept(l, NULL, &s, &e) == 0) {
+		stream_put(s, SPAN("hi\r\n"));
+		stream_flush(s, &e);
+		stream_free(&s);
+		atomic_fetch_add(&m->crowd->served[m->index], 1);
+	}
+	net_listener_free(&l);
+	return 0;
+}
+
+static FIBER int crowd_member_main(void *arg)
+{
+	struct crowd_member *m = arg;
+	struct fiber_group g;
+	struct err e = {0};
+
+	fiber_group_init(&g);
+	assert_int_equal(fiber_start(&g, "accept", crowd_accept, m, &e), 0);
+	while (!atomic_load(&m->crowd->is_over))
+		fiber_sleep(5 * CLOCK_MS, &e);
+	fiber_group_cancel(&g);
+	fiber_group_join(&g);
+	return 0;
+}
+
+static void *crowd_thread(void *arg)
+{
+	test_run_real(crowd_member_main, arg);
+	return NULL;
+}
+
+static FIBER int crowd_main(void *arg)
+{
+	struct crowd *c = arg;
+	struct addr to = *net_listener_addr(c->from);
+	struct err e = {0};
+	struct span line;
+
+	while (atomic_load(&c->ready) < 2)
+		fiber_sleep(CLOCK_MS, &e);
+	/* Nobody accepts from the first one: only the clones listen. */
+	net_listener_free(&c->from);
+	for (int i = 0; i < CROWD; i++) {
+		struct stream *s = net_connect(&to, NULL, loop_now_ns() + 5 * CLOCK_SEC, &e);
+
+		assert_non_null(s);
+		stream_set_timeout(s, 5 * CLOCK_SEC);
+		assert_int_equal(stream_read_line(s, 100, &line, NULL, &e), 0);
+		stream_free(&s);
+	}
+	return 0;
+}
+
+static void two_threads_share_an_address(void **state)
+{
+	struct crowd c = {0};
+	struct crowd_member members[2] = {{&c, 0}, {&c, 1}};
+	struct err e = {0};
+
+	c.from = listen_on(loopback(0), true, &e);
+	assert_non_null(c.from);
+	for (int i = 0; i < 2; i++)
+		pthread_create(&c.threads[i], NULL, crowd_thread, &members[i]);
+	test_run_real(crowd_main, &c);
+	atomic_store(&c.is_over, true);
+	for (int i = 0; i < 2; i++)
+		pthread_join(c.threads[i], NULL);
+	/* The kernel spreads them; one thread alone would be a chance of 2 in 2^64. */
+	assert_true(atomic_load(&c.served[0]) > 0);
+	assert_true(atomic_load(&c.served[1]) > 0);
+	assert_int_equal(atomic_load(&c.served[0]) + atomic_load(&c.served[1]), CROWD);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -501,6 +601,7 @@ int main(void)
 		cmocka_unit_test(when_nobody_answers_the_deadline_ends_it),
 		cmocka_unit_test(connecting_can_be_cancelled),
 		cmocka_unit_test(partial_writes_go_on_where_they_stopped),
+		cmocka_unit_test(two_threads_share_an_address),
 	};
 
 	return cmocka_run_group_tests_name("net/net", tests, NULL, NULL);
