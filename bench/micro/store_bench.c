@@ -4,7 +4,8 @@
  *	store_bench [--dir D] [--octets N] [--fibers N] [--seconds S] [--page N] MODE...
  *
  * MODE: floor, accept (held in the queue), settle (accepted and settled: the relay's share), local
- * (into a mailbox). One line each: letters a second, closures a commit, log bytes and processor time
+ * (into a mailbox), expunge (the waits of a single session while 100,000 messages are expunged),
+ * open (a new store, and one that is there). One line each: letters a second, closures a commit, log bytes and processor time
  * a letter. */
 
 #include <errno.h>
@@ -23,7 +24,7 @@
 #include "lib/scratch.h"
 #include "run/fiber.h"
 #include "run/loop.h"
-#include "store/deliver.h"
+#include "store/mailbox.h"
 #include "store/spool.h"
 #include "store/store_priv.h"
 
@@ -139,6 +140,31 @@ static int one_letter(struct bench *b, struct err *e)
 	return rc;
 }
 
+#define FILL_FIBERS 64
+
+static int fill_main(void *arg)
+{
+	struct bench *b = arg;
+	struct err e = {0};
+
+	for (int i = 0; i < 100; i++, b->letters++)
+		if (one_letter(b, &e) < 0)
+			die("letter", &e);
+	return 0;
+}
+
+static int fill(struct bench *b, struct err *e)
+{
+	struct fiber_group g;
+
+	fiber_group_init(&g);
+	for (size_t i = 0; i < FILL_FIBERS; i++)
+		if (fiber_start(&g, "fill", fill_main, b, e) < 0)
+			return -1;
+	fiber_group_join(&g);
+	return 0;
+}
+
 static int letters_main(void *arg)
 {
 	struct bench *b = arg;
@@ -215,6 +241,77 @@ static void put_waits(struct bench *b)
 		b->waits_us[n - 1]);
 }
 
+/* ---- a large expunge beside a session ---- */
+
+#define EXPUNGE_MESSAGES 100000
+
+struct expunge {
+	struct bench *b;
+	uint64_t mailbox_id, expunged;
+	bool is_done;
+};
+
+static int expunge_main(void *arg)
+{
+	struct expunge *x = arg;
+	struct err e = {0};
+
+	if (mailbox_expunge(x->b->s, x->mailbox_id, NULL, 0, &x->expunged, &e) < 0)
+		die("expunge", &e);
+	x->is_done = true;
+	return 0;
+}
+
+static void probe(struct bench *b, const bool *is_done, int64_t until_ns)
+{
+	struct err e = {0};
+
+	b->letters = 0;
+	b->is_local = false;
+	while (is_done ? !*is_done : loop_now_ns() < until_ns) {
+		int64_t start = clock_mono_ns();
+
+		if (one_letter(b, &e) < 0)
+			die("letter", &e);
+		b->waits_us[b->letters++ % WAITS_MAX] = (uint32_t)((clock_mono_ns() - start) /
+			CLOCK_US);
+	}
+}
+
+static int expunge_story(void *arg)
+{
+	struct bench *b = arg;
+	struct expunge x = {.b = b};
+	struct mailbox_info info;
+	struct fiber_group g;
+	struct err e = {0};
+	struct arena *a = arena_new();
+	int64_t start;
+
+	b->is_local = true;
+	b->until_ns = CLOCK_NEVER;
+	while (b->letters < EXPUNGE_MESSAGES)
+		if (fill(b, &e) < 0)
+			die("fill", &e);
+	if (mailbox_find(b->s, a, b->account_id, SPAN("INBOX"), &info, &e) < 0)
+		die("INBOX", &e);
+	x.mailbox_id = info.id;
+	probe(b, NULL, loop_now_ns() + b->seconds * CLOCK_SEC);
+	printf("idle    %6zu octets:\n", b->octets);
+	put_waits(b);
+	fiber_group_init(&g);
+	start = clock_mono_ns();
+	if (fiber_start(&g, "expunge", expunge_main, &x, &e) < 0)
+		die("fiber", &e);
+	probe(b, &x.is_done, 0);
+	fiber_group_join(&g);
+	printf("expunge of %llu messages took %lld ms:\n", (unsigned long long)x.expunged,
+		(long long)((clock_mono_ns() - start) / CLOCK_MS));
+	put_waits(b);
+	arena_free(&a);
+	return 0;
+}
+
 static void bench_letters(struct bench *b, const char *mode)
 {
 	struct store_opts so = {0};
@@ -224,6 +321,7 @@ static void bench_letters(struct bench *b, const char *mode)
 	int64_t start, cpu, wall;
 	uint64_t commits, octets;
 	struct loop *loop;
+	bool is_expunge;
 
 	snprintf(dir, sizeof(dir), "%s/%s", b->dir, mode);
 	so.dir = dir;
@@ -234,6 +332,7 @@ static void bench_letters(struct bench *b, const char *mode)
 		die(dir, &e);
 	b->is_settled = !strcmp(mode, "settle");
 	b->is_local = !strcmp(mode, "local");
+	is_expunge = !strcmp(mode, "expunge");
 	b->account_id = store_new_id(b->s);
 	if (store_write_blocking(b->s, "account", add_account, b, &e) < 0)
 		die("account", &e);
@@ -244,8 +343,10 @@ static void bench_letters(struct bench *b, const char *mode)
 	commits = atomic_load(&b->s->commits);
 	start = clock_mono_ns();
 	b->until_ns = start + b->seconds * CLOCK_SEC;
-	if (!loop || loop_run(loop, fibers_main, b, &e) < 0)
+	if (!loop || loop_run(loop, is_expunge ? expunge_story : fibers_main, b, &e) < 0)
 		die("loop", &e);
+	if (is_expunge)
+		goto out;
 	wall = clock_mono_ns() - start;
 	cpu = cpu_ns() - cpu;
 	octets = written() - octets;
@@ -256,8 +357,29 @@ static void bench_letters(struct bench *b, const char *mode)
 		(double)commits * 1e9 / (double)wall, (double)b->letters / (double)commits,
 		(double)cpu / 1e3 / (double)b->letters, (double)octets / (double)b->letters);
 	put_waits(b);
+out:
 	loop_free(&loop);
 	store_close(&b->s);
+	scratch_remove(dir);
+}
+
+static void bench_open(struct bench *b)
+{
+	char dir[SCRATCH_MAX + 16];
+	struct store_opts so = {.dir = dir};
+	struct err e = {0};
+
+	snprintf(dir, sizeof(dir), "%s/open", b->dir);
+	for (int i = 0; i < 2; i++) {
+		int64_t start = clock_mono_ns();
+
+		b->s = store_open(&so, &e);
+		if (!b->s)
+			die(dir, &e);
+		printf("open    %s store: %lld us\n", i ? "existing" : "new",
+			(long long)((clock_mono_ns() - start) / CLOCK_US));
+		store_close(&b->s);
+	}
 	scratch_remove(dir);
 }
 
@@ -289,6 +411,8 @@ int main(int argc, char **argv)
 	for (; i < argc; i++) {
 		if (!strcmp(argv[i], "floor"))
 			bench_floor(&b);
+		else if (!strcmp(argv[i], "open"))
+			bench_open(&b);
 		else
 			bench_letters(&b, argv[i]);
 		fflush(stdout);

@@ -80,7 +80,7 @@ void stage_free(struct stage **st)
 	*st = NULL;
 	drop_mem(x);
 	if (x->fd >= 0)
-		close(x->fd);
+		store_close_later(x->s, x->fd);
 	give_back(&x->s->stage_disk, x->disk);
 	if (x->blob_id)
 		unlink_blob(x);

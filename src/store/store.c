@@ -230,6 +230,7 @@ void store_close(struct store **s)
 
 	if (!x)
 		return;
+	checkpointer_stop(x->checkpointer);
 	writer_free(&x->writer); /* runs what is queued */
 	if (x->read_lane)
 		work_lane_free(&x->read_lane);

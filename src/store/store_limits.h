@@ -32,3 +32,8 @@
 
 #define STORE_SUBSCRIBERS_MAX 32
 #define STORE_ID_AHEAD_MS     10000 /* ids are reserved that far ahead (clocks may jump back) */
+
+/* Free pages beyond _KEEP go back to the file system, _SLICE octets at a time, when nothing was
+ * committed for a second: mail that is coming in finds pages that are there already. */
+#define STORE_SHRINK_KEEP  (64ULL << 20)
+#define STORE_SHRINK_SLICE (2ULL << 20)

@@ -64,9 +64,14 @@ void readers_open_gate(struct readers *r);
 
 struct checkpointer;
 struct checkpointer *checkpointer_new(struct store *s, const struct db_opts *opts, struct err *e);
+/** End its thread: before the writer's, which it may give work to. */
+void checkpointer_stop(struct checkpointer *c);
+/** After the writer is gone. */
 void checkpointer_free(struct checkpointer **c);
 /** The writer, after a commit: the log has that many bytes. */
 void checkpointer_tell(struct checkpointer *c, uint64_t wal_bytes);
+/** Close a descriptor on a thread that may wait (freeing a large file takes milliseconds). */
+void store_close_later(struct store *s, int fd);
 /** Has it left little to copy since it was asked last? */
 bool checkpointer_take_ready(struct checkpointer *c);
 

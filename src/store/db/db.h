@@ -138,6 +138,9 @@ int db_notify(struct db *db, const char *topic, struct err *e);
  * *left_r: log frames that are not yet copied. */
 int db_checkpoint(
 	struct db *db, bool is_restart, uint64_t *frames_r, uint64_t *left_r, struct err *e);
+/** Give free pages beyond `keep` octets back to the file system, at most `slice` octets; inside a
+ * transaction. Nothing where the engine does that itself. */
+int db_shrink(struct db *db, uint64_t keep, uint64_t slice, struct err *e);
 uint64_t db_page_size(const struct db *db);
 /** Log frames (pages) after the last commit of this connection. */
 uint64_t db_log_frames(const struct db *db);

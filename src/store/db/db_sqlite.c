@@ -470,6 +470,26 @@ static int sqlite_checkpoint(
 	return *left_r && !is_restart && !s->is_fsync_off ? sync_file(s, e) : 0;
 }
 
+static int sqlite_shrink(struct db *db, uint64_t keep, uint64_t slice, struct err *e)
+{
+	struct sqlite_db *s = self(db);
+	uint64_t keep_pages = keep / s->page_size, pages = slice / s->page_size;
+	sqlite3_stmt *st;
+	uint64_t spare = 0;
+	int rc = sqlite3_prepare_v2(s->handle, "PRAGMA freelist_count", -1, &st, NULL);
+
+	if (rc == SQLITE_OK && sqlite3_step(st) == SQLITE_ROW)
+		spare = (uint64_t)sqlite3_column_int64(st, 0);
+	sqlite3_finalize(st);
+	if (rc != SQLITE_OK)
+		return fail(s, rc, "PRAGMA freelist_count", e);
+	if (spare <= keep_pages)
+		return 0;
+	if (pages > spare - keep_pages)
+		pages = spare - keep_pages;
+	return pragma(s, e, "PRAGMA incremental_vacuum(%llu)", (unsigned long long)pages);
+}
+
 static uint64_t sqlite_page_size(const struct db *db)
 {
 	return self(db)->page_size;
@@ -559,6 +579,7 @@ static const struct db_driver driver = {
 	.sql_integrity = &sql_integrity,
 	.notify = sqlite_notify,
 	.checkpoint = sqlite_checkpoint,
+	.shrink = sqlite_shrink,
 	.page_size = sqlite_page_size,
 	.log_frames = sqlite_log_frames,
 	.snapshot = sqlite_snapshot,

@@ -284,6 +284,43 @@ static void every_statement_of_the_store_prepares(void **state)
 	}
 }
 
+DB_SQL(sql_page_count, "SELECT page_count FROM pragma_page_count");
+DB_SQL(sql_delete_all, "DELETE FROM t");
+
+static int64_t page_count(struct fixture *f)
+{
+	int64_t pages = 0;
+	bool is_found;
+
+	assert_int_equal(db_get(f->db, NULL, NULL, &sql_page_count, &is_found, ":i", &pages), 0);
+	return pages;
+}
+
+static void free_pages_beyond_what_is_kept_are_given_back(void **state)
+{
+	struct fixture *f = *state;
+	int64_t full, pages;
+	char *bytes = arena_alloc(f->a, 100000);
+
+	make_table(f);
+	for (int64_t i = 0; i < 40; i++)
+		db_run(f->db, NULL, &sql_put, "itb", i, SPAN("n"), span_of(bytes, 100000));
+	full = page_count(f);
+	db_run(f->db, NULL, &sql_delete_all, "");
+	assert_int_equal(page_count(f), full);
+	/* a slice, then what is left above the kept part, then nothing */
+	assert_int_equal(db_begin(f->db, NULL), 0);
+	assert_int_equal(db_shrink(f->db, 1 << 20, 1 << 20, NULL), 0);
+	pages = full - (1 << 20) / DB_PAGE_SIZE;
+	assert_in_range(page_count(f), pages - 2, pages); /* SQLite's own pages go too */
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(db_shrink(f->db, 1 << 20, 1 << 20, NULL), 0);
+	pages = page_count(f);
+	assert_true(pages >= (1 << 20) / DB_PAGE_SIZE);
+	assert_true(pages < (1 << 20) / DB_PAGE_SIZE + 20);
+	assert_int_equal(db_commit(f->db, NULL), 0);
+}
+
 static void a_newer_file_and_a_foreign_file_are_refused(void **state)
 {
 	struct fixture *f = *state;
@@ -314,6 +351,7 @@ int main(void)
 		CASE(migrations_run_once_after_a_snapshot),
 		CASE(a_broken_migration_leaves_no_trace),
 		CASE(every_statement_of_the_store_prepares),
+		CASE(free_pages_beyond_what_is_kept_are_given_back),
 		CASE(a_newer_file_and_a_foreign_file_are_refused),
 	};
 
