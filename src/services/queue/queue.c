@@ -188,6 +188,11 @@ static void stop_arrived(struct loop_msg *msg)
 		fiber_wake(sh->main);
 }
 
+void queue_forgive(struct queue *q)
+{
+	atomic_store_explicit(&q->forgiven_ns, loop_now_ns(), memory_order_relaxed);
+}
+
 void queue_stop(struct queue *q)
 {
 	if (atomic_exchange(&q->is_stopping, true))

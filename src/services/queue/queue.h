@@ -61,6 +61,9 @@ FIBER int queue_run(struct queue *q, unsigned index, struct router *router, stru
 void queue_stop(struct queue *q);
 /** From any thread: something in the store may be due now (an administrator's retry). */
 void queue_kick(struct queue *q);
+/** From any thread: destinations that are down may be tried at once. Before an administrator's
+ * retry or release, which are meant even when a next hop has just come back. */
+void queue_forgive(struct queue *q);
 
 /** Has this loop's shard room for the remote recipients of a letter? Then accept it under a lease
  * and queue_put() it. Does not yield. */

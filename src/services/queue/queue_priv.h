@@ -20,7 +20,8 @@ struct queue_site {
 	unsigned window, window_max; /* connections allowed now, and ever */
 	/* Failures of the destination, not of a letter: once for all that wait. */
 	unsigned fails;
-	int64_t retry_ns; /* mono: not before */
+	int64_t down_ns;  /* mono: since when it is down */
+	int64_t retry_ns; /* mono: not before, unless the queue forgives */
 	struct err why;
 	/* What did not fit into memory is sent back to the store, evenly over the time that it will
 	 * take to get through: at `pace_ns` (wall) the next one may come again. */
@@ -70,6 +71,7 @@ struct queue {
 	struct hash_key key;
 	struct queue_loader loader;
 	atomic_bool is_stopping;
+	_Atomic int64_t forgiven_ns; /* mono: what went down before may be tried */
 	struct queue_shard shards[]; /* opts.shards of them */
 };
 

@@ -103,11 +103,19 @@ static bool site_is_full(const struct queue_site *site)
 	return site->ready_count >= site->shard->q->opts.ready_max / QUEUE_SITE_SHARE;
 }
 
+/* After a failure nothing is tried until retry_ns, unless somebody has asked for it since. */
+static bool site_is_down(const struct queue_site *site)
+{
+	return site->retry_ns > loop_now_ns() &&
+		site->down_ns >
+		atomic_load_explicit(&site->shard->q->forgiven_ns, memory_order_relaxed);
+}
+
 bool queue_site_has_room(const struct queue_shard *sh, struct span destination)
 {
 	const struct queue_site *site = hash_map_get(&sh->sites, destination);
 
-	return !site || (!site_is_full(site) && site->retry_ns <= loop_now_ns());
+	return !site || (!site_is_full(site) && !site_is_down(site));
 }
 
 /* ---- back to the store ------------------------------------------------------------------------ */
@@ -169,7 +177,7 @@ void queue_site_take(struct queue_shard *sh, struct outbound_parcel *p)
 		return;
 	}
 	site = site_of(sh, p->destination);
-	if (site->retry_ns > loop_now_ns()) {
+	if (site_is_down(site)) {
 		defer(site, p);
 	} else if (site_is_full(site) || queue_counted(&sh->ready) >= sh->q->opts.ready_max) {
 		put_back(site, p);
@@ -301,7 +309,8 @@ static void site_failed(
 	site->window = 1;
 	if (was_up && site->fails < QUEUE_SITE_FAILS)
 		return;
-	site->retry_ns = loop_now_ns() + queue_ladder_ns(site->fails, loop_random());
+	site->down_ns = loop_now_ns();
+	site->retry_ns = site->down_ns + queue_ladder_ns(site->fails, loop_random());
 	log_event(log, LOG_WARN, "queue.site.down", LF("site", site->name),
 		LF_STR("reason", e->text), LF_INT("fails", site->fails),
 		LF_INT("waiting", site->ready_count),
@@ -360,7 +369,8 @@ static void site_tend(struct queue_site *site)
 		LF_STR("reason", e.text));
 	if (site->carriers == 0) { /* nobody would ever look at them again */
 		err_copy(&site->why, &e);
-		site->retry_ns = loop_now_ns() + queue_ladder_ns(1, loop_random());
+		site->down_ns = loop_now_ns();
+		site->retry_ns = site->down_ns + queue_ladder_ns(1, loop_random());
 		site_give_back(site, OUTBOUND_TEMPORARY);
 	}
 }
