@@ -222,6 +222,7 @@ static FIBER void serve(struct host *h)
 static FIBER void stop_all(struct host *h)
 {
 	__atomic_store_n(&h->is_draining, true, __ATOMIC_RELAXED);
+	queue_stop(h->queue);
 	for (size_t i = 0; i < h->worker_count; i++) {
 		if (i < h->workers_started || (i == 0 && h->workers_started))
 			host_worker_tell(&h->workers[i], NULL);
@@ -307,6 +308,8 @@ static int prepare(struct host *h, struct err *e)
 									   : EX_CANTCREAT;
 	if (host_tls_new(h, h->config, &h->tls, e) < 0)
 		return EX_CONFIG;
+	if (host_queue_new(h, e) < 0)
+		return EX_CONFIG;
 	h->lane = work_lane_new("host", 1, 64);
 	host_admit_init(&h->admit, h->config->listener_count);
 	h->settings = host_settings_new(h, config_ref(h->config));
@@ -318,6 +321,7 @@ static void dispose(struct host *h)
 	struct arena *a = h->arena;
 
 	free_loops(h);
+	host_queue_free(h);
 	host_settings_unref(&h->settings);
 	if (h->admit.key)
 		host_admit_fini(&h->admit);

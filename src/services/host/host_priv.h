@@ -19,6 +19,8 @@
 #include "services/host/notify.h"
 #include "services/host/ops.h"
 #include "services/inbound/inbound.h"
+#include "services/queue/queue.h"
+#include "services/bounce/bounce.h"
 #include "services/router/router.h"
 
 #define HOST_DEMO_DOMAIN  "yizhan.test"
@@ -85,7 +87,7 @@ struct host_worker {
 	struct host_settings *settings; /* of this worker; replaced by a message */
 	struct router *router;
 	struct inbound *inbound;
-	struct fiber_group accepts, conns;
+	struct fiber_group accepts, conns, queue;
 	struct list_node conn_list;
 	struct fiber_cond changed;
 	bool is_stopping;
@@ -110,6 +112,10 @@ struct host {
 	struct host_worker *workers;
 	struct store *store;
 	struct tls_server *tls;
+	struct dns *dns;
+	struct tls_client *tls_client; /* NULL: no STARTTLS going out */
+	struct outbound_opts outbound;
+	struct queue *queue;
 	struct work_lane *lane;
 	struct host_settings *settings;
 	struct host_admit admit;
@@ -153,6 +159,16 @@ FIBER int host_demo_write(struct host *h, struct err *e);
 FIBER int host_control_main(void *arg);
 /** Before the loops: bind it, or ERR_BUSY and who holds it when a server runs here. */
 int host_control_bind(struct host *h, struct err *e);
+
+/* host_queue.c */
+int host_queue_new(struct host *h, struct err *e);
+void host_queue_free(struct host *h);
+/** The queue's shard of a worker. */
+FIBER int host_queue_main(void *arg);
+void host_queue_wire(struct host_worker *w, struct inbound_opts *opts);
+/** An administrator wants letters tried: pauses of destinations are over. */
+void host_queue_forgive(struct host *h);
+void host_queue_put_status(struct host *h, struct json_out *j);
 
 /* host_reload.c */
 FIBER int host_reload(struct host *h, struct err *e);

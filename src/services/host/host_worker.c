@@ -98,6 +98,8 @@ static FIBER void drain(struct host_worker *w)
 		fiber_group_cancel(&w->conns);
 	}
 	fiber_group_join(&w->conns);
+	/* host.c has told the queue to stop; connections that ended late still gave it letters */
+	fiber_group_join(&w->queue);
 }
 
 FIBER int host_worker_main(void *arg)
@@ -113,12 +115,15 @@ FIBER int host_worker_main(void *arg)
 
 	fiber_group_init(&w->accepts);
 	fiber_group_init(&w->conns);
+	fiber_group_init(&w->queue);
 	fiber_cond_init(&w->changed);
 	list_init(&w->conn_list);
 	w->router = router_new(&router);
 	inbound.router = w->router;
+	host_queue_wire(w, &inbound);
 	w->inbound = inbound_new(&inbound);
-	if (start_acceptors(w, &w->err) == 0) {
+	if (fiber_start(&w->queue, "queue", host_queue_main, w, &w->err) == 0 &&
+		start_acceptors(w, &w->err) == 0) {
 		w->is_ready = true;
 		report(w, false);
 		while (!w->is_stopping)

@@ -1,5 +1,6 @@
 #include "base/enc.h"
 #include "store/spool.h"
+#include "services/host/host_priv.h"
 #include "services/host/ops_priv.h"
 
 static int state_of(struct span text, int *state_r, struct err *e)
@@ -134,6 +135,8 @@ static FIBER int act(struct ops_call *c, enum spool_action action, struct err *e
 	/* "drop" with a forgotten argument must not empty the queue */
 	if (!is_any && !json_in_bool(c->args, "all"))
 		return err_set(e, ERR_SYNTAX, "say which: an id, a filter, or all");
+	if (c->ctx->host && (action == SPOOL_RETRY || action == SPOOL_RELEASE))
+		host_queue_forgive(c->ctx->host);
 	if (spool_act(c->ctx->store, &f, action, loop_wall_ns(), &changed, e) < 0)
 		return -1;
 	if (!changed && f.msg_id)

@@ -1,0 +1,155 @@
+#include "services/host/host_priv.h"
+
+/* The queue's wiring: what inbound accepts goes to the shard of the loop that accepted it, reports
+ * go where the router says. Floors keep inbound and queue apart; they meet here. */
+
+static struct span double_bounces(const struct host *h)
+{
+	return span_str(h->config->queue.double_bounces);
+}
+
+static int dns_start(struct host *h, struct err *e)
+{
+	const struct config *c = h->config;
+	struct dns_opts opts = {.forwarders = c->resolver.forwarders.items,
+		.forwarder_count = c->resolver.forwarders.count,
+		.trust_anchor_file = c->resolver.trust_anchor[0] ? c->resolver.trust_anchor : NULL,
+		.hosts_file = c->resolver.hosts[0] ? c->resolver.hosts : NULL,
+		.is_dnssec_off = !c->resolver.is_dnssec,
+		.log = &h->log};
+
+	h->dns = dns_new(&opts, e);
+	return h->dns ? 0 : err_wrap(e, "resolver");
+}
+
+/* Our own addresses: mail for an MX that is one of them would come back to us. */
+static void self_addrs(struct host *h)
+{
+	struct addr *self = ARENA_ARRAY(h->arena, struct addr, h->bound_count + 1);
+	size_t n = 0;
+
+	for (size_t i = 0; i < h->bound_count; i++) {
+		if (addr_is_ip(&h->bounds[i].addr))
+			self[n++] = h->bounds[i].addr;
+	}
+	h->outbound.self = self;
+	h->outbound.self_count = n;
+}
+
+int host_queue_new(struct host *h, struct err *e)
+{
+	const struct config *c = h->config;
+	struct queue_opts opts = {.store = h->store,
+		.outbound = &h->outbound,
+		.hostname = c->hostname,
+		.shards = (unsigned)h->worker_count,
+		.connections = (unsigned)c->queue.connections,
+		.delay_notice_ns = c->queue.delay_notice ? c->queue.delay_notice : -1,
+		.drain_ns = c->queue.drain_time,
+		.double_bounces = double_bounces(h),
+		.log = &h->log};
+	struct tls_client_opts tls = {.alpn = "smtp"};
+
+	if (dns_start(h, e) < 0)
+		return -1;
+	if (c->queue.is_tls) {
+		h->tls_client = tls_client_new(&tls, e);
+		if (!h->tls_client)
+			return err_wrap(e, "TLS");
+	}
+	h->outbound = (struct outbound_opts){.hostname = c->hostname,
+		.dns = h->dns,
+		.tls = h->tls_client,
+		.is_loopback_allowed = c->queue.is_loopback,
+		.port = (uint16_t)c->queue.port,
+		.log = &h->log};
+	self_addrs(h);
+	h->queue = queue_new(&opts);
+	return 0;
+}
+
+/* After every loop has ended. */
+void host_queue_free(struct host *h)
+{
+	if (h->queue)
+		queue_free(&h->queue);
+	if (h->tls_client)
+		tls_client_free(&h->tls_client);
+	if (h->dns)
+		dns_free(&h->dns);
+}
+
+FIBER int host_queue_main(void *arg)
+{
+	struct host_worker *w = arg;
+	struct err e = {0};
+
+	if (queue_run(w->host->queue, w->index, w->router, &e) < 0)
+		log_event(&w->log, LOG_ERROR, "queue.failed", LF_STR("error", e.text));
+	return 0;
+}
+
+static bool wants(void *arg, const struct spool_new *letter)
+{
+	const struct host_worker *w = arg;
+
+	return queue_wants(w->host->queue, w->index, letter);
+}
+
+static void leased(void *arg, const struct spool_new *letter)
+{
+	struct host_worker *w = arg;
+
+	queue_put(w->host->queue, w->index, letter);
+}
+
+static void left(void *arg)
+{
+	struct host_worker *w = arg;
+
+	queue_left(w->host->queue);
+}
+
+static FIBER void delivered(void *arg, const struct spool_new *letter)
+{
+	struct host_worker *w = arg;
+	struct bounce_opts opts = {.store = w->host->store,
+		.hostname = w->host->config->hostname,
+		.double_bounces = double_bounces(w->host),
+		.log = &w->log};
+
+	bounce_delivered(&opts, w->router, letter);
+}
+
+void host_queue_wire(struct host_worker *w, struct inbound_opts *opts)
+{
+	opts->wants = wants;
+	opts->leased = leased;
+	opts->left = left;
+	opts->delivered = delivered;
+	opts->arg = w;
+}
+
+void host_queue_forgive(struct host *h)
+{
+	queue_forgive(h->queue);
+}
+
+void host_queue_put_status(struct host *h, struct json_out *j)
+{
+	struct queue_stats st = {0};
+
+	queue_stats(h->queue, &st);
+	json_key(j, "queue");
+	json_open_object(j);
+	json_kv_u64(j, "ready", st.ready);
+	json_kv_u64(j, "under_way", st.under_way);
+	json_kv_u64(j, "unsettled", st.unsettled);
+	json_kv_u64(j, "sites", st.sites);
+	json_kv_u64(j, "connections", st.connections);
+	json_kv_u64(j, "delivered", st.delivered);
+	json_kv_u64(j, "deferred", st.deferred);
+	json_kv_u64(j, "failed", st.failed);
+	json_kv_u64(j, "reports", st.reports);
+	json_close(j);
+}
