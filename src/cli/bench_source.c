@@ -49,6 +49,8 @@ struct source_session {
 	enum source_phase phase;
 	bool is_refused;  /* MAIL or RCPT of this message */
 	bool has_body;    /* the body follows what is in `out` */
+	bool is_again;    /* its message was not taken: the next connection sends it */
+	unsigned sent;    /* messages that this connection has settled */
 	unsigned fails;   /* connections in a row that came to nothing */
 	uint64_t number;  /* of its message */
 	uint64_t body_at; /* octets of the template sent */
@@ -90,12 +92,12 @@ static void session_open(struct source *src, struct source_session *s);
 /* The one way a connection ends. A message that was under way is lost to the count. */
 static void session_close(struct source *src, struct source_session *s, const char *why)
 {
-	bool is_midway = s->phase >= PHASE_MAIL && s->phase <= PHASE_FINAL;
+	bool is_midway = s->phase >= PHASE_MAIL && s->phase <= PHASE_FINAL && !s->is_again;
 	bool is_early = s->phase >= PHASE_CONNECT && s->phase < PHASE_IDLE;
 
 	if (s->phase == PHASE_GONE)
 		return;
-	if (s->phase == PHASE_IDLE || is_midway || s->phase == PHASE_RSET)
+	if (s->phase == PHASE_IDLE || (s->phase >= PHASE_MAIL && s->phase <= PHASE_RSET))
 		src->open--;
 	if (is_midway)
 		src->failed++;
@@ -106,7 +108,8 @@ static void session_close(struct source *src, struct source_session *s, const ch
 		bench_tls_close(&s->tls);
 	close(s->fd);
 	s->phase = PHASE_GONE;
-	if (!src->is_idle && src->started < src->messages && s->fails < SOURCE_FAILS_MAX)
+	if (!src->is_idle && (src->started < src->messages || s->is_again) &&
+		s->fails < SOURCE_FAILS_MAX)
 		session_open(src, s);
 }
 
@@ -126,6 +129,7 @@ static void session_open(struct source *src, struct source_session *s)
 	s->phase = PHASE_CONNECT;
 	s->in_len = 0;
 	s->has_body = false;
+	s->sent = 0;
 	buf_clear(&s->out);
 	src->connections++;
 	if (connect(s->fd, (struct sockaddr *)&src->to.ss, src->to.len) < 0 &&
@@ -222,11 +226,13 @@ static void say_quit(struct source *src, struct source_session *s)
 
 static void begin_message(struct source *src, struct source_session *s)
 {
-	if (src->started == src->messages) {
+	if (src->started == src->messages && !s->is_again) {
 		say_quit(src, s);
 		return;
 	}
-	s->number = src->started++;
+	if (!s->is_again)
+		s->number = src->started++;
+	s->is_again = false;
 	s->is_refused = false;
 	s->phase = PHASE_MAIL;
 	buf_printf(&s->out, "MAIL FROM:<%s>\r\n", src->from);
@@ -240,6 +246,7 @@ static void begin_message(struct source *src, struct source_session *s)
 static void end_message(struct source *src, struct source_session *s)
 {
 	s->fails = 0;
+	s->sent++;
 	if (src->is_new)
 		say_quit(src, s);
 	else
@@ -318,6 +325,12 @@ static int on_reply(struct source *src, struct source_session *s, unsigned code,
 {
 	bool is_ok = code / 100 == 2;
 
+	/* A server that takes so many messages a connection and no more: on with a new one. */
+	if (code == 421 && s->sent > 0 && s->phase >= PHASE_MAIL && s->phase <= PHASE_FINAL) {
+		s->is_again = true;
+		*why_r = "enough for one connection";
+		return -1;
+	}
 	switch (s->phase) {
 	case PHASE_BANNER:
 	case PHASE_EHLO:
