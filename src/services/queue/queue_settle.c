@@ -8,7 +8,11 @@
 
 #define SETTLE_RETRY_FIRST_NS (100 * CLOCK_MS) /* doubling while the store refuses */
 #define SETTLE_RETRY_MAX_NS   (30 * CLOCK_SEC)
-#define SETTLE_REPORT_TRIES   3 /* then the results are settled without the reports */
+/* What is done is written a little later, together with what else gets done meanwhile: each commit
+ * of its own would keep a letter that comes in waiting for the disk. */
+#define SETTLE_GATHER_NS     (3 * CLOCK_MS)
+#define SETTLE_GATHER_ENOUGH 64
+#define SETTLE_REPORT_TRIES  3 /* then the results are settled without the reports */
 
 struct settle_batch {
 	struct arena *a;
@@ -200,6 +204,21 @@ static FIBER void settle(struct queue_shard *sh, struct settle_batch *b)
 	batch_free(sh, b);
 }
 
+/* Until something is done and others had time to join it; false at the end. */
+static FIBER bool gather(struct queue_shard *sh)
+{
+	int64_t until;
+
+	while (list_empty(&sh->done) && !sh->is_finished)
+		fiber_cond_wait(&sh->done_more, CLOCK_NEVER, NULL);
+	until = loop_now_ns() + SETTLE_GATHER_NS;
+	while (queue_counted(&sh->unsettled) < SETTLE_GATHER_ENOUGH && !sh->is_finished) {
+		if (fiber_cond_wait(&sh->done_more, until, NULL) < 0)
+			break;
+	}
+	return !list_empty(&sh->done);
+}
+
 FIBER int queue_settler(void *shard)
 {
 	struct queue_shard *sh = shard;
@@ -208,9 +227,7 @@ FIBER int queue_settler(void *shard)
 	for (;;) {
 		struct settle_batch b = {.a = a};
 
-		while (list_empty(&sh->done) && !sh->is_finished)
-			fiber_cond_wait(&sh->done_more, CLOCK_NEVER, NULL);
-		if (list_empty(&sh->done))
+		if (!gather(sh))
 			break;
 		settle(sh, &b);
 		arena_reset(a);
