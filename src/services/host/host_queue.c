@@ -50,7 +50,8 @@ int host_queue_new(struct host *h, struct err *e)
 		.log = &h->log};
 	struct tls_client_opts tls = {.alpn = "smtp"};
 
-	if (dns_start(h, e) < 0)
+	/* What a process held that was killed. */
+	if (spool_recover_blocking(h->store, e) < 0 || dns_start(h, e) < 0)
 		return -1;
 	if (c->queue.is_tls) {
 		h->tls_client = tls_client_new(&tls, e);

@@ -70,7 +70,9 @@ static void put_item(struct ops_call *c, const struct spool_item *it, bool is_fu
 	json_kv_span(j, "origin", it->env.origin);
 	json_kv_span(j, "peer", it->env.peer);
 	json_kv_bool(j, "smtputf8", it->env.is_smtputf8);
-	ops_put_time(j, "lease_until", it->state == SPOOL_ACTIVE ? it->lease_ns : 0);
+	/* a lease without end belongs to the running process */
+	ops_put_time(j, "lease_until",
+		it->state == SPOOL_ACTIVE && it->lease_ns < CLOCK_NEVER ? it->lease_ns : 0);
 	json_kv_bool(j, "delay_told", it->is_delay_told);
 }
 
