@@ -205,8 +205,8 @@ struct store *store_open(const struct store_opts *opts, struct err *e)
 	s->log = opts->log;
 	s->stage_mem_max = opts->stage_mem_max ? opts->stage_mem_max : STORE_STAGE_MEM_MAX;
 	s->stage_disk_max = opts->stage_disk_max ? opts->stage_disk_max : STORE_STAGE_DISK_MAX;
-	s->wal_start = STORE_WAL_START;
-	s->wal_max = STORE_WAL_MAX;
+	s->wal_max = opts->wal_max ? opts->wal_max : STORE_WAL_MAX;
+	s->wal_start = s->wal_max / STORE_WAL_START_OF * STORE_WAL_START_PART;
 	s->bodies = body_cache_new(STORE_BODY_CACHE);
 	pthread_mutex_init(&s->subscriber_lock, NULL);
 	d.path = s->file;

@@ -18,6 +18,7 @@ struct store_opts {
 	unsigned readers; /* 0: 2 */
 	uint64_t stage_disk_max; /* budget of half-received bodies on disk; 0: 4 GiB */
 	uint64_t stage_mem_max;  /* and in memory, all connections together; 0: 256 MiB */
+	uint64_t wal_max;        /* length at which the log is started over; 0: 64 MiB */
 	bool is_fsync_off;       /* tests only */
 	const struct log *log;
 };

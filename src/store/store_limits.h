@@ -15,16 +15,17 @@
 #define STORE_STAGE_THREADS   1
 #define STORE_STAGE_QUEUE_MAX 4096
 
-/* The log (WAL): from _START on the checkpointer copies pages back beside the writer, and tells it
- * when little is left (_REST, or after _PASSES). Then, and at _MAX in any case, the writer holds new
- * readers back, for at most _HOLD, copies the rest and starts the log over. When a reader stays
- * longer it tries again when a quarter of _MAX was added. */
-#define STORE_WAL_START  (40ULL << 20)
-#define STORE_WAL_MAX    (64ULL << 20)
-#define STORE_WAL_REST   (2ULL << 20)
-#define STORE_WAL_PASSES 4
-#define STORE_WAL_HOLD   (200 * CLOCK_MS)
-#define STORE_WAL_IDLE   (1 * CLOCK_SEC) /* without a commit: copy back what there is */
+/* The log (WAL): from _START_PART eighths of _MAX on the checkpointer copies pages back beside the
+ * writer, and tells it when little is left (_REST, or after _PASSES). Then, and at _MAX in any case,
+ * the writer holds new readers back, for at most _HOLD, copies the rest and starts the log over.
+ * When a reader stays longer it tries again when a quarter of _MAX was added. */
+#define STORE_WAL_START_PART 5 /* eighths of _MAX */
+#define STORE_WAL_START_OF   8
+#define STORE_WAL_MAX        (64ULL << 20)
+#define STORE_WAL_REST       (2ULL << 20)
+#define STORE_WAL_PASSES     4
+#define STORE_WAL_HOLD       (200 * CLOCK_MS)
+#define STORE_WAL_IDLE       (1 * CLOCK_SEC) /* without a commit: copy back what there is */
 
 #define STORE_BODY_CACHE     (64ULL << 20) /* bodies just accepted, kept for their delivery */
 #define STORE_STAGE_DISK_MAX (4ULL << 30)

@@ -318,7 +318,7 @@ struct writer *writer_new(struct store *s, struct db *db, struct err *e)
 	w->s = s;
 	w->db = db;
 	w->last = &w->first;
-	w->log_next = STORE_WAL_MAX;
+	w->log_next = s->wal_max;
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_cond_init(&w->can_work, NULL);
 	rc = pthread_create(&w->thread, NULL, writer_main, w);

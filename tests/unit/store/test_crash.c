@@ -169,14 +169,10 @@ static int story_main(void *arg)
 
 static bool open_store(struct story *st, struct err *e)
 {
-	struct store_opts opts = {.dir = st->f->dir, .vfs = POWERCUT_VFS};
+	struct store_opts opts = {.dir = st->f->dir, .vfs = POWERCUT_VFS, .wal_max = SMALL_WAL};
 
 	st->f->s = store_open(&opts, e);
-	if (!st->f->s)
-		return false;
-	st->f->s->wal_start = SMALL_WAL / 2;
-	st->f->s->wal_max = SMALL_WAL;
-	return true;
+	return st->f->s != NULL;
 }
 
 /* The directory itself stays: making one waits for the real disk. */

@@ -269,14 +269,14 @@ static void the_log_stays_short_under_slow_readers(void **state)
 		assert_int_equal(store_write_blocking(f->s, "big", big_closure, &i, NULL), 0);
 		wal = atomic_load(&f->s->wal_bytes);
 		longest = wal > longest ? wal : longest;
-		if (longest > STORE_WAL_START && wal < shortest)
+		if (longest > f->s->wal_start && wal < shortest)
 			shortest = wal;
 	}
 	for (int i = 0; i < 2; i++)
 		pthread_join(threads[i], NULL);
-	assert_true(longest > STORE_WAL_START);
+	assert_true(longest > f->s->wal_start);
 	assert_true(longest < 2 * STORE_WAL_MAX);
-	assert_true(shortest < STORE_WAL_START / 2);
+	assert_true(shortest < f->s->wal_start / 2);
 	assert_int_equal(fixture_number(f, "SELECT count(*) FROM setting"), 120 * 200);
 }
 
