@@ -79,7 +79,7 @@ const struct config_setting config_settings[] = {
 		"Octets of one message."},
 	{"limits", "recipients", CONFIG_NUMBER, TOP(limits.recipients), "1000", NULL, 100, 100000, true,
 		"Recipients of one message; more get 452 4.5.3."},
-	{"limits", "transactions", CONFIG_NUMBER, TOP(limits.transactions), "1000", NULL, 1, INT32_MAX, true,
+	{"limits", "transactions", CONFIG_NUMBER, TOP(limits.transactions), "100000", NULL, 1, INT32_MAX, true,
 		"Messages in one connection; then 421."},
 	{"limits", "command_line", CONFIG_SIZE, TOP(limits.command_line), "2048", NULL, 512, 65536, true,
 		"Octets of one command line."},

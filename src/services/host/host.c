@@ -197,16 +197,21 @@ static FIBER int start_all(struct host *h, struct fiber_group *control, struct e
 
 static FIBER void serve(struct host *h)
 {
+	struct err e = {0};
+
 	log_event(&h->log, LOG_INFO, "host.ready", LF_INT("pid", getpid()),
 		LF_INT("threads", h->worker_count), LF_STR("data", h->data),
 		LF_INT("ms", (loop_now_ns() - h->started_mono_ns) / CLOCK_MS));
 	if (h->opts->ready)
 		h->opts->ready(h->opts->arg, h);
 	notify_send("READY=1");
+	if (host_queue_begin(h, &e) < 0) {
+		log_event(&h->log, LOG_ERROR, "host.queue.failed", LF_STR("error", e.text));
+		h->exit_code = complain(h, EX_CONFIG, &e);
+		h->is_stopping = true;
+	}
 	while (!h->is_stopping) {
 		if (h->is_reloading) {
-			struct err e = {0};
-
 			h->is_reloading = false;
 			if (host_reload(h, &e) < 0)
 				log_event(&h->log, LOG_ERROR, "host.reload.failed",
@@ -225,7 +230,7 @@ static FIBER void stop_all(struct host *h)
 	queue_stop(h->queue);
 	for (size_t i = 0; i < h->worker_count; i++) {
 		if (i < h->workers_started || (i == 0 && h->workers_started))
-			host_worker_tell(&h->workers[i], NULL);
+			host_worker_tell(&h->workers[i], HOST_WORD_STOP, NULL);
 	}
 	while (h->workers_ended < h->workers_started)
 		fiber_cond_wait(&h->changed, CLOCK_NEVER, NULL);
@@ -308,8 +313,10 @@ static int prepare(struct host *h, struct err *e)
 									   : EX_CANTCREAT;
 	if (host_tls_new(h, h->config, &h->tls, e) < 0)
 		return EX_CONFIG;
-	if (host_queue_new(h, e) < 0)
-		return EX_CONFIG;
+	/* what a process held that was killed */
+	if (spool_recover_blocking(h->store, e) < 0)
+		return EX_DATAERR;
+	host_queue_new(h);
 	h->lane = work_lane_new("host", 1, 64);
 	host_admit_init(&h->admit, h->config->listener_count);
 	h->settings = host_settings_new(h, config_ref(h->config));

@@ -90,7 +90,7 @@ struct host_worker {
 	struct fiber_group accepts, conns, queue;
 	struct list_node conn_list;
 	struct fiber_cond changed;
-	bool is_stopping;
+	bool is_stopping, is_queue_ready, is_queue_running;
 	bool is_ready; /* set by its own thread, read after its message */
 	struct err err;
 	uint64_t connections; /* since the start */
@@ -140,8 +140,9 @@ void host_bind_holder(struct buf *b, const struct addr *a);
 FIBER int host_worker_main(void *arg);
 int host_worker_start(struct host_worker *w, struct err *e);
 
-/** Hand a worker new settings, or NULL: stop. From loop 0. */
-void host_worker_tell(struct host_worker *w, struct host_settings *settings);
+/** Tell a worker something, from loop 0. */
+enum host_word { HOST_WORD_SETTINGS, HOST_WORD_QUEUE, HOST_WORD_STOP };
+void host_worker_tell(struct host_worker *w, enum host_word what, struct host_settings *settings);
 
 /* host_conn.c */
 struct host_acceptor { /* one for each address and worker; host_accept_main frees it */
@@ -161,7 +162,11 @@ FIBER int host_control_main(void *arg);
 int host_control_bind(struct host *h, struct err *e);
 
 /* host_queue.c */
-int host_queue_new(struct host *h, struct err *e);
+/** Before the loops run. */
+void host_queue_new(struct host *h);
+/** Resolver and certificate authorities, which take their time; then the workers' shards begin.
+ * Letters for others that come earlier wait in the store. */
+FIBER int host_queue_begin(struct host *h, struct err *e);
 void host_queue_free(struct host *h);
 /** The queue's shard of a worker. */
 FIBER int host_queue_main(void *arg);

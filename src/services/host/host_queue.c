@@ -36,7 +36,7 @@ static void self_addrs(struct host *h)
 	h->outbound.self_count = n;
 }
 
-int host_queue_new(struct host *h, struct err *e)
+void host_queue_new(struct host *h)
 {
 	const struct config *c = h->config;
 	struct queue_opts opts = {.store = h->store,
@@ -48,24 +48,36 @@ int host_queue_new(struct host *h, struct err *e)
 		.drain_ns = c->queue.drain_time,
 		.double_bounces = double_bounces(h),
 		.log = &h->log};
-	struct tls_client_opts tls = {.alpn = "smtp"};
 
-	/* What a process held that was killed. */
-	if (spool_recover_blocking(h->store, e) < 0 || dns_start(h, e) < 0)
-		return -1;
-	if (c->queue.is_tls) {
-		h->tls_client = tls_client_new(&tls, e);
-		if (!h->tls_client)
-			return err_wrap(e, "TLS");
-	}
 	h->outbound = (struct outbound_opts){.hostname = c->hostname,
-		.dns = h->dns,
-		.tls = h->tls_client,
 		.is_loopback_allowed = c->queue.is_loopback,
 		.port = (uint16_t)c->queue.port,
 		.log = &h->log};
 	self_addrs(h);
 	h->queue = queue_new(&opts);
+}
+
+static int begin_work(void *arg, struct err *e)
+{
+	struct host *h = arg;
+	struct tls_client_opts tls = {.alpn = "smtp"};
+
+	if (dns_start(h, e) < 0)
+		return -1;
+	if (!h->config->queue.is_tls)
+		return 0;
+	h->tls_client = tls_client_new(&tls, e);
+	return h->tls_client ? 0 : err_wrap(e, "TLS");
+}
+
+FIBER int host_queue_begin(struct host *h, struct err *e)
+{
+	if (work_run(h->lane, begin_work, h, e) < 0)
+		return -1;
+	h->outbound.dns = h->dns;
+	h->outbound.tls = h->tls_client;
+	for (size_t i = 0; i < h->worker_count; i++)
+		host_worker_tell(&h->workers[i], HOST_WORD_QUEUE, NULL);
 	return 0;
 }
 
@@ -85,6 +97,11 @@ FIBER int host_queue_main(void *arg)
 	struct host_worker *w = arg;
 	struct err e = {0};
 
+	while (!w->is_queue_ready && !w->is_stopping)
+		fiber_cond_wait(&w->changed, CLOCK_NEVER, NULL);
+	if (!w->is_queue_ready)
+		return 0;
+	w->is_queue_running = true;
 	if (queue_run(w->host->queue, w->index, w->router, &e) < 0)
 		log_event(&w->log, LOG_ERROR, "queue.failed", LF_STR("error", e.text));
 	return 0;
@@ -94,7 +111,8 @@ static bool wants(void *arg, const struct spool_new *letter)
 {
 	const struct host_worker *w = arg;
 
-	return queue_wants(w->host->queue, w->index, letter);
+	/* Before its shard runs, a letter waits in the store for the loader. */
+	return w->is_queue_running && queue_wants(w->host->queue, w->index, letter);
 }
 
 static void leased(void *arg, const struct spool_new *letter)

@@ -113,7 +113,7 @@ FIBER int host_reload(struct host *h, struct err *e)
 		host_settings_unref(&h->settings);
 		h->settings = host_settings_new(h, r.config);
 		for (size_t i = 0; i < h->worker_count; i++)
-			host_worker_tell(&h->workers[i], h->settings);
+			host_worker_tell(&h->workers[i], HOST_WORD_SETTINGS, h->settings);
 	}
 	config_errors_fini(&r.errs);
 	if (rc == 0)

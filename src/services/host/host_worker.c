@@ -5,11 +5,12 @@
 #include "base/mem.h"
 #include "services/host/host_priv.h"
 
-/* A message between loop 0 and a worker. */
+/* A message from loop 0 to a worker. */
 struct word {
 	struct loop_msg msg; /* first */
 	struct host_worker *worker;
-	struct host_settings *settings; /* the new ones, with a reference; NULL: stop */
+	enum host_word word;
+	struct host_settings *settings; /* HOST_WORD_SETTINGS: with a reference */
 };
 
 /* On the worker's loop. */
@@ -17,25 +18,28 @@ static void on_word(struct loop_msg *msg)
 {
 	struct word *word = (struct word *)msg;
 	struct host_worker *w = word->worker;
+	struct host_settings *was;
 
-	if (word->settings) {
-		struct host_settings *was = w->settings;
-
+	switch (word->word) {
+	case HOST_WORD_SETTINGS:
+		was = w->settings;
 		w->settings = word->settings;
 		host_settings_unref(&was);
-	} else {
-		w->is_stopping = true;
-		fiber_cond_broadcast(&w->changed);
+		break;
+	case HOST_WORD_QUEUE: w->is_queue_ready = true; break;
+	case HOST_WORD_STOP: w->is_stopping = true; break;
 	}
+	fiber_cond_broadcast(&w->changed);
 	free(word);
 }
 
-void host_worker_tell(struct host_worker *w, struct host_settings *settings)
+void host_worker_tell(struct host_worker *w, enum host_word what, struct host_settings *settings)
 {
 	struct word *word = NEW(struct word);
 
 	word->msg.fn = on_word;
 	word->worker = w;
+	word->word = what;
 	word->settings = settings ? host_settings_ref(settings) : NULL;
 	loop_post(w->loop, &word->msg);
 }
