@@ -173,6 +173,8 @@ FIBER int host_queue_main(void *arg);
 void host_queue_wire(struct host_worker *w, struct inbound_opts *opts);
 /** An administrator wants letters tried: pauses of destinations are over. */
 void host_queue_forgive(struct host *h);
+/** An administrator has held or dropped letters: those in memory are to obey too. */
+void host_queue_recall(struct host *h);
 void host_queue_put_status(struct host *h, struct json_out *j);
 
 /* host_reload.c */

@@ -154,6 +154,11 @@ void host_queue_forgive(struct host *h)
 	queue_forgive(h->queue);
 }
 
+void host_queue_recall(struct host *h)
+{
+	queue_recall(h->queue);
+}
+
 void host_queue_put_status(struct host *h, struct json_out *j)
 {
 	struct queue_stats st = {0};

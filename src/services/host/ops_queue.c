@@ -141,6 +141,9 @@ static FIBER int act(struct ops_call *c, enum spool_action action, struct err *e
 		host_queue_forgive(c->ctx->host);
 	if (spool_act(c->ctx->store, &f, action, loop_wall_ns(), &changed, e) < 0)
 		return -1;
+	/* active rows obey when they are settled: what is in memory comes back for that */
+	if (c->ctx->host && (action == SPOOL_HOLD || action == SPOOL_DROP))
+		host_queue_recall(c->ctx->host);
 	if (!changed && f.msg_id)
 		return err_set(e, ERR_NOT_FOUND,
 			"nothing to change: no such message, or it is not in that state");

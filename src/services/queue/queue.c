@@ -188,6 +188,28 @@ static void stop_arrived(struct loop_msg *msg)
 		fiber_wake(sh->main);
 }
 
+static void recall_arrived(struct loop_msg *msg)
+{
+	struct queue_shard *sh = CONTAINER_OF(msg, struct queue_shard, recall_msg);
+
+	atomic_store(&sh->is_recalled, false);
+	if (!sh->is_stopping)
+		queue_sites_recall(sh);
+}
+
+void queue_recall(struct queue *q)
+{
+	for (unsigned i = 0; i < q->opts.shards; i++) {
+		struct queue_shard *sh = &q->shards[i];
+		struct loop *loop = atomic_load(&sh->loop);
+
+		if (!loop || atomic_exchange(&sh->is_recalled, true))
+			continue;
+		sh->recall_msg = (struct loop_msg){.fn = recall_arrived};
+		loop_post(loop, &sh->recall_msg);
+	}
+}
+
 void queue_forgive(struct queue *q)
 {
 	atomic_store_explicit(&q->forgiven_ns, loop_now_ns(), memory_order_relaxed);

@@ -64,6 +64,9 @@ void queue_kick(struct queue *q);
 /** From any thread: destinations that are down may be tried at once. Before an administrator's
  * retry or release, which are meant even when a next hop has just come back. */
 void queue_forgive(struct queue *q);
+/** From any thread: what waits in memory goes back to the store. After an administrator's hold or
+ * drop, which are obeyed when an active row is settled: so they are obeyed before it is tried. */
+void queue_recall(struct queue *q);
 
 /** Has this loop's shard room for the remote recipients of a letter? Then accept it under a lease
  * and queue_put() it. Does not yield. */

@@ -35,11 +35,6 @@ void queue_kick(struct queue *q)
 	loader_wake(q);
 }
 
-void queue_left(struct queue *q)
-{
-	queue_kick(q);
-}
-
 void queue_due_at(struct queue *q, int64_t wall_ns)
 {
 	if (wall_ns < atomic_load_explicit(&q->loader.planned_ns, memory_order_relaxed))
@@ -67,13 +62,16 @@ void queue_loader_room(struct queue *q)
 		queue_kick(q);
 }
 
+void queue_left(struct queue *q)
+{
+	if (!atomic_exchange(&q->loader.is_noticed, true))
+		loader_wake(q);
+}
+
 /* Runs on the writer's thread after each commit that touched the queue. */
 static void store_changed(void *arg)
 {
-	struct queue *q = arg;
-
-	if (!atomic_exchange(&q->loader.is_noticed, true))
-		loader_wake(q);
+	queue_left(arg);
 }
 
 /* ---- rows to parcels -------------------------------------------------------------------------- */

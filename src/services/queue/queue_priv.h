@@ -46,7 +46,8 @@ struct queue_shard {
 	bool is_stopping; /* no new parcels */
 	bool is_finished; /* no carriers either: the settler may end */
 	struct fiber *main;
-	struct loop_msg stop_msg;
+	struct loop_msg stop_msg, recall_msg;
+	atomic_bool is_recalled; /* recall_msg is on its way */
 	/* Written by this shard alone, read by all. */
 	_Alignas(64) _Atomic uint64_t ready, ready_bytes, under_way, unsettled, site_count,
 		connections;
@@ -102,6 +103,8 @@ unsigned queue_home(const struct queue *q, struct span destination);
 /** Must all connections to one destination be in its home shard? */
 bool queue_is_pinned(const struct queue *q);
 void queue_sites_free(struct queue_shard *sh);
+/** Send back to the store what waits for a connection. */
+void queue_sites_recall(struct queue_shard *sh);
 /** Wake what waits for letters, so that it ends. */
 void queue_sites_stop(struct queue_shard *sh);
 
@@ -129,6 +132,7 @@ struct queue_reports {
 	size_t count, cap;
 };
 /** What the sender of this parcel is to be told, if anything, appended to `r`; everything lives in
- * `a` (closers free the bodies). The verdicts are final: `outcomes` has one for each recipient. */
-FIBER void queue_report(struct queue_shard *sh, struct arena *a, const struct outbound_parcel *p,
-	const struct spool_result *results, struct queue_reports *r);
+ * `a` (closers free the bodies). `results` has the outcome of each recipient. -1: nothing was
+ * appended. */
+FIBER int queue_report(struct queue_shard *sh, struct arena *a, const struct outbound_parcel *p,
+	const struct spool_result *results, struct queue_reports *r, struct err *e);

@@ -58,9 +58,9 @@ static struct spool_new *reports_add(struct arena *a, struct queue_reports *r)
 	return &r->letters[r->count];
 }
 
-static FIBER void report(struct queue_shard *sh, struct arena *a, enum bounce_kind kind,
+static FIBER int report(struct queue_shard *sh, struct arena *a, enum bounce_kind kind,
 	const struct outbound_parcel *p, const struct spool_result *results,
-	struct queue_reports *r)
+	struct queue_reports *r, struct err *e)
 {
 	const struct queue_opts *o = &sh->q->opts;
 	struct bounce_opts bo = {.store = o->store,
@@ -76,18 +76,15 @@ static FIBER void report(struct queue_shard *sh, struct arena *a, enum bounce_ki
 		.expires_ns = p->expires_ns,
 		.rcpt_count = collect(kind, p, results, rcpts),
 		.rcpts = rcpts};
-	struct spool_new *letter;
-	struct err e = {0};
 	bool is_owed = false;
 
 	if (about.rcpt_count == 0)
-		return;
-	letter = reports_add(a, r);
-	if (bounce_write(&bo, sh->router, a, kind, &about, letter, &is_owed, &e) < 0)
-		log_event(o->log, LOG_ERROR, "queue.report.lost", LF_ID("id", p->msg_id),
-			LF("from", p->env.reverse_path), LF_STR("reason", e.text));
+		return 0;
+	if (bounce_write(&bo, sh->router, a, kind, &about, reports_add(a, r), &is_owed, e) < 0)
+		return -1;
 	if (is_owed)
 		r->count++;
+	return 0;
 }
 
 /* A letter that simply arrived owes nothing: the common case costs one look at each recipient. */
@@ -102,11 +99,18 @@ static bool is_quiet(const struct outbound_parcel *p, const struct spool_result 
 	return true;
 }
 
-FIBER void queue_report(struct queue_shard *sh, struct arena *a, const struct outbound_parcel *p,
-	const struct spool_result *results, struct queue_reports *r)
+FIBER int queue_report(struct queue_shard *sh, struct arena *a, const struct outbound_parcel *p,
+	const struct spool_result *results, struct queue_reports *r, struct err *e)
 {
+	size_t before = r->count;
+
 	if (is_quiet(p, results))
-		return;
-	for (enum bounce_kind kind = BOUNCE_FAILED; kind <= BOUNCE_DELIVERED; kind++)
-		report(sh, a, kind, p, results, r);
+		return 0;
+	for (enum bounce_kind kind = BOUNCE_FAILED; kind <= BOUNCE_DELIVERED; kind++) {
+		if (report(sh, a, kind, p, results, r, e) < 0) {
+			r->count = before;
+			return -1;
+		}
+	}
+	return 0;
 }

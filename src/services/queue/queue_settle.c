@@ -108,24 +108,55 @@ static void log_result(struct queue_shard *sh, const struct outbound_parcel *p,
 			: LF_NONE);
 }
 
+/* Trouble that may pass: then nothing is given up because of it. */
+static bool is_passing(const struct err *e)
+{
+	return e->code == ERR_IO || e->code == ERR_FULL || e->code == ERR_BUSY ||
+		e->code == ERR_TIMEOUT || e->code == ERR_CANCELLED;
+}
+
+/* A failure whose report cannot be written now is not written down as one: the recipient waits. */
+static void put_off(struct settle_batch *b, const struct outbound_parcel *p,
+	struct spool_result *results, const struct err *e)
+{
+	for (size_t i = 0; i < p->rcpt_count; i++) {
+		struct spool_result *res = &results[i];
+
+		res->is_delay_told = false;
+		if (res->outcome != SPOOL_FAILED)
+			continue;
+		res->outcome = SPOOL_DEFERRED;
+		res->next_ns = res->at_ns + queue_ladder_ns(2, loop_random());
+		res->text = span_str(
+			arena_printf(b->a, "its report could not be written (%s); " SPAN_FMT,
+				e->text, SPAN_ARG(res->text)));
+	}
+}
+
 /* ---- batches ---------------------------------------------------------------------------------- */
 
 static FIBER void batch_add(
 	struct queue_shard *sh, struct settle_batch *b, struct outbound_parcel *p)
 {
 	struct spool_result *first = b->results + b->count;
+	struct err e = {0};
 
-	for (size_t i = 0; i < p->rcpt_count; i++) {
-		struct spool_result *res = b->results + b->count++;
-
-		decide(sh->q, b->a, p, &p->rcpts[i], res);
-		log_result(sh, p, &p->rcpts[i], res);
-		if (res->outcome == SPOOL_DEFERRED && res->next_ns < b->soonest_ns)
-			b->soonest_ns = res->next_ns;
-	}
 	list_push_back(&b->parcels, &p->node);
 	b->parcel_count++;
-	queue_report(sh, b->a, p, first, &b->reports);
+	b->count += p->rcpt_count;
+	for (size_t i = 0; i < p->rcpt_count; i++)
+		decide(sh->q, b->a, p, &p->rcpts[i], &first[i]);
+	if (queue_report(sh, b->a, p, first, &b->reports, &e) < 0) {
+		log_event(sh->q->opts.log, LOG_ERROR, "queue.report", LF_ID("id", p->msg_id),
+			LF("from", p->env.reverse_path), LF_STR("reason", e.text));
+		if (is_passing(&e))
+			put_off(b, p, first, &e);
+	}
+	for (size_t i = 0; i < p->rcpt_count; i++) {
+		log_result(sh, p, &p->rcpts[i], &first[i]);
+		if (first[i].outcome == SPOOL_DEFERRED && first[i].next_ns < b->soonest_ns)
+			b->soonest_ns = first[i].next_ns;
+	}
 }
 
 /* As many parcels as fit into one transaction; at least one. */
@@ -149,20 +180,18 @@ static FIBER int batch_write(struct queue_shard *sh, struct settle_batch *b, uns
 	struct queue *q = sh->q;
 	struct err e = {0};
 
-	/* A report that cannot be spooled (its mailbox has gone meanwhile) must not keep the results
-	 * from being written for ever. */
-	if (tries == SETTLE_REPORT_TRIES && b->reports.count > 0) {
-		log_event(q->opts.log, LOG_ERROR, "queue.report.lost",
-			LF_INT("reports", b->reports.count));
-		b->reports.count = 0;
-	}
-	if (b->reports.count)
-		FAULT(SETTLE_BOUNCED);
 	if (spool_settle(q->opts.store, b->results, b->count, b->reports.letters, b->reports.count,
 		    &e) == 0)
 		return 0;
 	log_event(q->opts.log, LOG_ERROR, "queue.settle", LF_INT("results", b->count),
 		LF_STR("reason", e.text));
+	/* A report that the store refuses for good (its mailbox has gone meanwhile) must not keep
+	 * the results from being written for ever. */
+	if (tries >= SETTLE_REPORT_TRIES && b->reports.count > 0 && !is_passing(&e)) {
+		log_event(q->opts.log, LOG_ERROR, "queue.report.lost",
+			LF_INT("reports", b->reports.count));
+		b->reports.count = 0;
+	}
 	return -1;
 }
 

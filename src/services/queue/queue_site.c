@@ -195,6 +195,7 @@ void queue_site_take(struct queue_shard *sh, struct outbound_parcel *p)
 /* One connection; lives in its fiber's frame. */
 struct site_carrier {
 	struct queue_site *site;
+	int64_t began_ns; /* mono */
 	bool is_up;
 };
 
@@ -286,16 +287,30 @@ static void site_give_back(struct queue_site *site, enum outbound_verdict verdic
 	}
 }
 
-/* A connection failed or broke. `delivered` letters went over it before. */
-static void site_failed(
-	struct queue_site *site, unsigned delivered, bool was_up, const struct err *e)
+/* Nothing can be delivered for a while. */
+static void site_down(struct queue_site *site)
 {
-	const struct log *log = site->shard->q->opts.log;
+	site->down_ns = loop_now_ns();
+	site->retry_ns = site->down_ns + queue_ladder_ns(site->fails, loop_random());
+	log_event(site->shard->q->opts.log, LOG_WARN, "queue.site.down", LF("site", site->name),
+		LF_STR("reason", site->why.text), LF_INT("fails", site->fails),
+		LF_INT("waiting", site->ready_count),
+		LF_INT("retry_s", (site->retry_ns - site->down_ns) / CLOCK_SEC));
+	site_give_back(site, OUTBOUND_TEMPORARY);
+}
 
+/* A connection failed or broke. `delivered` letters went over it before. */
+static void site_failed(const struct site_carrier *c, unsigned delivered, const struct err *e)
+{
+	struct queue_site *site = c->site;
+
+	/* Begun before the site went down: that failure has been counted. */
+	if (site->retry_ns > loop_now_ns() && c->began_ns <= site->down_ns)
+		return;
 	err_copy(&site->why, e);
-	if (e->again == ERR_AGAIN_NEVER && !was_up) {
-		log_event(log, LOG_WARN, "queue.site.never", LF("site", site->name),
-			LF_STR("reason", e->text));
+	if (e->again == ERR_AGAIN_NEVER && !c->is_up) {
+		log_event(site->shard->q->opts.log, LOG_WARN, "queue.site.never",
+			LF("site", site->name), LF_STR("reason", e->text));
 		site_give_back(site, OUTBOUND_PERMANENT);
 		return;
 	}
@@ -307,20 +322,13 @@ static void site_failed(
 	}
 	site->fails++;
 	site->window = 1;
-	if (was_up && site->fails < QUEUE_SITE_FAILS)
-		return;
-	site->down_ns = loop_now_ns();
-	site->retry_ns = site->down_ns + queue_ladder_ns(site->fails, loop_random());
-	log_event(log, LOG_WARN, "queue.site.down", LF("site", site->name),
-		LF_STR("reason", e->text), LF_INT("fails", site->fails),
-		LF_INT("waiting", site->ready_count),
-		LF_INT("retry_s", (site->retry_ns - loop_now_ns()) / CLOCK_SEC));
-	site_give_back(site, OUTBOUND_TEMPORARY);
+	if (!c->is_up || site->fails >= QUEUE_SITE_FAILS)
+		site_down(site);
 }
 
 static FIBER int site_carrier(void *arg)
 {
-	struct site_carrier c = {.site = arg};
+	struct site_carrier c = {.site = arg, .began_ns = loop_now_ns()};
 	struct queue_site *site = c.site;
 	struct queue_shard *sh = site->shard;
 	struct outbound_carrier o = {.opts = sh->q->opts.outbound,
@@ -338,7 +346,7 @@ static FIBER int site_carrier(void *arg)
 	if (rc == 0 && c.is_up)
 		site->fails = 0;
 	if (rc < 0 && !sh->is_stopping)
-		site_failed(site, o.delivered, c.is_up, &e);
+		site_failed(&c, o.delivered, &e);
 	if (!sh->is_stopping)
 		site_tend(site);
 	return 0;
@@ -372,6 +380,25 @@ static void site_tend(struct queue_site *site)
 		site->down_ns = loop_now_ns();
 		site->retry_ns = site->down_ns + queue_ladder_ns(1, loop_random());
 		site_give_back(site, OUTBOUND_TEMPORARY);
+	}
+}
+
+void queue_sites_recall(struct queue_shard *sh)
+{
+	struct err e = {0};
+	struct span name;
+	void *site;
+
+	err_set(&e, ERR_CANCELLED, "put back for an administrator");
+	for (size_t at = 0; hash_map_next(&sh->sites, &at, &name, &site);) {
+		struct outbound_parcel *p;
+
+		while ((p = site_pop(site))) {
+			p->is_untried = true;
+			p->next_ns = loop_wall_ns();
+			outbound_parcel_settle(p, OUTBOUND_TEMPORARY, &e);
+			queue_done(sh, p);
+		}
 	}
 }
 
