@@ -1,3 +1,4 @@
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 struct serving {
 	struct cli_call *c;
 	const char *config_file;
+	const char *data; /* from ready() on */
 };
 
 /* gcc's form, which editors understand */
@@ -52,22 +54,48 @@ static bool smtp_place(const struct host *h, struct host_place *place_r)
 	return false;
 }
 
+/* A word for the shell, as it is typed. */
+static const char *shell_word(struct arena *a, const char *text)
+{
+	struct buf b;
+	bool is_plain = *text;
+
+	for (const char *p = text; *p; p++)
+		is_plain = is_plain && (isalnum((unsigned char)*p) || strchr("./_-+@:,=%", *p));
+	if (is_plain)
+		return text;
+	buf_init(&b, 4 * strlen(text) + 2);
+	buf_char(&b, '\'');
+	for (const char *p = text; *p; p++) {
+		if (*p == '\'')
+			buf_str(&b, "'\\'");
+		buf_char(&b, *p);
+	}
+	buf_char(&b, '\'');
+	text = arena_str(a, buf_span(&b));
+	buf_fini(&b);
+	return text;
+}
+
+/* Send one, list, read. Only what the build itself needs is used (meson is a Python program), so
+ * that they work on a machine where nothing else was installed. */
 static void put_commands(const struct serving *s, const struct host *h, const char *to)
 {
+	const char *program = shell_word(s->c->arena, s->c->program);
+	const char *data = shell_word(s->c->arena, host_data(h));
 	struct host_place place;
 	struct buf b;
 
 	if (!smtp_place(h, &place))
 		return;
 	buf_init(&b, 512);
-	addr_put(&b, place.addr);
-	printf("\nTry:\n"
-	       "  swaks --server %s --to %s --header 'Subject: Hello'\n",
-		buf_cstr(&b), to);
-	printf("  printf 'Subject: Hello\\r\\n\\r\\nFrom curl.\\r\\n' | curl --url smtp://%s "
-	       "--mail-from me@example.org --mail-rcpt %s --upload-file -\n",
-		buf_cstr(&b), to);
-	printf("  %s --data %s mailbox list %s\n", s->c->program, host_data(h), to);
+	addr_put_ip(&b, place.addr);
+	printf("\nTry in another terminal:\n"
+	       "  python3 -c \"import smtplib; smtplib.SMTP('%s', %u).sendmail("
+	       "'me@example.org', '%s', 'From: me@example.org\\nSubject: Hello\\n\\nThe first letter.')\"\n",
+		buf_cstr(&b), addr_port(place.addr), to);
+	printf("  %s --data %s mailbox list %s\n", program, data, to);
+	printf("  %s --data %s mailbox export %s --uid 1\n", program, data, to);
 	buf_fini(&b);
 }
 
@@ -76,6 +104,7 @@ static void ready(void *arg, const struct host *h)
 	struct serving *s = arg;
 	const char *address, *password, *first = NULL;
 
+	s->data = arena_str(s->c->arena, span_str(host_data(h)));
 	printf("Yizhan %s serves %s\n\nListening on\n", YIZHAN_VERSION, host_data(h));
 	put_places(h);
 	for (size_t i = 0; host_demo_account(h, i, &address, &password); i++) {
@@ -179,7 +208,12 @@ static int run_serve(struct cli_call *c)
 	}
 	if (!cli_value(c, "quiet"))
 		opts.ready = ready;
-	return code ? code : host_run(&opts);
+	if (code)
+		return code;
+	code = host_run(&opts);
+	if (code == 0 && s.data)
+		printf("\nYizhan has stopped. The mail stays in %s.\n", s.data);
+	return code;
 }
 
 const struct cli_command cli_serve = {
