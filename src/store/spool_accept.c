@@ -219,10 +219,14 @@ static int accept_closure(struct db *db, void *arg, struct err *e)
 
 FIBER int spool_accept(struct store *s, struct spool_new *letter, bool is_lease, struct err *e)
 {
-	struct arena *a = arena_new();
+	uint64_t octets = stage_len(letter->body);
+	struct arena *a;
 	struct spool_ready r;
 	int rc;
 
+	if (store_room_begin(s, octets, e) < 0)
+		return -1;
+	a = arena_new();
 	/* THE POINT OF NO RETURN: when store_write returns 0 the letter is ours for good */
 	rc = spool_prepare(s, a, letter, is_lease, &r, e);
 	if (rc == 0)
@@ -230,5 +234,6 @@ FIBER int spool_accept(struct store *s, struct spool_new *letter, bool is_lease,
 	if (rc == 0)
 		spool_accepted(s, &r);
 	arena_free(&a);
+	store_room_end(s, octets);
 	return rc;
 }

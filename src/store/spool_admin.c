@@ -206,7 +206,7 @@ FIBER int spool_act(struct store *s, const struct spool_filter *f, enum spool_ac
 		if (rc == 0)
 			spool_forget_bodies(s, &x.gone);
 	}
-	*changed_r = x.changed;
+	*changed_r = rc < 0 ? x.changed_before : x.changed;
 	arena_free(&start.a);
 	arena_free(&a);
 	return rc;

@@ -172,13 +172,18 @@ static int write_out(void *arg, struct err *e)
 static FIBER int flush(struct stage *st, struct err *e)
 {
 	uint64_t octets = buffered(st);
+	int rc;
 
 	if (!octets)
 		return 0;
 	if (charge(&st->s->stage_disk, st->s->stage_disk_max, octets, "disk space", e) < 0)
 		return -1;
 	st->disk += octets;
-	if (work_run(st->s->stage_lane, write_out, st, e) < 0)
+	if (store_room_begin(st->s, octets, e) < 0)
+		return -1;
+	rc = work_run(st->s->stage_lane, write_out, st, e);
+	store_room_end(st->s, octets);
+	if (rc < 0)
 		return -1;
 	st->flushed += octets;
 	st->mem->len = 0;

@@ -220,6 +220,7 @@ struct store *store_open(const struct store_opts *opts, struct err *e)
 		store_close(&s);
 		return NULL;
 	}
+	store_look_for_room(s);
 	blob_sweep_later(s);
 	return s;
 }

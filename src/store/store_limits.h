@@ -38,3 +38,8 @@
  * committed for a second: mail that is coming in finds pages that are there already. */
 #define STORE_SHRINK_KEEP  (64ULL << 20)
 #define STORE_SHRINK_SLICE (2ULL << 20)
+
+/* New mail is refused (452 4.3.1) while less is free than the log would need to be copied back, and
+ * this beside it: what is there can always be delivered, dropped and expunged. */
+#define STORE_ROOM_MIN   (16ULL << 20)
+#define STORE_ROOM_CHECK (10 * CLOCK_MS) /* how often the writer looks */

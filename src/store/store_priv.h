@@ -115,7 +115,10 @@ struct store {
 
 	struct spool_sweep spool_sweep;
 
-	uint64_t wal_start, wal_max; /* STORE_WAL_START and _MAX; less in tests */
+	uint64_t wal_start, wal_max;            /* STORE_WAL_START and _MAX; less in tests */
+	_Atomic uint64_t room, room_spoken_for; /* free octets of the disk; bodies on their way */
+	atomic_bool is_room_asked;
+
 	uint64_t stage_mem_max, stage_disk_max;
 	_Atomic uint64_t stage_mem, stage_disk;
 };
@@ -124,5 +127,11 @@ struct store {
 int store_lock(const char *dir, struct err *e);
 /** `count` ids in a row; the first. */
 uint64_t store_new_ids(struct store *s, uint64_t count);
+/** May `octets` more come in? ERR_FULL (452 4.3.1) when the disk is too full for them; else they
+ * count as on their way until store_room_end. Any thread. */
+int store_room_begin(struct store *s, uint64_t octets, struct err *e);
+void store_room_end(struct store *s, uint64_t octets);
+/** The writer, now and then: how much is free. */
+void store_look_for_room(struct store *s);
 /** The writer, after a commit. */
 void store_publish(struct store *s, unsigned topics);

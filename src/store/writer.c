@@ -34,6 +34,8 @@ struct writer {
 	int64_t deltas[STORE_COUNTERS];
 	unsigned topics;
 	uint64_t log_bytes, log_before;
+	int64_t complained_ns, looked_ns;
+	bool is_log_short; /* it was shortened for want of room, and nothing committed since */
 	uint64_t log_next; /* length at which it is shortened in any case */
 };
 
@@ -158,7 +160,7 @@ static int flush_counters(struct writer *w, struct err *e)
 	return 0;
 }
 
-static void note_commit(struct writer *w, size_t closures, int64_t ns)
+static void note_commit(struct writer *w, size_t closures, int64_t start_ns, int64_t ended_ns)
 {
 	struct store *s = w->s;
 
@@ -166,10 +168,15 @@ static void note_commit(struct writer *w, size_t closures, int64_t ns)
 		if (w->deltas[c])
 			atomic_fetch_add(&s->counts[c], w->deltas[c]);
 	w->log_bytes = db_log_frames(w->db) * db_page_size(w->db);
+	w->is_log_short = false;
 	atomic_fetch_add_explicit(&s->commits, 1, memory_order_relaxed);
 	atomic_fetch_add_explicit(&s->closures, closures, memory_order_relaxed);
 	atomic_store_explicit(&s->wal_bytes, w->log_bytes, memory_order_relaxed);
-	atomic_store_explicit(&s->last_commit_ns, ns, memory_order_relaxed);
+	atomic_store_explicit(&s->last_commit_ns, ended_ns - start_ns, memory_order_relaxed);
+	if (ended_ns > w->looked_ns + STORE_ROOM_CHECK) {
+		w->looked_ns = ended_ns;
+		store_look_for_room(s);
+	}
 	if (w->topics & 1U << STORE_DIRECTORY)
 		atomic_fetch_add(&s->directory_generation, 1);
 }
@@ -198,7 +205,7 @@ static int run_transaction(struct writer *w, struct writer_job **jobs, size_t co
 		how = run_closures(w, jobs, count, is_saved, e);
 		start = clock_mono_ns();
 		if (how == ATTEMPT_DONE && flush_counters(w, e) == 0 && commit(w, e) == 0) {
-			note_commit(w, count, clock_mono_ns() - start);
+			note_commit(w, count, start, clock_mono_ns());
 			return 0;
 		}
 		db_rollback(w->db);
@@ -218,32 +225,6 @@ static void answer(struct writer *w, struct writer_job **jobs, size_t count)
 		store_publish(w->s, topics);
 }
 
-static void run_alone(struct writer *w, struct writer_job *job)
-{
-	struct err e = {0};
-
-	if (!job->is_over && run_transaction(w, &job, 1, &e) < 0)
-		give_up(job, &e);
-	answer(w, &job, 1);
-}
-
-static void run_group(struct writer *w)
-{
-	struct err e = {0};
-
-	if (w->count == 1) {
-		run_alone(w, w->jobs[0]);
-	} else if (run_transaction(w, w->jobs, w->count, &e) == 0) {
-		answer(w, w->jobs, w->count);
-	} else {
-		if (w->s->log)
-			log_event(w->s->log, LOG_ERROR, "store.commit-failed",
-				LF_STR("error", e.text), LF_INT("closures", w->count));
-		for (size_t i = 0; i < w->count; i++)
-			run_alone(w, w->jobs[i]);
-	}
-}
-
 /* ---- the log ---- */
 
 /* Let no reader begin, copy the rest of the log and start it over with the next commit. When
@@ -259,13 +240,67 @@ static void shorten_log(struct writer *w)
 	if (db_checkpoint(w->db, true, &frames, &left, &e) < 0 && w->s->log)
 		log_event(w->s->log, LOG_ERROR, "store.checkpoint-failed", LF_STR("error", e.text));
 	readers_open_gate(r);
+	if (frames && !left) {
+		w->log_bytes = 0;
+		atomic_store(&w->s->wal_bytes, 0);
+	}
 	/* no frames: the checkpointer is at it */
 	w->log_next = left || !frames ? w->log_bytes + w->s->wal_max / 4 : w->s->wal_max;
 }
 
+/* The disk is full: what was copied back already need not stay in the log, whose place serves the
+ * transactions that make room again. Worth trying once after each commit. */
+static bool find_room(struct writer *w, const struct err *e)
+{
+	if (e->code != ERR_FULL || w->is_log_short || !w->s->checkpointer)
+		return false;
+	w->is_log_short = true;
+	shorten_log(w);
+	return true;
+}
+
+static void run_alone(struct writer *w, struct writer_job *job)
+{
+	struct err e = {0};
+
+	if (!job->is_over && run_transaction(w, &job, 1, &e) < 0 &&
+		(!find_room(w, &e) || run_transaction(w, &job, 1, &e) < 0))
+		give_up(job, &e);
+	answer(w, &job, 1);
+}
+
+/* A full disk fails every group; once a second is often enough. */
+static void complain(struct writer *w, const struct err *e)
+{
+	int64_t now = clock_mono_ns();
+
+	if (!w->s->log || (w->complained_ns && now < w->complained_ns + CLOCK_SEC))
+		return;
+	w->complained_ns = now;
+	log_event(w->s->log, LOG_ERROR, "store.commit-failed", LF_STR("error", e->text),
+		LF_INT("closures", w->count));
+}
+
+static void run_group(struct writer *w)
+{
+	struct err e = {0};
+
+	if (w->count == 1) {
+		run_alone(w, w->jobs[0]);
+	} else if (run_transaction(w, w->jobs, w->count, &e) == 0) {
+		answer(w, w->jobs, w->count);
+	} else {
+		complain(w, &e);
+		for (size_t i = 0; i < w->count; i++)
+			run_alone(w, w->jobs[i]);
+	}
+}
+
+/* ---- the thread ---- */
+
 static void care_for_log(struct writer *w)
 {
-	bool is_ready;
+	bool is_ready, is_room_asked;
 
 	if (!w->s->checkpointer)
 		return;
@@ -274,11 +309,10 @@ static void care_for_log(struct writer *w)
 	w->log_before = w->log_bytes;
 	is_ready = w->log_bytes > w->s->wal_start && checkpointer_take_ready(w->s->checkpointer);
 	checkpointer_tell(w->s->checkpointer, w->log_bytes);
-	if (is_ready || w->log_bytes > w->log_next)
+	is_room_asked = atomic_exchange(&w->s->is_room_asked, false);
+	if (is_ready || w->log_bytes > w->log_next || (is_room_asked && w->log_bytes))
 		shorten_log(w);
 }
-
-/* ---- the thread ---- */
 
 static bool take_group(struct writer *w)
 {

@@ -444,6 +444,35 @@ static void a_failure_and_its_report_are_one(void **state)
 	on_fiber(*state, tell_report);
 }
 
+static void tell_nearly_full(struct fixture *f)
+{
+	struct letter x;
+	struct err e = {0};
+
+	letter_init(f, &x, 100);
+	letter_remote(&x, "b@b.test", "b.test");
+	atomic_store(&f->s->room, STORE_ROOM_MIN);
+	assert_int_equal(spool_accept(f->s, &x.l, true, &e), -1);
+	assert_int_equal(e.code, ERR_FULL);
+	assert_int_equal(e.smtp, 452);
+	assert_int_equal(e.enh_class * 100 + e.enh_subject * 10 + e.enh_detail, 431);
+	/* the refusal made the writer look: there is room on this disk */
+	store_write(f->s, "turn", nothing, NULL, NULL);
+	accept(f, &x, true);
+	/* what is there can be settled however full the disk is */
+	atomic_store(&f->s->room, 0);
+	settle(f, &(struct spool_item){.msg_id = x.l.id, .rcpt_id = x.rcpts[0].rcpt_id},
+		SPOOL_DELIVERED);
+	assert_int_equal(atomic_load(&f->s->room_spoken_for), 0);
+	check_empty(f);
+	letter_fini(&x);
+}
+
+static void new_mail_is_refused_before_the_disk_is_full(void **state)
+{
+	on_fiber(*state, tell_nearly_full);
+}
+
 /* ---- administration ---- */
 
 static uint64_t act(struct fixture *f, struct spool_filter filter, enum spool_action action)
@@ -639,6 +668,7 @@ int main(void)
 		CASE(a_large_body_is_swept_after_its_last_recipient),
 		CASE(many_local_recipients_are_delivered_in_slices),
 		CASE(a_failure_and_its_report_are_one),
+		CASE(new_mail_is_refused_before_the_disk_is_full),
 		CASE(filters_and_actions_reach_the_rows_they_name),
 		CASE(what_is_wished_of_an_active_row_comes_true_when_it_is_settled),
 		cmocka_unit_test(moves_that_the_table_lacks_end_the_process),
