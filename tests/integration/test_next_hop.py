@@ -302,6 +302,87 @@ def test_lmtp_tells_each_recipients_fate(station):
         wait_queue(station, is_empty)
 
 
+def report_to_alice(station):
+    found = station.wait_mailbox(ALICE, 1)
+    wait_queue(station, is_empty)
+    assert len(found) == 1
+    return station.export(ALICE, found[0]["uid"])
+
+
+EIGHT = "Subject: 8\r\n\r\nGrüße\r\n".encode()
+
+
+def test_8bit_mail_is_declared_to_a_hop_that_takes_it(station, sink):
+    relay(station, sink)
+    send(station, ["r@next.test"], EIGHT, mail_options=["BODY=8BITMIME"])
+    letter = sink.wait(1)[0]
+    assert "BODY=8BITMIME" in letter.sender_params and letter.data.endswith(EIGHT)
+
+
+def test_8bit_mail_comes_back_from_a_hop_that_does_not(station):
+    with PySink(caps=["PIPELINING"]) as sink:
+        relay(station, sink)
+        send(station, ["r@next.test"], EIGHT, mail_options=["BODY=8BITMIME"])
+        report = report_to_alice(station)
+        assert b"Status: 5.6.3" in report and EIGHT in report
+        assert b"Content-Transfer-Encoding: 8bit" in report
+        assert sink.letters == []
+
+
+def test_seven_bit_content_goes_to_any_hop_whatever_was_declared(station):
+    with PySink(caps=["PIPELINING"]) as sink:
+        relay(station, sink)
+        send(station, ["r@next.test"], BODY, mail_options=["BODY=8BITMIME"])
+        assert sink.wait(1)[0].data.endswith(BODY.encode())
+
+
+def test_smtputf8_goes_on_and_comes_back(station, sink):
+    relay(station, sink)
+    send(station, ["jürgen@next.test"], EIGHT, mail_options=["SMTPUTF8", "BODY=8BITMIME"])
+    letter = sink.wait(1)[0]
+    assert "SMTPUTF8" in letter.sender_params
+    assert letter.rcpts[0].encode("latin-1").decode() == "jürgen@next.test"
+    with PySink(caps=["PIPELINING", "8BITMIME"]) as old:
+        relay(station, old, "old.test")
+        send(station, ["jürgen@old.test"], EIGHT, mail_options=["SMTPUTF8", "BODY=8BITMIME"])
+        report = report_to_alice(station)
+        assert b"Status: 5.6.7" in report and b"message/global-delivery-status" in report
+        assert old.letters == []
+
+
+def send_binary(station, rcpt, octets):
+    with smtplib.SMTP(*station.smtp, timeout=20) as client:
+        client.ehlo()
+        assert client.mail(ALICE, ["BODY=BINARYMIME"])[0] == 250
+        assert client.rcpt(rcpt)[0] == 250
+        client.send(b"BDAT %d LAST\r\n" % len(octets) + octets)
+        assert client.getreply()[0] == 250
+
+
+def test_binary_mail_goes_on_untouched_or_comes_back(station):
+    octets = b"Subject: b\r\n\r\n" + bytes(range(256)) + b"\r\n.\r\n\n.\n\r.\r bare"
+    with PySink(caps=["PIPELINING", "CHUNKING", "BINARYMIME", "8BITMIME"]) as sink:
+        relay(station, sink)
+        send_binary(station, "r@next.test", octets)
+        letter = sink.wait(1)[0]
+        assert "BODY=BINARYMIME" in letter.sender_params and letter.data.endswith(octets)
+    with PySink(caps=["PIPELINING", "8BITMIME"]) as sink:
+        relay(station, sink, "old.test")
+        send_binary(station, "r@old.test", octets)
+        report = report_to_alice(station)
+        assert b"Status: 5.6.3" in report and b"Subject: b" in report
+        assert b"bare" not in report  # what is not made of lines does not go back in a text
+        assert sink.letters == []
+
+
+def test_a_size_that_the_hop_does_not_take_comes_back(station):
+    with PySink(caps=["PIPELINING", "SIZE 1000"]) as sink:
+        relay(station, sink)
+        send(station, ["r@next.test"], "Subject: s\r\n\r\n" + "x" * 70 + "\r\n" * 800)
+        assert b"Status: 5.3.4" in report_to_alice(station)
+        assert sink.letters == []
+
+
 def test_starttls_is_taken_when_offered_and_left_when_broken(station, tmp_path):
     cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
     subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", cert, "-days",
