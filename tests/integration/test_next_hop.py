@@ -375,6 +375,13 @@ def test_binary_mail_goes_on_untouched_or_comes_back(station):
         assert sink.letters == []
 
 
+def test_binary_mail_to_a_mailbox_is_stored_as_it_came(station):
+    octets = b"Subject: b\r\n\r\n" + bytes(range(256)) + b"\r\n.\r\n\n.\n\r.\r bare"
+    send_binary(station, "bob@yizhan.test", octets)
+    found = station.wait_mailbox("bob@yizhan.test", 1)
+    assert station.export("bob@yizhan.test", found[0]["uid"]).endswith(octets)
+
+
 def test_a_size_that_the_hop_does_not_take_comes_back(station):
     with PySink(caps=["PIPELINING", "SIZE 1000"]) as sink:
         relay(station, sink)
