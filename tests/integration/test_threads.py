@@ -19,7 +19,7 @@ def tsan_build():
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("floor", ["run", "net"])
+@pytest.mark.parametrize("floor", ["run", "net", "store"])
 def test_floor_has_no_data_races(tsan_build, floor):
     env = dict(os.environ, TSAN_OPTIONS="halt_on_error=1:exitcode=66")
     done = subprocess.run(["meson", "test", "-C", tsan_build, "--no-rebuild", "--print-errorlogs", "-t", "5",
