@@ -62,6 +62,18 @@ static void put_words(struct buf *b, const struct mail_dsn *d, struct span text)
 	mail_text_put(b, cut(text, MAIL_DSN_TEXT_MAX), d->is_smtputf8);
 }
 
+/* RFC 6533 section 4: in a report of the old kind an internationalised address is told in ASCII. */
+static void put_typed(
+	struct buf *b, const struct mail_dsn *d, struct span type, struct span address)
+{
+	mail_text_put(b, type, false);
+	buf_str(b, "; ");
+	if (span_is_ascii(address) || d->is_smtputf8)
+		put_words(b, d, address);
+	else
+		mail_utf8_addr_put(b, cut(address, MAIL_DSN_TEXT_MAX / 6));
+}
+
 /* Paragraph text: wrapped at blanks, each line behind `indent`. */
 static void put_wrapped(struct buf *b, const char *indent, struct span text)
 {
@@ -214,8 +226,8 @@ static void put_text_part(struct buf *b, const struct mail_dsn *d)
 static void put_address(
 	struct buf *b, const struct mail_dsn *d, const char *name, struct span address)
 {
-	buf_printf(b, "%s: %s; ", name, span_is_ascii(address) ? "rfc822" : "utf-8");
-	put_words(b, d, address);
+	buf_printf(b, "%s: ", name);
+	put_typed(b, d, span_is_ascii(address) ? SPAN("rfc822") : SPAN("utf-8"), address);
 	buf_str(b, "\r\n");
 }
 
@@ -269,9 +281,7 @@ static void put_machine_part(struct buf *b, const struct mail_dsn *d)
 
 			span_cut(r->orcpt, ';', &type, &address);
 			buf_str(b, "Original-Recipient: ");
-			mail_text_put(b, cut(type, TYPE_MAX), false);
-			buf_str(b, "; ");
-			put_words(b, d, address);
+			put_typed(b, d, cut(type, TYPE_MAX), address);
 			buf_str(b, "\r\n");
 		}
 		put_address(b, d, "Final-Recipient", r->address);

@@ -159,3 +159,20 @@ void mail_date_put(struct buf *b, int64_t wall_sec, int zone_minutes)
 	clock_put_rfc5322(b, wall_sec, zone_minutes);
 	buf_str(b, "\r\n");
 }
+
+void mail_utf8_addr_put(struct buf *b, struct span address)
+{
+	while (address.len) {
+		unsigned char c = (unsigned char)address.ptr[0];
+		uint32_t code = 0xfffd;
+
+		if (c > ' ' && c < 0x7f && c != '+' && c != '=' && c != '\\') {
+			buf_char(b, (char)c);
+			address = span_skip(address, 1);
+			continue;
+		}
+		if (!utf8_take(&address, &code))
+			address = span_skip(address, 1);
+		buf_printf(b, "\\x{%02X}", (unsigned)code);
+	}
+}

@@ -35,3 +35,6 @@ void mail_date_put(struct buf *b, int64_t wall_sec, int zone_minutes);
 void mail_text_put(struct buf *b, struct span text, bool is_utf8);
 /** The same inside "(…)": brackets and backslashes are quoted (RFC 5322 section 3.2.2). */
 void mail_comment_put(struct buf *b, struct span text, bool is_utf8);
+/** An internationalised address in ASCII: "\x{9A7F}" for what is not printable ASCII, and for blank,
+ * "+", "=", "\" (RFC 6533 section 3, utf-8-addr-xtext). What is no UTF-8 becomes U+FFFD. */
+void mail_utf8_addr_put(struct buf *b, struct span address);

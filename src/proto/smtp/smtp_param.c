@@ -225,6 +225,67 @@ static bool take_notify(struct arena *a, const struct smtp_param *p, void *out)
 	return true;
 }
 
+/* "\x{9A7F}" of RFC 6533 section 3 at the front of `s`: what it means appended, its length; 0 when
+ * there is none. No controls: the address goes into reports. */
+static size_t take_embedded(struct span s, struct buf *b)
+{
+	uint32_t code = 0;
+	size_t i = 3;
+	char out[4];
+
+	if (!span_starts(s, SPAN("\\x{")))
+		return 0;
+	for (; i < s.len && i < 9 && hex_upper(s.ptr[i]) >= 0; i++)
+		code = code * 16 + (uint32_t)hex_upper(s.ptr[i]);
+	if (i < 5 || i >= s.len || s.ptr[i] != '}' || code < ' ' || code == 0x7f ||
+		code > 0x10ffff || (code >= 0xd800 && code < 0xe000))
+		return 0;
+	buf_put(b, out, utf8_put(out, code));
+	return i + 1;
+}
+
+/* RFC 6533 section 3: utf-8-addr-xtext or -unitext. */
+static bool decode_utf8_addr(struct buf *b, struct span text)
+{
+	while (text.len) {
+		size_t n = 1;
+
+		if (text.ptr[0] == '\\')
+			n = take_embedded(text, b);
+		else
+			buf_char(b, text.ptr[0]);
+		if (n == 0)
+			return false;
+		text = span_skip(text, n);
+	}
+	return buf_ok(b);
+}
+
+/* The address of ORCPT, decoded; *type may become "utf-8". */
+static bool decode_orcpt(struct arena *a, struct span coded, struct span *type, struct span *out_r)
+{
+	bool is_utf8 = span_eq_nocase(*type, SPAN("utf-8")), ok;
+	struct buf b;
+
+	/* Some write the utf-8 type in xtext; it knows no "+" of its own. */
+	if (is_utf8 && span_find(coded, '+') < 0) {
+		buf_init(&b, SMTP_ORCPT_MAX);
+		ok = decode_utf8_addr(&b, coded) && utf8_is_valid(buf_span(&b));
+		*out_r = arena_span(a, buf_span(&b));
+		buf_fini(&b);
+		return ok;
+	}
+	/* Postfix names the type rfc822 whatever the address is (3.7): it means this. */
+	if (!decode_printable(a, coded, true, out_r))
+		return false;
+	if (span_is_ascii(*out_r) || is_utf8)
+		return true;
+	if (!span_eq_nocase(*type, SPAN("rfc822")))
+		return false;
+	*type = SPAN("utf-8");
+	return true;
+}
+
 /* RFC 3461 section 4.2: ORCPT=addr-type ";" xtext; the type is an atom */
 static bool take_orcpt(struct arena *a, const struct smtp_param *p, void *out)
 {
@@ -242,8 +303,7 @@ static bool take_orcpt(struct arena *a, const struct smtp_param *p, void *out)
 		if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && c != '-')
 			return false;
 	}
-	/* RFC 6533 section 3: only the utf-8 type may carry characters above ASCII */
-	if (!decode_printable(a, coded, span_eq_nocase(type, SPAN("utf-8")), &decoded))
+	if (!decode_orcpt(a, coded, &type, &decoded))
 		return false;
 	whole = arena_alloc(a, type.len + 1 + decoded.len + 1);
 	memcpy(whole, type.ptr, type.len);

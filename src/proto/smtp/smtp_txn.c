@@ -4,6 +4,7 @@
 
 #include "base/must.h"
 #include "run/fault.h"
+#include "proto/mail/mail_field.h"
 #include "proto/smtp/smtp_client_priv.h"
 
 void smtp_txn_fini(struct smtp_txn *t)
@@ -142,6 +143,25 @@ static void put_xtext(struct stream *s, struct span bytes)
 	buf_fini(&b);
 }
 
+/* RFC 3461 section 4.2: the type stands, the address is xtext, or what RFC 6533 section 3 has for
+ * the utf-8 type: in ASCII, so that it may go to servers without SMTPUTF8 too. */
+static void put_orcpt(struct stream *s, struct span type, struct span address)
+{
+	struct buf b;
+
+	stream_put(s, SPAN(" ORCPT="));
+	stream_put(s, type);
+	stream_put(s, SPAN(";"));
+	if (!span_eq_nocase(type, SPAN("utf-8"))) {
+		put_xtext(s, address);
+		return;
+	}
+	buf_init(&b, 4096);
+	mail_utf8_addr_put(&b, address);
+	stream_put(s, buf_span(&b));
+	buf_fini(&b);
+}
+
 static void put_mail(struct smtp_client *c, const struct smtp_txn *t, const struct plan *plan)
 {
 	struct stream *s = c->stream;
@@ -204,12 +224,9 @@ static void put_rcpt(struct smtp_client *c, struct smtp_txn_rcpt *r)
 	r->is_dsn_passed = smtp_client_has(c, SMTP_DSN);
 	if (r->is_dsn_passed) {
 		put_notify(s, r->notify);
-		if (semicolon >
-			0) { /* RFC 3461 section 4.2: the type stands, the address is xtext */
-			stream_put(s, SPAN(" ORCPT="));
-			stream_put(s, span_sub(r->orcpt, 0, (size_t)semicolon + 1));
-			put_xtext(s, span_skip(r->orcpt, (size_t)semicolon + 1));
-		}
+		if (semicolon > 0)
+			put_orcpt(s, span_sub(r->orcpt, 0, (size_t)semicolon),
+				span_skip(r->orcpt, (size_t)semicolon + 1));
 	}
 	stream_put(s, SPAN("\r\n"));
 }

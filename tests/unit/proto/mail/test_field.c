@@ -161,6 +161,31 @@ static void protocol_table(void **state)
 	}
 }
 
+/* RFC 6533 section 3 */
+static void utf8_addresses_in_ascii(void **state)
+{
+	static const struct {
+		struct span address;
+		const char *want;
+	} t[] = {
+		{SPAN("a.b@c"), "a.b@c"},
+		{SPAN("用户@例子"), "\\x{7528}\\x{6237}@\\x{4F8B}\\x{5B50}"},
+		{SPAN("📮@c"), "\\x{1F4EE}@c"},
+		{SPAN("a+b=c \\d"), "a\\x{2B}b\\x{3D}c\\x{20}\\x{5C}d"},
+		{SPAN("x\r\n\xff"), "x\\x{0D}\\x{0A}\\x{FFFD}"},
+		{SPAN(""), ""},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(t); i++) {
+		struct buf b;
+
+		buf_init(&b, 200);
+		mail_utf8_addr_put(&b, t[i].address);
+		assert_string_equal(buf_cstr(&b), t[i].want);
+		buf_fini(&b);
+	}
+}
+
 static void small_fields(void **state)
 {
 	struct buf b;
@@ -187,6 +212,7 @@ int main(void)
 		cmocka_unit_test(foreign_text_is_made_safe),
 		cmocka_unit_test(any_octet_gives_one_field),
 		cmocka_unit_test(protocol_table),
+		cmocka_unit_test(utf8_addresses_in_ascii),
 		cmocka_unit_test(small_fields),
 	};
 

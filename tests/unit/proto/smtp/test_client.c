@@ -361,6 +361,12 @@ static const struct {
 		"S: 250 ok\nS: 250 ok\nS: 354 go\nC: x\nC: .\nS: 250 taken\n" BYE,
 		{.ret = SMTP_RET_HDRS, .envid = {"q+1", 3}}, "x\r\n", "b@example.net",
 		SMTP_FATE_ACCEPTED, 0, 0},
+	{"an internationalised ORCPT goes along in ASCII",
+		FULL
+		"C: MAIL FROM:<a@example.org> SIZE=3 RET=FULL\n"
+		"C: RCPT TO:<b@example.net> NOTIFY=SUCCESS,DELAY ORCPT=utf-8;\\x{7528}\\x{2B}x@example.net\n"
+		"C: DATA\nS: 250 ok\nS: 250 ok\nS: 354 go\nC: x\nC: .\nS: 250 taken\n" BYE,
+		{.ret = SMTP_RET_FULL}, "x\r\n", "b@example.net", SMTP_FATE_ACCEPTED, 0, 0},
 };
 
 static void messages_fit_or_are_told_why(void **state)
@@ -369,7 +375,10 @@ static void messages_fit_or_are_told_why(void **state)
 		bool is_dsn = fits[i].txn.ret != SMTP_RET_NONE;
 		struct smtp_txn_rcpt rcpt = {.address = span_str(fits[i].address),
 			.notify = is_dsn ? SMTP_NOTIFY_SUCCESS | SMTP_NOTIFY_DELAY : 0,
-			.orcpt = is_dsn ? SPAN("rfc822;b=x@example.net") : SPAN_NONE};
+			.orcpt = !is_dsn ? SPAN_NONE
+				: fits[i].txn.ret == SMTP_RET_FULL
+				? SPAN("utf-8;用+x@example.net")
+				: SPAN("rfc822;b=x@example.net")};
 		struct play p = {
 			.script = fits[i].script, .body = fits[i].body, .txn = fits[i].txn};
 

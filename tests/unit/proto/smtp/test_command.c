@@ -105,8 +105,24 @@ static const struct command_case cases[] = {
 	{"notify empty item", "RCPT TO:<a@b> NOTIFY=DELAY,", ALL, false, SMTP_RCPT, 501, 5, 4},
 	{"orcpt", "RCPT TO:<a@b> ORCPT=rfc822;Bob+2Bx@c", ALL, false, SMTP_RCPT, 0},
 	{"orcpt utf-8", "RCPT TO:<a@b> ORCPT=utf-8;+E7+94+A8@c", ALL, false, SMTP_RCPT, 0},
-	{"orcpt rfc822 above ASCII", "RCPT TO:<a@b> ORCPT=rfc822;+E7+94+A8@c", ALL, false,
+	{"orcpt rfc822 above ASCII, as Postfix writes it", "RCPT TO:<a@b> ORCPT=rfc822;+E7+94+A8@c",
+		ALL, false, SMTP_RCPT, 0},
+	{"orcpt of another type above ASCII", "RCPT TO:<a@b> ORCPT=x400;+E7+94+A8@c", ALL, false,
 		SMTP_RCPT, 501, 5, 4},
+	{"orcpt rfc822, no UTF-8", "RCPT TO:<a@b> ORCPT=rfc822;+E7+94@c", ALL, false, SMTP_RCPT,
+		501, 5, 4},
+	{"orcpt utf-8 embedded line break", "RCPT TO:<a@b> ORCPT=utf-8;\\x{0A}@c", ALL, false,
+		SMTP_RCPT, 501, 5, 4},
+	{"orcpt utf-8 embedded surrogate", "RCPT TO:<a@b> ORCPT=utf-8;\\x{D800}@c", ALL, false,
+		SMTP_RCPT, 501, 5, 4},
+	{"orcpt utf-8 embedded beyond Unicode", "RCPT TO:<a@b> ORCPT=utf-8;\\x{110000}@c", ALL,
+		false, SMTP_RCPT, 501, 5, 4},
+	{"orcpt utf-8 embedded nothing", "RCPT TO:<a@b> ORCPT=utf-8;\\x{}@c", ALL, false, SMTP_RCPT,
+		501, 5, 4},
+	{"orcpt utf-8 cut off", "RCPT TO:<a@b> ORCPT=utf-8;@c\\x{41", ALL, false, SMTP_RCPT, 501, 5,
+		4},
+	{"orcpt utf-8 stray backslash", "RCPT TO:<a@b> ORCPT=utf-8;a\\b@c", ALL, false, SMTP_RCPT,
+		501, 5, 4},
 	{"orcpt line break", "RCPT TO:<a@b> ORCPT=rfc822;a+0D+0Ab", ALL, false, SMTP_RCPT, 501, 5,
 		4},
 	{"orcpt without type", "RCPT TO:<a@b> ORCPT=a@b", ALL, false, SMTP_RCPT, 501, 5, 4},
@@ -241,6 +257,32 @@ static void fields_are_filled(void **state)
 	arena_free(&other);
 }
 
+/* RFC 6533 section 3, and what Postfix makes of it */
+static void orcpt_of_every_writing_is_one_address(void **state)
+{
+	static const struct {
+		const char *written, *want;
+	} t[] = {
+		{"rfc822;Bob+2Bx@c", "rfc822;Bob+x@c"},
+		{"utf-8;\\x{7528}\\x{6237}@c", "utf-8;用户@c"},
+		{"UTF-8;\\x{1F4EE}\\x{2B}\\x{20}@c", "UTF-8;📮+ @c"},
+		{"utf-8;用户@c", "utf-8;用户@c"},
+		{"utf-8;+E7+94+A8@c", "utf-8;用@c"},
+		{"rfc822;+E7+94+A8@c", "utf-8;用@c"},
+		{"x400;\\x{7528}", "x400;\\x{7528}"},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(t); i++) {
+		struct arena *a = arena_new();
+		struct smtp_command c;
+		const char *line = arena_printf(a, "RCPT TO:<a@b> ORCPT=%s", t[i].written);
+
+		assert_int_equal(smtp_command_parse(a, span_str(line), ALL, true, &c, NULL), 0);
+		assert_string_equal(arena_str(a, c.rcpt.orcpt), t[i].want);
+		arena_free(&a);
+	}
+}
+
 static void xtext_is_an_identity(void **state)
 {
 	struct buf coded, back;
@@ -270,6 +312,7 @@ int main(void)
 		cmocka_unit_test(every_prefix_is_parsed_within_its_bounds),
 		cmocka_unit_test(nul_is_refused),
 		cmocka_unit_test(fields_are_filled),
+		cmocka_unit_test(orcpt_of_every_writing_is_one_address),
 		cmocka_unit_test(xtext_is_an_identity),
 	};
 
