@@ -499,9 +499,10 @@ acl_smtp_rcpt = accept_all
 acl_smtp_data = accept_all
 chunking_advertise_hosts = *
 pipelining_connect_advertise_hosts =
+{extra}
 begin acl
 accept_all:
-  accept
+{refuse}  accept
 begin routers
 {routers}
 begin transports
@@ -542,16 +543,19 @@ class Exim(Peer):
     mode "maildir"  accepts everything into one Maildir; messages() tells what came
          "queue"    accepts everything and keeps it in its spool
          "relay"    relays everything to next_hop (host, port)
+    refuse  local parts of recipients that get 550
+    extra   settings of the main section that are not among ours, {name: value}
     It runs as Debian-exim (root starts it so), or as whoever runs the tests.
     """
 
     name = "exim"
 
-    def __init__(self, mode="maildir", next_hop=None, hostname="exim.test", **kw):
+    def __init__(self, mode="maildir", next_hop=None, hostname="exim.test", refuse=(), extra=None, **kw):
         super().__init__(**kw)
         if mode not in ("maildir", "queue", "relay"):
             raise ValueError("no mode %r" % mode)
         self.mode, self.next_hop, self.hostname = mode, next_hop, hostname
+        self.refuse, self.extra = tuple(refuse), dict(extra or {})
         self.owner = None
 
     def setup(self):
@@ -563,10 +567,13 @@ class Exim(Peer):
         os.chown(self.directory, self.owner.pw_uid, self.owner.pw_gid)
         routers = EXIM_STORE if self.mode != "relay" else EXIM_RELAY.format(host=self.next_hop[0],
                                                                              port=self.next_hop[1])
+        refuse = "  deny local_parts = %s\n       message = 5.1.1 nobody of that name\n" % ":".join(self.refuse)
         with open(self.path("exim.conf"), "w") as f:
             f.write(EXIM_CONF.format(hostname=self.hostname, binary=program("usr/sbin/exim4"), dir=self.directory,
                                      user=self.owner.pw_uid, group=self.owner.pw_gid, port=self.port,
-                                     queue_only="true" if self.mode == "queue" else "false", routers=routers))
+                                     queue_only="true" if self.mode == "queue" else "false", routers=routers,
+                                     refuse=refuse if self.refuse else "",
+                                     extra="".join("%s = %s\n" % pair for pair in self.extra.items())))
 
     def command(self):
         # setpriv: the daemon is never root, so that no delivery tries to become somebody else
