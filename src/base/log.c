@@ -39,7 +39,7 @@ void log_add(struct log *l, struct log_field field)
 
 bool log_wants(const struct log *l, enum log_level level)
 {
-	return l && l->sink && level <= l->sink->level;
+	return l && l->sink && level <= __atomic_load_n(&l->sink->level, __ATOMIC_RELAXED);
 }
 
 static void log_value_logfmt(struct buf *b, const struct log_field *f)
@@ -129,25 +129,27 @@ void log_event_fields(const struct log *l, enum log_level level, const char *nam
 	const struct log_field *fields, size_t count)
 {
 	struct buf b, time;
+	enum log_format format;
 	bool is_json, is_cut = false;
 
 	if (!log_wants(l, level))
 		return;
-	is_json = l->sink->format == LOG_JSON;
+	format = __atomic_load_n(&l->sink->format, __ATOMIC_RELAXED);
+	is_json = format == LOG_JSON;
 	buf_init(&b, LOG_LINE_MAX);
 	if (is_json)
 		buf_char(&b, '{');
 	if (l->sink->wall_ns) {
 		buf_init(&time, 64);
 		clock_put_rfc3339_ms(&time, l->sink->wall_ns(l->sink));
-		log_put(&b, l->sink->format, LF("time", buf_span(&time)));
+		log_put(&b, format, LF("time", buf_span(&time)));
 		buf_fini(&time);
 	}
-	log_put(&b, l->sink->format, LF_STR("level", log_level_str(level)));
-	log_put(&b, l->sink->format, LF_STR("event", name));
-	log_inherited(&b, l->sink->format, l, &is_cut);
+	log_put(&b, format, LF_STR("level", log_level_str(level)));
+	log_put(&b, format, LF_STR("event", name));
+	log_inherited(&b, format, l, &is_cut);
 	for (size_t i = 0; i < count; i++)
-		log_try(&b, l->sink->format, fields[i], &is_cut);
+		log_try(&b, format, fields[i], &is_cut);
 	if (is_cut)
 		buf_str(&b, is_json ? ",\"cut\":true" : " cut=true");
 	if (is_json)

@@ -30,6 +30,7 @@ struct log_sink {
 	void (*write)(struct log_sink *sink, enum log_level level, struct span line);
 	/** Wall clock for the time field; NULL leaves the field out (tests). */
 	int64_t (*wall_ns)(struct log_sink *sink);
+	/* may be changed while in use, atomically (relaxed) */
 	enum log_level level; /* events above this are dropped */
 	enum log_format format;
 };

@@ -221,7 +221,8 @@ static FIBER void serve(struct host *h)
 		fiber_cond_wait(&h->changed, CLOCK_NEVER, NULL);
 	}
 	notify_send("STOPPING=1");
-	log_event(&h->log, LOG_INFO, "host.stopping", LF_INT("connections", h->admit.total));
+	log_event(&h->log, LOG_INFO, "host.stopping",
+		LF_INT("connections", __atomic_load_n(&h->admit.total, __ATOMIC_RELAXED)));
 }
 
 static FIBER void stop_all(struct host *h)
@@ -327,17 +328,18 @@ static void dispose(struct host *h)
 {
 	struct arena *a = h->arena;
 
-	free_loops(h);
+	/* Threads that answer loops end first: one may still be in the call that woke a loop. */
 	host_queue_free(h);
+	if (h->lane)
+		work_lane_free(&h->lane);
+	if (h->store)
+		store_close(&h->store);
+	free_loops(h);
 	host_settings_unref(&h->settings);
 	if (h->admit.key)
 		host_admit_fini(&h->admit);
-	if (h->lane)
-		work_lane_free(&h->lane);
 	if (h->tls)
 		tls_server_free(&h->tls);
-	if (h->store)
-		store_close(&h->store);
 	host_bind_close(h);
 	if (h->control_fd >= 0)
 		close(h->control_fd);
