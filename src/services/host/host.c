@@ -92,6 +92,11 @@ static int drop_privileges(struct host *h, struct err *e)
 		return err_set(e, ERR_CONFIG, "there is no user \"%s\"", name);
 	if (!pw) /* nobody to become: a container, a laboratory */
 		return 0;
+	/* made as root, used as the user: a reload opens the log file again */
+	if (chown(host_control_path(h->arena, h->data), pw->pw_uid, pw->pw_gid) < 0 ||
+		(h->config->log.destination[0] == '/' &&
+			chown(h->config->log.destination, pw->pw_uid, pw->pw_gid) < 0))
+		return err_sys(e, errno, "giving files to %s", name);
 	if (chown(h->data, pw->pw_uid, pw->pw_gid) < 0 || initgroups(name, pw->pw_gid) < 0 ||
 		setresgid(pw->pw_gid, pw->pw_gid, pw->pw_gid) < 0 ||
 		setresuid(pw->pw_uid, pw->pw_uid, pw->pw_uid) < 0)
