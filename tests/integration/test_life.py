@@ -141,6 +141,9 @@ def test_drain_is_cut_after_its_time(make_station):
 def test_reload_changes_what_can_be_changed(make_station):
     station = make_station(conf="demo = yes\n")
     conf = os.path.join(station.directory, "yizhan.conf")
+    before = smtplib.SMTP(*station.smtp, timeout=20)
+    before.ehlo()
+    before.mail("me@example.org")
     with open(conf, "w") as f:
         f.write("demo = yes\nthreads = 7\nlimits { message = 200K }\nlog { level = debug }\n")
     station.reload()
@@ -150,6 +153,10 @@ def test_reload_changes_what_can_be_changed(make_station):
     with smtplib.SMTP(*station.smtp, timeout=20) as client:
         client.ehlo()
         assert client.esmtp_features["size"] == "204800"
+    # who was there before goes on with what it began with
+    assert before.rcpt("alice@yizhan.test")[0] == 250
+    assert before.data("Subject: x\r\n\r\n" + ("x" * 70 + "\r\n") * 4000)[0] == 250
+    before.quit()
     with open(conf, "w") as f:
         f.write("demmo = yes\n")
     station.reload()
@@ -274,3 +281,65 @@ def test_starts_quickly(station):
     station.restart()
     # the release build serves within 100 ms; this one checks every access
     assert station.ready_seconds < 3
+
+
+def owner(path):
+    return os.stat(path).st_uid
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has privileges to drop")
+def test_root_becomes_the_user(tmp_path):
+    """Bound as root on a low port, it serves as nobody; the data directory is its own."""
+    import pwd
+    nobody = pwd.getpwnam("nobody")
+    # every directory above must let nobody through
+    base = "/var/tmp/yizhan-test-%d" % os.getpid()
+    os.mkdir(base, 0o755)
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.78", 825))
+        except OSError:
+            pytest.skip("the port is taken")
+    try:
+        conf = os.path.join(base, "y.conf")
+        with open(conf, "w") as f:
+            f.write('demo = yes\nuser = nobody\nlistener smtp { address = { "127.0.0.78:825" } }\n'
+                    'log { destination = "%s/data/y.log" }\n' % base)
+        os.mkdir(base + "/data")
+        process = subprocess.Popen([binary(), "serve", "--config", conf, "--data", base + "/data"],
+                                   stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        while b"Ctrl-C" not in process.stdout.readline():
+            assert process.poll() is None
+        with open("/proc/%d/status" % process.pid) as f:
+            status = f.read()
+        assert "\nUid:\t%d\t%d\t%d\t%d\n" % ((nobody.pw_uid,) * 4) in status
+        assert "\nCapEff:\t0000000000000000\n" in status
+        with smtplib.SMTP("127.0.0.78", 825, timeout=20) as client:
+            client.sendmail("me@example.org", ["alice@yizhan.test"], BODY)
+        for name in ("", "/yizhan.db", "/control.sock", "/y.log"):
+            assert owner(base + "/data" + name) == nobody.pw_uid, name
+        # root may ask, and the socket that was bound as root still answers
+        done = subprocess.run([binary(), "--data", base + "/data", "mailbox", "list", "alice@yizhan.test", "--json"],
+                              stdout=subprocess.PIPE)
+        assert len(json.loads(done.stdout)) == 1
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+        # what belongs to it by now it can serve again
+        process = subprocess.Popen([binary(), "serve", "--config", conf, "--data", base + "/data"],
+                                   stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        while b"Ctrl-C" not in process.stdout.readline():
+            assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+    finally:
+        if process.poll() is None:
+            process.kill()
+        subprocess.run(["rm", "-r", base])
+
+
+def test_ctrl_c_and_again(station):
+    send(station)
+    station.process.send_signal(signal.SIGINT)
+    assert station.wait_end() == 0
+    station.start()
+    assert len(station.mailbox("alice@yizhan.test")) == 1

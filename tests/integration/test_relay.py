@@ -33,6 +33,9 @@ def test_a_letter_goes_on_and_a_report_comes_back(make_station):
     send(here, ["zoe@next.example", "nobody@next.example", "bob@yizhan.test"])
     octets = there.export("zoe@next.example", there.wait_mailbox("zoe@next.example", 1)[0]["uid"])
     assert octets.endswith(BODY.encode())
+    # only the last station writes it
+    assert octets.startswith(b"Return-Path: <alice@yizhan.test>\r\nDelivered-To: zoe@next.example\r\n")
+    assert octets.count(b"Return-Path:") == 1
     assert octets.count(b"\r\nReceived: from ") + octets.startswith(b"Received:") == 2
     report = here.wait_mailbox("alice@yizhan.test", 1)[0]
     assert report["subject"] == "Undelivered Mail Returned to Sender"
