@@ -146,8 +146,13 @@ class Stored:
         self.raw, self.path = raw, path
         self.msg = email.message_from_bytes(raw)
         self.body = message_body(raw)
-        self.sender = (self.msg.get("Return-Path") or "").strip().strip("<>")
-        self.rcpt = self.msg.get("X-Original-To") or self.msg.get("Envelope-To") or ""
+        self.sender = self.text("Return-Path").strip("<>")
+        self.rcpt = self.text("X-Original-To") or self.text("Envelope-To")
+
+    def text(self, name):
+        """The first field of this name as it stands in the file, UTF-8 and all; "" without one."""
+        found = re.search(rb"(?im)^%s:(.*)$" % name.encode(), self.raw[:len(self.raw) - len(self.body)])
+        return found.group(1).decode("utf-8", "replace").strip() if found else ""
 
 
 class Peer:
@@ -495,14 +500,16 @@ tls_advertise_hosts =
 queue_only = {queue_only}
 keep_environment =
 qualify_domain = {hostname}
-acl_smtp_rcpt = accept_all
+acl_smtp_rcpt = rcpt
 acl_smtp_data = accept_all
 chunking_advertise_hosts = *
 pipelining_connect_advertise_hosts =
 {extra}
 begin acl
-accept_all:
+rcpt:
 {refuse}  accept
+accept_all:
+  accept
 begin routers
 {routers}
 begin transports
