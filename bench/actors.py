@@ -32,17 +32,17 @@ RUN_SECONDS_MAX = 60
 # -- every command string of Yizhan -------------------------------------------------------------------------------
 
 YIZHAN = {
-    "serve": "{bin} serve --data {data} --port-offset {offset} --conf {conf}",
+    "serve": "{bin} serve --data {data} --port-offset {offset} --config {conf}",
     # the modes of a server, as in peers.Postfix
     "conf": {
-        "hold": 'relay_networks = {{"127.0.0.0/8"}}\nhold_relayed = yes\n',
-        "relay": 'relay_networks = {{"127.0.0.0/8"}}\n',
-        "maildir": "",
+        "hold": 'demo = yes\nrelay_networks = {{"127.0.0.0/8"}}\nqueue {{ hold = yes }}\n',
+        "relay": 'demo = yes\nrelay_networks = {{"127.0.0.0/8"}}\n',
+        "maildir": "demo = yes\n",
     },
     # run once the server is up, by mode
     "setup": {
-        "hold": ["{bin} --data {data} route set sink.test {host}:9"],
-        "relay": ["{bin} --data {data} route set sink.test {next_host}:{next_port}"],
+        "hold": ["{bin} --data {data} route set sink.test [{host}]:9"],
+        "relay": ["{bin} --data {data} route set sink.test [{next_host}]:{next_port}"],
         "maildir": [],
     },
     "mailbox": "{bin} --data {data} mailbox list {address} --json",
