@@ -1,10 +1,12 @@
 """yizhan.conf: mistakes are told with file, line and the nearest right name, all in one run."""
 
+import os
+import shutil
 import subprocess
 
 import pytest
 
-from station import binary
+from station import TOP, binary
 
 
 def check(tmp_path, text):
@@ -58,3 +60,19 @@ def test_help_names_every_setting():
         assert "\n  %s\n" % name in text
     page = subprocess.run([binary(), "help", "config", "--man"], stdout=subprocess.PIPE).stdout.decode()
     assert page.startswith(".TH YIZHAN.CONF 5")
+
+
+def test_the_packaged_file_is_right():
+    conf = os.path.join(TOP, "packaging/yizhan.conf")
+    done = subprocess.run([binary(), "serve", "--check", "--config", conf], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_man_pages_are_well_formed(tmp_path):
+    for words in (["help", "--man"], ["help", "config", "--man"]):
+        page = tmp_path / "page"
+        page.write_bytes(subprocess.run([binary(), *words], stdout=subprocess.PIPE).stdout)
+        if not shutil.which("groff"):
+            continue
+        done = subprocess.run(["groff", "-Kutf8", "-man", "-ww", "-Tutf8", "-z", str(page)], stderr=subprocess.PIPE)
+        assert (done.returncode, done.stderr) == (0, b"")
