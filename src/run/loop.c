@@ -3,6 +3,7 @@
 
 #include "run/loop.h"
 
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -45,6 +46,9 @@ void loop_free(struct loop **lp)
 		return;
 	MUST(loop_here != l);
 	*lp = NULL;
+	/* Who posted the last message may still be about to wake us. */
+	while (atomic_load(&l->posting))
+		sched_yield();
 	loop_fini(l);
 	l->ops->free(l);
 }
@@ -261,14 +265,18 @@ void loop_post(struct loop *l, struct loop_msg *msg)
 
 	/* loop_sim plays on one thread; work_run keeps its work there. */
 	MUST(!l->ops->is_virtual || loop_here == l);
+	if (loop_here != l)
+		atomic_fetch_add(&l->posting, 1);
 	do
 		msg->next = first;
 	while (!atomic_compare_exchange_weak(&l->inbox, &first, msg));
 	/* The loop says that it sleeps before it looks into the inbox for the last time; whoever
 	 * takes that word back wakes it, nobody else has to. */
-	if (loop_here != l && atomic_load(&l->is_sleeping) &&
-		atomic_exchange(&l->is_sleeping, false))
+	if (loop_here == l)
+		return;
+	if (atomic_load(&l->is_sleeping) && atomic_exchange(&l->is_sleeping, false))
 		l->ops->wake(l);
+	atomic_fetch_sub(&l->posting, 1); /* the last touch: see loop_free */
 }
 
 static void loop_take_mail(struct loop *l)

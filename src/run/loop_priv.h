@@ -57,6 +57,7 @@ struct loop {
 	/* Shared with other threads, on a cache line of their own. */
 	_Alignas(64) _Atomic(struct loop_msg *) inbox; /* last posted first */
 	atomic_bool is_sleeping;
+	_Atomic unsigned posting; /* threads that are in loop_post now */
 };
 
 /** The loop of this thread in run/loop.c's keeping. */
