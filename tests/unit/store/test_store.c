@@ -109,7 +109,27 @@ struct together {
 	struct err errs[TOGETHER];
 	int results[TOGETHER];
 	size_t next;
+	atomic_bool are_all_there;
 };
+
+/* Keeps the writer busy until all have come. */
+static int hold_writer(struct db *db, void *arg, struct err *e)
+{
+	struct together *t = arg;
+
+	while (!atomic_load(&t->are_all_there))
+		usleep(100);
+	return 0;
+}
+
+static int together_last(void *arg)
+{
+	struct together *t = arg;
+
+	MUST(t->next == TOGETHER);
+	atomic_store(&t->are_all_there, true);
+	return 0;
+}
 
 static int together_one(void *arg)
 {
@@ -126,8 +146,10 @@ static int together_main(void *arg)
 	struct fiber_group g;
 
 	fiber_group_init(&g);
+	store_write_later(t->f->s, "hold", hold_writer, t, NULL);
 	for (size_t i = 0; i < TOGETHER; i++)
-		assert_int_equal(fiber_start(&g, "one", together_one, t, NULL), 0);
+		MUST(fiber_start(&g, "one", together_one, t, NULL) == 0);
+	MUST(fiber_start(&g, "last", together_last, t, NULL) == 0);
 	fiber_group_join(&g);
 	return 0;
 }
@@ -165,8 +187,9 @@ static void closures_that_fail_do_so_alone(void **state)
 	assert_true(good > 5 && good < TOGETHER - 10);
 	assert_int_equal(fixture_number(f, "SELECT count(*) FROM setting"), good);
 	assert_int_equal(fixture_number(f, "SELECT value FROM counter WHERE id = 1"), good);
+	/* the sweep at start may have been one, the held writer is one or in the last one */
 	groups = atomic_load(&f->s->commits);
-	assert_true(groups < TOGETHER);
+	assert_in_range(groups, 1, 3);
 }
 
 static void ids_grow_and_survive_a_clock_that_went_back(void **state)
@@ -264,7 +287,7 @@ static void *read_all_the_time(void *arg)
 	return NULL;
 }
 
-/* 100 MB through the log while 50 readers stand in line for the connections, and each holds its
+/* 100 MB and more through the log while 50 readers stand in line for the connections, and each holds its
  * snapshot for 10 ms: there is no moment without one, but for the gate. */
 static void the_log_stays_short_under_slow_readers(void **state)
 {
@@ -272,13 +295,14 @@ static void the_log_stays_short_under_slow_readers(void **state)
 	struct slow_readers slow = {.f = f};
 	uint64_t longest = 0, shortest = UINT64_MAX;
 	pthread_t threads[SLOW_READERS];
+	int writes = 0;
 
 	for (int i = 0; i < SLOW_READERS; i++)
 		assert_int_equal(pthread_create(&threads[i], NULL, read_all_the_time, &slow), 0);
-	for (int i = 0; i < 120; i++) {
+	for (; writes < 120 || (shortest > f->s->wal_start / 2 && writes < 600); writes++) {
 		uint64_t wal;
 
-		assert_int_equal(store_write_blocking(f->s, "big", big_closure, &i, NULL), 0);
+		assert_int_equal(store_write_blocking(f->s, "big", big_closure, &writes, NULL), 0);
 		wal = atomic_load(&f->s->wal_bytes);
 		longest = wal > longest ? wal : longest;
 		if (longest > f->s->wal_start && wal < shortest)
@@ -291,7 +315,7 @@ static void the_log_stays_short_under_slow_readers(void **state)
 	assert_true(longest > f->s->wal_start);
 	assert_true(longest < 2 * STORE_WAL_MAX);
 	assert_true(shortest < f->s->wal_start / 2);
-	assert_int_equal(fixture_number(f, "SELECT count(*) FROM setting"), 120 * 200);
+	assert_int_equal(fixture_number(f, "SELECT count(*) FROM setting"), writes * 200);
 }
 
 static void a_store_of_a_newer_version_is_refused(void **state)
