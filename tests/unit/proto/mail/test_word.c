@@ -45,7 +45,12 @@ static const struct {
 	{"raw latin-1 is replaced", "\xfc", "�"},
 	{"decoded controls are blanks", "=?utf-8?q?a=0D=0AX:_b=1B?=", "a  X: b"},
 	{"decoded NUL is a blank", "=?utf-8?q?a=00b?=", "a b"},
-	{"broken utf-8 within", "=?utf-8?q?=E9=A9?=", "��"},
+	{"broken utf-8 within", "=?utf-8?q?=E9=A9?=", "�"},
+	{"a character in two words", "=?utf-8?q?=E9=A9?=\r\n =?UTF-8?b?vw==?= x", "驿 x"},
+	{"a character in two charsets", "=?utf-8?q?=E9=A9?= =?koi8-r?q?=F0?=", "�П"},
+	{"shift states in two words",
+		"=?iso-2022-jp?b?GyRCMVg=?= =?iso-2022-jp?b?MVgbKEI=?=", "駅駅"},
+	{"blanks behind the last word", "=?utf-8?q?a?=  b ", "a  b"},
 };
 
 static void word_table(void **state)
