@@ -176,7 +176,7 @@ def test_broken_messages_have_the_structure_that_python_sees():
     assert compare(messages, False) < len(messages) / 5
 
 
-@pytest.mark.parametrize("cut", [1, 2, 7, 100])
+@pytest.mark.parametrize("cut", [1, 7])
 def test_any_cut_of_the_octets_gives_the_same_tree(cut):
     messages = [m for _, m in [*list(corpus.good(200)), *corpus.broken(150)]]
     whole, pieces = dump(messages), dump(messages, cut)
@@ -198,3 +198,108 @@ def test_well_formed_messages_are_not_ambiguous_and_torture_is():
                  "inner boundary behind its end", "NUL in body", "mixed line ends", "multipart in base64",
                  "no header at all", "8-bit header", "boundary ends with blank"):
         assert name in ambiguous, name
+
+
+def made(messages):
+    """What msg_make builds for lists of orders (word, *arguments)."""
+    lines = []
+    for orders in messages:
+        for word, *args in orders:
+            lines.append(" ".join([word] + ["x" + (a if isinstance(a, bytes) else a.encode()).hex() for a in args]))
+        lines.append("write")
+    done = subprocess.run([os.path.join(os.path.dirname(DUMP), "msg_make")], input="\n".join(lines).encode() + b"\n",
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120)
+    assert done.returncode == 0, done.stderr.decode(errors="replace")[-2000:]
+    data, out = done.stdout, []
+    while data:
+        head, _, data = data.partition(b"\n")
+        size = 0 if head == b"refused" else int(head)
+        out.append(None if head == b"refused" else data[:size])
+        data = data[size:]
+    assert len(out) == len(messages)
+    return out
+
+
+def random_text(r, alphabet, low, high):
+    return "".join(r.choice(alphabet) for _ in range(r.randint(low, high)))
+
+
+LINE = ["a", "b", " ", " ", "é", "驿", "П", "😀", '"', "\\", "(", ")", "<", ">", ",", ";", ":", "=", "?", "_", "=?", "?=", "%", "'",
+        "word ", "another "]
+BODY = LINE + ["\n", "\n", ".", "From ", "\t", "-- ", "x" * 200]
+
+
+def random_orders(r):
+    import random
+    assert isinstance(r, random.Random)
+    subject = random_text(r, LINE, 0, 60).strip()
+    people = [(random_text(r, LINE, 0, 20).strip(), "p%d@example.org" % i) for i in range(r.randint(1, 8))]
+    want = {"subject": subject, "to": people, "text": None, "html": None, "files": []}
+    orders = [("mailboxes", "From", "Alice <alice@example.org>"), ("text", "Subject", subject)]
+    orders += [("mailbox", "To", name, address) for name, address in people]
+    if r.random() < 0.9:
+        want["text"] = random_text(r, BODY, 0, 80)
+        orders.append(("plain", want["text"]))
+    if r.random() < 0.5:
+        want["html"] = random_text(r, BODY, 1, 80)
+        orders.append(("html", want["html"]))
+        if r.random() < 0.5:
+            orders.append(("inline", "i@example.org", "image/png", r.randbytes(100), "i.png"))
+    for _ in range(r.choice([0, 0, 1, 2])):
+        # Python takes quotes off a name that is quoted
+        name, data = ("f" + random_text(r, LINE, 1, 60)).strip(), r.randbytes(r.randrange(300))
+        want["files"].append((name, data))
+        orders.append(("attach", name, "application/x-own", data))
+    if r.random() < 0.2:
+        orders.append(("message", b"Subject: inner\r\n\r\ninner\r\n"))
+    if r.random() < 0.4:
+        orders.append(("8bit",))
+    if r.random() < 0.3:
+        orders.append(("charset", r.choice(["koi8-r", "gb18030", "iso-8859-15"])))
+    return orders, want
+
+
+def crlf(text):
+    return text.replace("\r\n", "\n").replace("\n", "\r\n")
+
+
+def text_of(part):
+    text = part.get_payload(decode=True).decode(part.get_content_charset())
+    return text[:-2] if text.endswith("\r\n") else text
+
+
+def test_python_reads_what_is_built():
+    import random
+    r = random.Random(20261125)
+    cases = [random_orders(r) for _ in range(400)]
+    for (orders, want), message in zip(cases, made([o for o, _ in cases])):
+        assert message is not None, orders
+        m = BytesParser(policy=policy.default).parsebytes(message)
+        assert [] == [p.defects for p in m.walk() if p.defects], message
+        for line in message.split(b"\r\n"):
+            assert len(line) <= 998 and b"\r" not in line and b"\n" not in line
+        # runs of blanks are folded at, and Python shows a fold as one blank
+        assert re.sub(r"\s+", " ", str(m["subject"])) == re.sub(r"\s+", " ", want["subject"]), message
+        assert [a.addr_spec for a in m["to"].addresses] == [a for _, a in want["to"]]
+        for got, (name, _) in zip(m["to"].addresses, want["to"]):
+            # and in display names, against RFC 2047 section 6.2, it shows the blank between encoded words
+            assert re.sub(r"\s+", "", got.display_name) == re.sub(r"\s+", "", name), message
+        plain = [p for p in m.walk() if p.get_content_type() == "text/plain" and p.get_content_charset()]
+        html = [p for p in m.walk() if p.get_content_type() == "text/html"]
+        files = [p for p in m.walk() if p.get_content_type() == "application/x-own"]
+        if want["text"] is not None:
+            assert text_of(plain[0]) == re.sub(r"\r\n\Z", "", crlf(want["text"])), message
+        if want["html"]:
+            assert text_of(html[0]) == re.sub(r"\r\n\Z", "", crlf(want["html"])), message
+        assert [(p.get_filename(), p.get_payload(decode=True)) for p in files] == want["files"], message
+        assert m["date"].datetime.timestamp() == 1795415400 and m["message-id"].endswith("@example.org>")
+
+
+@pytest.mark.parametrize("value", ["x\r\nBcc: y@example.org", "x\ny", "x\ry", "x\0y", "x\r\n y"])
+@pytest.mark.parametrize("order", [("text", "Subject", None), ("text", None, "x"), ("mailbox", "To", None, "a@example.org"),
+                                   ("mailbox", "To", "x", None), ("mailboxes", "To", None),
+                                   ("attach", None, "a/b", "x"), ("attach", "x", None, "x"),
+                                   ("inline", None, "a/b", "x", "x"), ("calendar", None, "x")])
+def test_injection_is_refused(order, value):
+    html = [("html", "x")] if order[0] == "inline" else []
+    assert made([[*html, tuple(value if a is None else a for a in order)]]) == [None]

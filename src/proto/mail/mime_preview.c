@@ -3,27 +3,19 @@
 
 #include "base/must.h"
 #include "base/utf8.h"
-#include "proto/mail/mime_charset.h"
 #include "proto/mail/mime_imap.h"
+#include "proto/mail/mime_text.h"
 
 #define ENTITY_MAX 10 /* octets of a character reference, with '&' and ';' */
 
 /* Decoded, in UTF-8. */
 static void decode_body(const struct mime_part *part, struct span body, struct buf *out)
 {
-	struct mime_decoder d;
-	struct mime_charset *c = mime_charset_new(mime_part_charset(part));
-	struct buf octets;
+	struct mime_text *t = mime_text_new(part, true);
 
-	body = span_sub(body, 0, MIME_PREVIEW_OCTETS);
-	buf_init(&octets, MIME_PREVIEW_OCTETS + 16);
-	mime_decoder_init(&d, part->encoding);
-	mime_decoder_feed(&d, body, &octets);
-	mime_decoder_end(&d, &octets);
-	mime_charset_feed(c, buf_span(&octets), out);
-	mime_charset_end(c, out);
-	mime_charset_free(&c);
-	buf_fini(&octets);
+	mime_text_feed(t, span_sub(body, 0, MIME_PREVIEW_OCTETS), out);
+	mime_text_end(t, out);
+	mime_text_free(&t);
 }
 
 static const struct entity {
@@ -212,8 +204,8 @@ struct span mime_preview_of(struct arena *a, const struct mime_part *part, struc
 	struct buf text, plain;
 	struct span line;
 
-	buf_init(&text, MIME_PREVIEW_OCTETS * 3 + 64);
-	buf_init(&plain, MIME_PREVIEW_OCTETS * 3 + 64);
+	buf_init(&text, MIME_PREVIEW_OCTETS * 4 + 64);
+	buf_init(&plain, MIME_PREVIEW_OCTETS * 4 + 64);
 	decode_body(part, body, &text);
 	if (span_eq(part->type.subtype, SPAN("html")))
 		strip_html(buf_span(&text), &plain);

@@ -1,6 +1,7 @@
 #include "mime_test.h"
 
 #include "proto/mail/mime_imap.h"
+#include "proto/mail/mime_text.h"
 
 #define H                                                                                          \
 	"From: Alice <a@example.org>\r\nDate: Mon, 23 Nov 2026 06:30:00 +0000\r\nMIME-Version: 1.0\r\n"
@@ -158,6 +159,52 @@ static void preview_ends_with_a_whole_character(void **state)
 	arena_free(&a);
 }
 
+struct text_case {
+	const char *name, *message, *text;
+	bool joins_flows;
+	const char *defects;
+};
+
+static const struct text_case texts[] = {
+	{"plain", H "\r\na\r\nb\r\n", "a\r\nb\r\n", true, ""},
+	{"koi8 in base64",
+		H "Content-Type: text/plain; charset=koi8-r\r\n"
+		  "Content-Transfer-Encoding: base64\r\n\r\n8NLJ",
+		"\xd0\x9f\xd1\x80\xd0\xb8", true, ""},
+	{"flowed", H "Content-Type: text/plain; format=flowed; delsp=yes\r\n\r\na \r\nb\r\nc\r\n",
+		"ab\nc\n", true, ""},
+	{"flowed as it is", H "Content-Type: text/plain; format=flowed\r\n\r\na \r\nb\r\n",
+		"a \r\nb\r\n", false, ""},
+	{"damaged",
+		H "Content-Type: text/plain; charset=utf-8\r\n"
+		  "Content-Transfer-Encoding: quoted-printable\r\n\r\n=zz=FF",
+		"=zz\xef\xbf\xbd", true, "quoted-printable-bad-escape octets-not-in-charset"},
+};
+
+static void texts_as_people_read_them(void **state)
+{
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+		for (size_t cut = 1; cut < 60; cut += 19) {
+			struct arena *a = arena_new();
+			struct span m = span_str(texts[i].message);
+			struct mime_part *p = mime_parse(a, m, NULL)->root;
+			struct mime_text *t = mime_text_new(p, texts[i].joins_flows);
+			uint64_t defects;
+			struct buf out;
+
+			buf_init(&out, 1000);
+			for (size_t at = (size_t)p->body_offset; at < m.len; at += cut)
+				mime_text_feed(t, span_sub(m, at, cut), &out);
+			defects = mime_text_end(t, &out);
+			if (!span_eq(buf_span(&out), span_str(texts[i].text)))
+				fail_msg("%s, cut %zu: '%s'", texts[i].name, cut, buf_cstr(&out));
+			assert_span(defect_names(a, defects), texts[i].defects);
+			mime_text_free(&t);
+			buf_fini(&out);
+			arena_free(&a);
+		}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -165,6 +212,7 @@ int main(void)
 		cmocka_unit_test(body_structure),
 		cmocka_unit_test(sections_by_number),
 		cmocka_unit_test(preview_table),
+		cmocka_unit_test(texts_as_people_read_them),
 		cmocka_unit_test(preview_ends_with_a_whole_character),
 	};
 
