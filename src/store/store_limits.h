@@ -9,7 +9,7 @@
 #define STORE_READERS_MAX     16
 #define STORE_READ_QUEUE_MAX  4096 /* reads that wait; then ERR_BUSY */
 #define STORE_PAGE_ROWS       256  /* rows of one read */
-#define MAILBOX_SLICE         64   /* messages that one closure changes or expunges */
+#define MAILBOX_SLICE         16   /* messages that one closure changes or expunges */
 #define STORE_HASH_THREADS    1    /* password verifiers */
 #define STORE_HASH_QUEUE_MAX  256
 #define STORE_STAGE_THREADS   1

@@ -197,7 +197,7 @@ def check_chain(stored, sent, last_hop):
     # Exim tells the name in a comment
     assert re.match(r"from (mx\.yizhan\.test |\[127\.0\.0\.1\] \(helo=mx\.yizhan\.test\) )", chain[0])
     assert " by %s " % last_hop in chain[0]
-    assert re.match(r"from \S+ \(\[127\.0\.0\.1\]\) by mx\.yizhan\.test with ESMTP id \w+ for <one@far\.test>; ", chain[1])
+    assert re.match(r"from \S+ \(\[127\.0\.0\.1\]\) by mx\.yizhan\.test \(Yizhan\) with ESMTP id \w+ for <one@far\.test>; ", chain[1])
     assert stored.sender == ALICE
 
 
@@ -242,7 +242,7 @@ def test_we_relay_to_smtp_sink(peers, us):
     assert {m.msg["X-Rcpt-Args"].split()[0] for m in kept} == {"<one@far.test>"}
     assert all(m.msg["X-Mail-Args"].startswith("<%s>" % ALICE) for m in kept)
     # smtp-source says HELO
-    assert all("by mx.yizhan.test with SMTP id" in received(m.msg)[1] for m in kept)
+    assert all("by mx.yizhan.test (Yizhan) with SMTP id" in received(m.msg)[1] for m in kept)
     assert us.mailbox(ALICE) == []
 
 

@@ -7,19 +7,19 @@
 #include "base/enc.h"
 #include "base/mem.h"
 #include "run/fault.h"
+#include "proto/mail/mail_header.h"
 #include "services/inbound/inbound_priv.h"
 
 struct inbound {
 	struct inbound_opts opts;
 	struct inbound_counters counters;
-	int64_t date_sec; /* the second that `date` shows */
-	struct buf date;
+	struct received_time time; /* as of the last letter */
 };
 
 /* A transaction: from the first RCPT on. */
 struct inbound_txn {
 	struct stage *stage;
-	struct hop_scan hops;
+	struct mail_header header; /* counts Received fields */
 };
 
 struct inbound *inbound_new(const struct inbound_opts *opts)
@@ -27,8 +27,7 @@ struct inbound *inbound_new(const struct inbound_opts *opts)
 	struct inbound *in = NEW(struct inbound);
 
 	in->opts = *opts;
-	in->date_sec = -1;
-	buf_init(&in->date, 64);
+	in->time.sec = -1;
 	return in;
 }
 
@@ -36,7 +35,6 @@ void inbound_free(struct inbound **in)
 {
 	if (!*in)
 		return;
-	buf_fini(&(*in)->date);
 	free(*in);
 	*in = NULL;
 }
@@ -46,17 +44,13 @@ const struct inbound_counters *inbound_counters(const struct inbound *in)
 	return &in->counters;
 }
 
-/* The zone look-up and the formatting are done once a second. */
-static struct span date_now(struct inbound *in, int64_t wall_ns)
+static const struct received_time *time_now(struct inbound *in, int64_t wall_ns)
 {
 	int64_t sec = wall_ns / CLOCK_SEC;
 
-	if (sec != in->date_sec) {
-		buf_clear(&in->date);
-		clock_put_rfc5322(&in->date, sec, clock_zone_minutes(sec));
-		in->date_sec = sec;
-	}
-	return buf_span(&in->date);
+	if (sec != in->time.sec)
+		in->time = (struct received_time){sec, clock_zone_minutes(sec)};
+	return &in->time;
 }
 
 void inbound_conn_init(struct inbound_conn *c, struct inbound *in,
@@ -123,7 +117,7 @@ static FIBER void on_body_begin(void *ctx, struct smtp_session *s, struct smtp_r
 
 	(void)r;
 	t->stage = stage_new(c->in->opts.store);
-	hop_scan_init(&t->hops);
+	mail_header_init(&t->header, NULL, NULL);
 	c->txn = t;
 }
 
@@ -133,7 +127,8 @@ static FIBER void on_body_data(
 	struct inbound_conn *c = ctx;
 	struct err e = {0};
 
-	hop_scan_put(&c->txn->hops, octets);
+	if (!c->txn->header.is_done)
+		mail_header_feed(&c->txn->header, octets);
 	if (stage_put(c->txn->stage, octets, &e) == 0)
 		return;
 	log_event(&s->log, LOG_WARN, "smtp.in.body.failed", LF_STR("error", e.text),
@@ -148,8 +143,10 @@ static void on_reset(void *ctx, struct smtp_session *s)
 	struct inbound_conn *c = ctx;
 
 	(void)s;
-	if (c->txn)
+	if (c->txn) {
 		stage_free(&c->txn->stage);
+		mail_header_fini(&c->txn->header);
+	}
 	c->txn = NULL;
 }
 
@@ -273,8 +270,8 @@ static void letter_envelope(
 	letter->body = c->txn->stage;
 	letter->is_held = c->policy->is_hold;
 	/* `for` with several recipients would show the Bcc ones (RFC 5321 section 7.6). */
-	letter->prefix = received_field(s, in->opts.hostname, letter->id,
-		s->rcpt_count == 1 ? s->rcpts[0].to.whole : SPAN_NONE, date_now(in, now));
+	letter->prefix = received_field(s, span_str(in->opts.hostname), letter->id,
+		s->rcpt_count == 1 ? s->rcpts[0].to.whole : SPAN_NONE, time_now(in, now));
 }
 
 static void log_accepted(
@@ -332,9 +329,13 @@ static FIBER void on_body_end(
 	struct inbound_conn *c = ctx;
 	struct err e = {0};
 	uint64_t id = 0;
+	unsigned hops;
 	int rc;
 
-	if (c->txn->hops.count > c->policy->received_max) {
+	mail_header_finish(&c->txn->header);
+	hops = c->txn->header.count[MAIL_RECEIVED];
+
+	if (hops > c->policy->received_max) {
 		rc = err_set(&e, ERR_LIMIT, "Too many hops: the message goes round in circles");
 		err_smtp(&e, 554, 5, 4, 6);
 	} else {
@@ -343,7 +344,7 @@ static FIBER void on_body_end(
 	if (rc < 0) {
 		c->in->counters.refused_messages++;
 		log_event(&s->log, LOG_WARN, "smtp.in.refused", LF("from", s->mail.from.whole),
-			LF_INT("hops", c->txn->hops.count), LF_STR("error", e.text));
+			LF_INT("hops", hops), LF_STR("error", e.text));
 	}
 	struct buf text;
 

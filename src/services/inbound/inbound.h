@@ -17,7 +17,8 @@
 
 struct inbound;
 
-#define INBOUND_RECEIVED_MAX 1000 /* octets of our Received field, names cut to fit */
+#define INBOUND_RECEIVED_MAX 2048 /* octets of our Received field */
+#define INBOUND_PREFIX_MAX   4096 /* and of what stands before a message in a mailbox */
 
 /* What the configuration says; shared by the connections that began with it, never changed. */
 struct inbound_policy {

@@ -9,46 +9,9 @@
 #include "base/must.h"
 #include "services/inbound/inbound_priv.h"
 
-static void test_hop_scan(void **state)
-{
-	static const struct {
-		const char *name, *text;
-		unsigned count;
-	} cases[] = {
-		{"no header", "\r\nReceived: x\r\n", 0},
-		{"nothing", "", 0},
-		{"one", "Received: a\r\n", 1},
-		{"any case", "RECEIVED: a\r\nreceived: b\r\n", 2},
-		{"folded lines do not count", "Received: a\r\n\tReceived: b\r\n", 1},
-		{"other names", "X-Received: a\r\nReceived-SPF: b\r\nReceive: c\r\n", 0},
-		{"the body does not count", "Received: a\r\n\r\nReceived: b\r\n", 1},
-		{"bare LF ends lines too", "Received: a\nReceived: b\n\nReceived: c\n", 2},
-		{"a name within a line", "Subject: Received: x\r\n", 0},
-		{"cut short", "Receive", 0},
-	};
+#define DATE "Thu, 1 Jan 1970 00:00:00 +0000"
 
-	(void)state;
-	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		struct span text = span_str(cases[i].text);
-
-		/* whole, and at every cut, and octet by octet */
-		for (size_t cut = 0; cut <= text.len; cut++) {
-			struct hop_scan h;
-
-			hop_scan_init(&h);
-			hop_scan_put(&h, span_sub(text, 0, cut));
-			hop_scan_put(&h, span_skip(text, cut));
-			if (h.count != cases[i].count)
-				print_message("%s, cut at %zu\n", cases[i].name, cut);
-			assert_int_equal(h.count, cases[i].count);
-		}
-		struct hop_scan h;
-		hop_scan_init(&h);
-		for (size_t k = 0; k < text.len; k++)
-			hop_scan_put(&h, span_sub(text, k, 1));
-		assert_int_equal(h.count, cases[i].count);
-	}
-}
+static const struct received_time epoch = {0, 0};
 
 struct field_case {
 	const char *name;
@@ -63,29 +26,30 @@ static void test_received_field(void **state)
 {
 	static const struct field_case cases[] = {
 		{"plain", "client.example", "192.0.2.1:99", false, false, false, NULL, NULL, "",
-			"Received: from client.example ([192.0.2.1])\r\n\tby mx.example with SMTP id "
-			"0000000000001;\r\n\tDATE\r\n"},
+			"Received: from client.example ([192.0.2.1])\r\n\tby mx.example (Yizhan) with SMTP id "
+			"0000000000001;\r\n\t" DATE "\r\n"},
 		{"esmtp for", "c", "[2001:db8::1]:9", true, false, false, NULL, NULL, "a@b.example",
-			"Received: from c ([IPv6:2001:db8::1])\r\n\tby mx.example with ESMTP id "
-			"0000000000001\r\n\tfor <a@b.example>;\r\n\tDATE\r\n"},
+			"Received: from c ([IPv6:2001:db8::1])\r\n\tby mx.example (Yizhan) with ESMTP id "
+			"0000000000001\r\n\tfor <a@b.example>;\r\n\t" DATE "\r\n"},
 		{"tls and login", "c", "192.0.2.1:9", true, false, false, "TLSv1.3", "alice", "",
 			"Received: from c ([192.0.2.1])\r\n\t(using TLSv1.3 with cipher "
-			"TLS_AES_256_GCM_SHA384 (256 bits))\r\n\tby mx.example with ESMTPSA id "
-			"0000000000001;\r\n\tDATE\r\n"},
+			"TLS_AES_256_GCM_SHA384 (256 bits))\r\n\tby mx.example (Yizhan) with ESMTPSA id "
+			"0000000000001;\r\n\t" DATE "\r\n"},
 		{"lmtp", "c", "192.0.2.1:9", true, true, false, NULL, NULL, "",
-			"Received: from c ([192.0.2.1])\r\n\tby mx.example with LMTP id "
-			"0000000000001;\r\n\tDATE\r\n"},
+			"Received: from c ([192.0.2.1])\r\n\tby mx.example (Yizhan) with LMTP id "
+			"0000000000001;\r\n\t" DATE "\r\n"},
 		{"utf8", "c", "192.0.2.1:9", true, false, true, "TLSv1.2", NULL, "",
 			"Received: from c ([192.0.2.1])\r\n\t(using TLSv1.2 with cipher "
-			"TLS_AES_256_GCM_SHA384 (256 bits))\r\n\tby mx.example with UTF8SMTPS id "
-			"0000000000001;\r\n\tDATE\r\n"},
+			"TLS_AES_256_GCM_SHA384 (256 bits))\r\n\tby mx.example (Yizhan) with UTF8SMTPS id "
+			"0000000000001;\r\n\t" DATE "\r\n"},
 		{"hostile name", "x (y)\r\nEvil: 1;\"<>", "192.0.2.1:9", false, false, false, NULL,
 			NULL, "",
-			"Received: from x??y???Evil:?1???? ([192.0.2.1])\r\n\tby mx.example with SMTP "
-			"id 0000000000001;\r\n\tDATE\r\n"},
+			"Received: from [192.0.2.1] (helo=x \\(y\\)??Evil: 1;\"<> [192.0.2.1])\r\n\tby "
+			"mx.example (Yizhan) with SMTP "
+			"id 0000000000001;\r\n\t" DATE "\r\n"},
 		{"no name, local", "", "unix:/x", false, false, false, NULL, NULL, "",
-			"Received: from unknown (local socket)\r\n\tby mx.example with SMTP id "
-			"0000000000001;\r\n\tDATE\r\n"},
+			"Received: from localhost (unix)\r\n\tby mx.example (Yizhan) with SMTP id "
+			"0000000000001;\r\n\t" DATE "\r\n"},
 	};
 
 	(void)state;
@@ -105,7 +69,7 @@ static void test_received_field(void **state)
 		assert_int_equal(addr_parse(span_str(c->peer), 0, &peer, NULL), 0);
 		s.txn = arena_new();
 		struct span f = received_field(
-			&s, "mx.example", 1, span_str(c->for_address), SPAN("DATE"));
+			&s, SPAN("mx.example"), 1, span_str(c->for_address), &epoch);
 		if (!span_eq(f, span_str(c->expected)))
 			print_message("%s: " SPAN_FMT "\n", c->name, SPAN_ARG(f));
 		assert_true(span_eq(f, span_str(c->expected)));
@@ -127,8 +91,8 @@ static void test_received_is_bounded(void **state)
 		addr_parse(SPAN("[2001:db8:1111:2222:3333:4444:5555:6666]:9"), 0, &peer, NULL), 0);
 	s.helo = span_of(helo, sizeof(helo));
 	s.txn = arena_new();
-	struct span f = received_field(&s, "mx.example", UINT64_MAX >> 1,
-		span_of(path, sizeof(path)), SPAN("Mon, 23 Nov 2026 06:30:00 +0000"));
+	struct span f = received_field(
+		&s, SPAN("mx.example"), UINT64_MAX >> 1, span_of(path, sizeof(path)), &epoch);
 	assert_true(f.len < INBOUND_RECEIVED_MAX);
 	arena_free(&s.txn);
 }
@@ -179,7 +143,6 @@ static void test_reply_from_err(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_hop_scan),
 		cmocka_unit_test(test_received_field),
 		cmocka_unit_test(test_received_is_bounded),
 		cmocka_unit_test(test_prefix),
