@@ -158,7 +158,7 @@ static int write_out(void *arg, struct err *e)
 			int sys = errno;
 
 			err_sys(e, sys, "writing a body to its file");
-			if (e && (sys == ENOSPC || sys == EDQUOT)) {
+			if (e && (sys == ENOSPC || sys == EDQUOT || sys == EFBIG)) {
 				e->code = ERR_FULL;
 				err_smtp(e, 452, 4, 3, 1);
 			}

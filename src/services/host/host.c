@@ -367,6 +367,7 @@ int host_run(const struct host_opts *opts)
 	h->started_wall_ns = clock_wall_ns();
 	h->passed_count = notify_take_fds(arena, h->passed, NOTIFY_FDS_MAX);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* EFBIG is a full disk */
 	raise_fd_limit();
 
 	h->exit_code = load_config(h);

@@ -56,7 +56,7 @@ static enum err_code code_of(sqlite3 *handle, int rc)
 	case SQLITE_IOERR: {
 		int sys = handle ? sqlite3_system_errno(handle) : 0;
 
-		return sys == ENOSPC || sys == EDQUOT ? ERR_FULL : ERR_IO;
+		return sys == ENOSPC || sys == EDQUOT || sys == EFBIG ? ERR_FULL : ERR_IO;
 	}
 	case SQLITE_CORRUPT:
 	case SQLITE_NOTADB: return ERR_CORRUPT;

@@ -1,5 +1,6 @@
 #include "store/db/vfs_gather.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <sqlite3.h>
 #include <stdlib.h>
@@ -29,6 +30,20 @@ static struct gather_file *self(sqlite3_file *file)
 	return (struct gather_file *)(void *)file;
 }
 
+/* SQLite says "full" of ENOSPC alone. A quota and a limit on file sizes are no broken disk either. */
+static int put(struct gather_file *g, const void *from, int n, sqlite3_int64 at)
+{
+	int rc = g->log->pMethods->xWrite(g->log, from, n, at);
+	int sys = 0;
+
+	if (rc == SQLITE_IOERR_WRITE &&
+		g->log->pMethods->xFileControl(g->log, SQLITE_FCNTL_LAST_ERRNO, &sys) ==
+			SQLITE_OK &&
+		(sys == EDQUOT || sys == EFBIG))
+		return SQLITE_FULL;
+	return rc;
+}
+
 static int flush(struct gather_file *g)
 {
 	size_t len = g->len;
@@ -39,8 +54,7 @@ static int flush(struct gather_file *g)
 	for (size_t done = 0; rc == SQLITE_OK && done < len; done += WRITE_PIECE) {
 		size_t n = len - done < WRITE_PIECE ? len - done : WRITE_PIECE;
 
-		rc = g->log->pMethods->xWrite(
-			g->log, g->bytes + done, (int)n, g->at + (sqlite3_int64)done);
+		rc = put(g, g->bytes + done, (int)n, g->at + (sqlite3_int64)done);
 	}
 	return rc;
 }
@@ -82,7 +96,7 @@ static int gather_write(sqlite3_file *file, const void *from, int n, sqlite3_int
 			return rc;
 	}
 	if (n > GATHER_MAX)
-		return g->log->pMethods->xWrite(g->log, from, n, at);
+		return put(g, from, n, at);
 	if (!g->len)
 		g->at = at;
 	memcpy(g->bytes + g->len, from, (size_t)n);
