@@ -96,7 +96,8 @@ struct plan {
 static FIBER int make_plan(
 	struct smtp_client *c, struct smtp_txn *t, struct plan *plan, bool *fits_r, struct err *e)
 {
-	bool is_7bit = true;
+	/* An alias here may have led from an ASCII address to one that is not. */
+	bool is_7bit = true, is_ascii = is_envelope_ascii(t), is_utf8 = t->is_smtputf8 || !is_ascii;
 
 	*fits_r = false;
 	memset(plan, 0, sizeof(*plan));
@@ -106,21 +107,20 @@ static FIBER int make_plan(
 	if (t->body == SMTP_BODY_BINARYMIME &&
 		(!smtp_client_has(c, SMTP_BINARYMIME) || !smtp_client_has(c, SMTP_CHUNKING)))
 		return lacking(t, 6, 3, "the next host does not take binary messages (BINARYMIME)");
-	if ((t->is_smtputf8 && !smtp_client_has(c, SMTP_SMTPUTF8)) ||
+	if ((is_utf8 && !smtp_client_has(c, SMTP_SMTPUTF8)) ||
 		(t->body == SMTP_BODY_8BITMIME && !smtp_client_has(c, SMTP_8BITMIME) &&
 			!t->is_8bit_anyway))
 		if (is_content_7bit(t, &is_7bit, e) < 0)
 			return -1;
 	/* RFC 6531 section 3.2: without SMTPUTF8 such a message is not sent; one that merely was
 	 * allowed to have UTF-8, and has none, may go. */
-	if (t->is_smtputf8 && !smtp_client_has(c, SMTP_SMTPUTF8) &&
-		(!is_7bit || !is_envelope_ascii(t)))
+	if (is_utf8 && !smtp_client_has(c, SMTP_SMTPUTF8) && (!is_7bit || !is_ascii))
 		return lacking(t, 6, 7,
 			"the next host does not take internationalised addresses or headers (SMTPUTF8)");
 	/* RFC 6152 section 3: convert or return; what may be signed is not converted. */
 	if (!is_7bit)
 		return lacking(t, 6, 3, "the next host does not take 8-bit messages (8BITMIME)");
-	plan->is_smtputf8 = t->is_smtputf8 && smtp_client_has(c, SMTP_SMTPUTF8);
+	plan->is_smtputf8 = is_utf8 && smtp_client_has(c, SMTP_SMTPUTF8);
 	plan->body = smtp_client_has(c, SMTP_8BITMIME) || t->body == SMTP_BODY_BINARYMIME
 		? t->body
 		: SMTP_BODY_7BIT;

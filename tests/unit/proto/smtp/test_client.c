@@ -361,6 +361,13 @@ static const struct {
 		"S: 250 ok\nS: 250 ok\nS: 354 go\nC: x\nC: .\nS: 250 taken\n" BYE,
 		{.ret = SMTP_RET_HDRS, .envid = {"q+1", 3}}, "x\r\n", "b@example.net",
 		SMTP_FATE_ACCEPTED, 0, 0},
+	{"a UTF-8 address that nobody declared, offered",
+		HELLO("S: 250-SMTPUTF8\n") "C: MAIL FROM:<a@example.org> SMTPUTF8\nS: 250 ok\n"
+					   "C: RCPT TO:<用@example.net>\nS: 250 ok\nC: DATA\nS: 354 go\nC: x\nC: .\n"
+					   "S: 250 taken\n" BYE,
+		{.is_smtputf8 = false}, "x\r\n", "用@example.net", SMTP_FATE_ACCEPTED, 0, 0},
+	{"a UTF-8 address that nobody declared, not offered", HELLO("") BYE, {.is_smtputf8 = false},
+		"x\r\n", "用@example.net", SMTP_FATE_REFUSED, 6, 7},
 	{"an internationalised ORCPT goes along in ASCII",
 		FULL
 		"C: MAIL FROM:<a@example.org> SIZE=3 RET=FULL\n"
