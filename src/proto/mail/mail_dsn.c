@@ -9,6 +9,7 @@
 #define TEXT_COLUMNS 72
 #define HOST_MAX     320 /* a name of 255 and an address */
 #define TYPE_MAX     64
+#define TEXT_MAX     (1024 * 1024) /* a recipient takes about 3 KiB */
 
 static const char *const action_words[MAIL_DSN_ACTION_COUNT] = {
 #define X(id, word) [MAIL_DSN_##id] = word,
@@ -112,11 +113,28 @@ static const struct {
 		"Your message was sent on to the members of the address(es) listed below."},
 };
 
+static bool is_original_coded(const struct mail_dsn *d)
+{
+	return d->is_global && !d->is_smtputf8;
+}
+
+/* How the original goes back; an 8-bit part makes the whole 8-bit (RFC 2045 section 6.4). */
+static bool is_8bit(const struct mail_dsn *d)
+{
+	return d->is_smtputf8 || (d->is_8bit && !is_original_coded(d));
+}
+
+static void put_base64(struct buf *b, struct span octets)
+{
+	while (octets.len) { /* RFC 2045 section 6.8: lines of 76 */
+		enc_put_base64(b, span_sub(octets, 0, 57));
+		buf_str(b, "\r\n");
+		octets = span_skip(octets, octets.len < 57 ? octets.len : 57);
+	}
+}
+
 static void put_header(struct buf *b, const struct mail_dsn *d)
 {
-	/* the part that goes back makes the whole 8-bit (RFC 2045 section 6.4) */
-	bool is_8bit = d->is_smtputf8 || d->is_8bit;
-
 	mail_date_put(b, d->now_sec, d->zone_minutes);
 	buf_str(b, "From: Mail Delivery System <MAILER-DAEMON@");
 	mail_text_put(b, d->host, false);
@@ -129,7 +147,7 @@ static void put_header(struct buf *b, const struct mail_dsn *d)
 		"\r\nAuto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\n"
 		"Content-Type: multipart/report; report-type=delivery-status;\r\n\tboundary=\"");
 	put_boundary(b, d);
-	buf_printf(b, "\"\r\nContent-Transfer-Encoding: %s\r\n\r\n", is_8bit ? "8bit" : "7bit");
+	buf_printf(b, "\"\r\nContent-Transfer-Encoding: %s\r\n\r\n", is_8bit(d) ? "8bit" : "7bit");
 	buf_str(b, "This is a MIME-encapsulated message.\r\n");
 }
 
@@ -197,15 +215,11 @@ static void tell_rcpt(struct buf *b, const struct mail_dsn *d, const struct mail
 	buf_fini(&line);
 }
 
-static void put_text_part(struct buf *b, const struct mail_dsn *d)
+static void put_story(struct buf *b, const struct mail_dsn *d)
 {
 	enum mail_dsn_action a = worst(d);
 
-	open_part(b, d, "Notification",
-		d->is_smtputf8 ? "text/plain; charset=utf-8" : "text/plain; charset=us-ascii");
-	if (d->is_smtputf8)
-		buf_str(b, "Content-Transfer-Encoding: 8bit\r\n");
-	buf_str(b, "\r\nThis is the mail system at host ");
+	buf_str(b, "This is the mail system at host ");
 	mail_text_put(b, d->host, false);
 	buf_str(b, ".\r\n\r\n");
 	put_wrapped(b, "", span_str(stories[a].opening));
@@ -220,6 +234,35 @@ static void put_text_part(struct buf *b, const struct mail_dsn *d)
 	buf_str(b, "\r\n                   The mail system\r\n");
 	for (size_t i = 0; i < d->rcpt_count; i++)
 		tell_rcpt(b, d, &d->rcpts[i]);
+}
+
+static bool is_address_utf8(const struct mail_dsn *d)
+{
+	for (size_t i = 0; i < d->rcpt_count; i++)
+		if (!span_is_ascii(d->rcpts[i].address))
+			return true;
+	return false;
+}
+
+static void put_text_part(struct buf *b, const struct mail_dsn *d)
+{
+	bool is_utf8 = d->is_smtputf8 || is_address_utf8(d);
+	struct mail_dsn told = *d;
+	struct buf text;
+
+	open_part(b, d, "Notification",
+		is_utf8 ? "text/plain; charset=utf-8" : "text/plain; charset=us-ascii");
+	if (!is_utf8 || d->is_smtputf8) {
+		buf_str(b, is_utf8 ? "Content-Transfer-Encoding: 8bit\r\n\r\n" : "\r\n");
+		put_story(b, d);
+		return;
+	}
+	told.is_smtputf8 = true;
+	buf_init(&text, TEXT_MAX);
+	put_story(&text, &told);
+	buf_str(b, "Content-Transfer-Encoding: base64\r\n\r\n");
+	put_base64(b, buf_span(&text));
+	buf_fini(&text);
 }
 
 /* "type; address": RFC 3464 section 2.3.1, RFC 6533 section 3 for addresses above ASCII */
@@ -297,8 +340,7 @@ static void put_machine_part(struct buf *b, const struct mail_dsn *d)
 
 void mail_dsn_put_head(struct buf *b, const struct mail_dsn *d)
 {
-	bool is_full = mail_dsn_is_full(d);
-	bool is_8bit = d->is_smtputf8 || d->is_8bit;
+	bool is_full = mail_dsn_is_full(d), is_global = d->is_smtputf8 || d->is_global;
 
 	MUST(d->rcpt_count > 0);
 	put_header(b, d);
@@ -306,11 +348,22 @@ void mail_dsn_put_head(struct buf *b, const struct mail_dsn *d)
 	put_machine_part(b, d);
 	if (is_full)
 		open_part(b, d, "Undelivered Message",
-			d->is_smtputf8 ? "message/global" : "message/rfc822");
+			is_global ? "message/global" : "message/rfc822");
 	else
 		open_part(b, d, "Message Headers",
-			d->is_smtputf8 ? "message/global-headers" : "text/rfc822-headers");
-	buf_printf(b, "Content-Transfer-Encoding: %s\r\n\r\n", is_8bit ? "8bit" : "7bit");
+			is_global ? "message/global-headers" : "text/rfc822-headers");
+	buf_printf(b, "Content-Transfer-Encoding: %s\r\n\r\n",
+		is_original_coded(d) ? "base64"
+			: is_8bit(d) ? "8bit"
+				     : "7bit");
+}
+
+void mail_dsn_put_original(struct buf *b, const struct mail_dsn *d, struct span original)
+{
+	if (is_original_coded(d))
+		put_base64(b, original);
+	else
+		buf_span_put(b, original);
 }
 
 void mail_dsn_put_tail(struct buf *b, const struct mail_dsn *d)

@@ -1,10 +1,10 @@
 #pragma once
 /* Delivery status notifications (RFC 3464; RFC 6533 for SMTPUTF8 messages): what a sender gets to
- * read when a message failed, waits, or arrived. Pure: the caller streams the original between
- * head and tail.
+ * read when a message failed, waits, or arrived. Pure: the caller brings the original.
  *
  *	mail_dsn_put_head(&b, &dsn);	// header, text, machine part, begin of the original part
- *	... the original: whole when mail_dsn_is_full(&dsn), else its header section ...
+ *	mail_dsn_put_original(&b, &dsn, original);
+ *			// whole when mail_dsn_is_full(&dsn), else its header section
  *	mail_dsn_put_tail(&b, &dsn);
  *
  * It is sent from the null reverse-path, and never for a message that came from one. */
@@ -54,7 +54,8 @@ struct mail_dsn {
 	size_t rcpt_count;
 	uint64_t original_len;
 	bool is_headers_only; /* RET=HDRS */
-	bool is_smtputf8;     /* of the original */
+	bool is_smtputf8;     /* the report itself is: an ASCII reader's server may not take that */
+	bool is_global;       /* the original came with SMTPUTF8 and has UTF-8 */
 	bool is_8bit;         /* the original is not 7-bit */
 	bool is_binary;       /* the original came as BINARYMIME: its body does not go back */
 };
@@ -62,6 +63,9 @@ struct mail_dsn {
 /** Does the whole original go back? Only with a failure (RFC 3461 section 4.3). */
 bool mail_dsn_is_full(const struct mail_dsn *d);
 void mail_dsn_put_head(struct buf *b, const struct mail_dsn *d);
+/** As it is; a global original in a report that is not SMTPUTF8 in base64, which message/global may
+ * be, unlike message/rfc822 (RFC 6532 section 3.7). */
+void mail_dsn_put_original(struct buf *b, const struct mail_dsn *d, struct span original);
 void mail_dsn_put_tail(struct buf *b, const struct mail_dsn *d);
 
 /** Why, and what the sender can do, for an enhanced code (RFC 3463 and its registry): two plain

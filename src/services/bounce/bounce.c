@@ -164,8 +164,8 @@ static void fill_dsn(const struct bounce_opts *o, struct arena *a, enum bounce_k
 		.rcpt_count = count,
 		.original_len = original_len(about),
 		.is_headers_only = about->env->ret == SPOOL_RET_HDRS,
-		.is_smtputf8 = about->env->is_smtputf8,
-		.is_8bit = about->env->body_type != SPOOL_BODY_7BIT,
+		/* Who has an ASCII address may sit behind a server without SMTPUTF8. */
+		.is_smtputf8 = !span_is_ascii(to),
 		.is_binary = about->env->body_type == SPOOL_BODY_BINARY};
 }
 
@@ -186,16 +186,18 @@ static FIBER int stage_report(const struct bounce_opts *o, struct arena *a,
 	if (read_original(about, mail_dsn_is_full(d), original, e) < 0)
 		return -1;
 	/* What the sender declared is not always what it sent. */
-	d->is_8bit = d->is_8bit || !span_is_ascii(buf_span(original));
+	d->is_8bit = !span_is_ascii(buf_span(original));
+	d->is_global = about->env->is_smtputf8 && d->is_8bit;
 	mail_dsn_put_head(text, d);
-	buf_span_put(text, buf_span(original));
+	mail_dsn_put_original(text, d, buf_span(original));
 	mail_dsn_put_tail(text, d);
 	if (!buf_ok(text) || !buf_ok(original))
 		return err_set(e, ERR_LIMIT, "the report does not fit");
 	*stage = stage_new(o->store);
 	arena_defer(a, free_stage, stage);
 	letter->body = *stage;
-	letter->env.body_type = d->is_8bit || d->is_smtputf8 ? SPOOL_BODY_8BIT : SPOOL_BODY_7BIT;
+	letter->env.is_smtputf8 = d->is_smtputf8;
+	letter->env.body_type = span_is_ascii(buf_span(text)) ? SPOOL_BODY_7BIT : SPOOL_BODY_8BIT;
 	return stage_put(*stage, buf_span(text), e);
 }
 
@@ -267,7 +269,7 @@ FIBER int bounce_write(const struct bounce_opts *o, struct router *router, struc
 	MUST(about->rcpt_count > 0);
 	*is_owed_r = false;
 	*letter_r = (struct spool_new){.id = store_new_id(o->store),
-		.env = {.origin = SPAN("dsn"), .is_smtputf8 = about->env->is_smtputf8},
+		.env = {.origin = SPAN("dsn")},
 		.arrived_ns = now,
 		.expires_ns = now + BOUNCE_LIFETIME_NS};
 	/* RFC 5321 section 4.5.5, RFC 3464 section 2: never a report to a null sender */

@@ -146,6 +146,8 @@ static void fill_txn(struct outbound_parcel *p, struct content *content, struct 
 		.size = p->prefix.len + body_len(p->body),
 		.body = bodies[p->env.body_type],
 		.is_smtputf8 = p->env.is_smtputf8,
+		/* A report cannot be returned: better in 8 bits than never. */
+		.is_8bit_anyway = p->env.reverse_path.len == 0,
 		.ret = rets[p->env.ret],
 		.envid = p->env.envid,
 		.source = &content->source};

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "base/enc.h"
 #include "base/must.h"
 #include "proto/mail/mail_dsn.h"
 #include "proto/mail/mail_header.h"
@@ -209,6 +210,38 @@ static void smtputf8_uses_the_global_types(void **state)
 	has(&d, "用", false);
 }
 
+/* RFC 6533 section 4: who has an ASCII address reads the old form, in 7 bits throughout. */
+static void smtputf8_original_for_an_ascii_reader(void **state)
+{
+	struct mail_dsn_rcpt r = failed();
+	struct mail_dsn d = report(&r, 1);
+	struct buf b, back;
+
+	r.address = SPAN("用户@例子.测试");
+	r.orcpt = SPAN("utf-8;用@b");
+	d.is_global = d.is_8bit = true;
+	has(&d, "Content-Type: message/delivery-status\r\n", true);
+	has(&d, "Final-Recipient: utf-8; \\x{7528}\\x{6237}@\\x{4F8B}\\x{5B50}.", true);
+	has(&d, "Original-Recipient: utf-8; \\x{7528}@b\r\n", true);
+	has(&d, "text/plain; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n", true);
+	has(&d, "Content-Type: message/global\r\nContent-Transfer-Encoding: base64\r\n", true);
+	has(&d, "8bit", false);
+	d.is_headers_only = true;
+	has(&d, "message/global-headers\r\nContent-Transfer-Encoding: base64\r\n", true);
+
+	buf_init(&b, 1000);
+	buf_init(&back, 1000);
+	mail_dsn_put_original(&b, &d, SPAN("Subject: 八\r\n\r\n"));
+	assert_true(enc_get_base64(&back, span_trim(buf_span(&b))));
+	assert_string_equal(buf_cstr(&back), "Subject: 八\r\n\r\n");
+	buf_clear(&b);
+	d.is_smtputf8 = true;
+	mail_dsn_put_original(&b, &d, SPAN("八"));
+	assert_string_equal(buf_cstr(&b), "八");
+	buf_fini(&b);
+	buf_fini(&back);
+}
+
 static void an_8bit_original_makes_the_report_8bit(void **state)
 {
 	struct mail_dsn_rcpt r = failed();
@@ -265,6 +298,7 @@ int main(void)
 		cmocka_unit_test(success_and_relayed),
 		cmocka_unit_test(what_goes_back),
 		cmocka_unit_test(smtputf8_uses_the_global_types),
+		cmocka_unit_test(smtputf8_original_for_an_ascii_reader),
 		cmocka_unit_test(an_8bit_original_makes_the_report_8bit),
 		cmocka_unit_test(hostile_words_are_contained),
 		cmocka_unit_test(every_code_has_a_meaning),
