@@ -1,5 +1,6 @@
 """Reading a delivery report as a mail program does, and checking its form (RFC 3464, 6522, 3834)."""
 
+import base64
 import email
 import email.policy
 import email.utils
@@ -12,7 +13,7 @@ class Report:
 
     def __init__(self, octets):
         self.msg = email.message_from_bytes(octets, policy=email.policy.default)
-        for part in self.msg.walk():
+        for part in [self.msg] + self.msg.get_payload():
             assert part.defects == [], "%s: %s" % (part.get_content_type(), part.defects)
         assert self.msg.get_content_type() == "multipart/report"
         assert self.msg.get_param("report-type") == "delivery-status"
@@ -22,13 +23,20 @@ class Report:
         self.is_full = original.get_content_type() in ("message/rfc822", "message/global")
         assert self.is_full or original.get_content_type() in ("text/rfc822-headers", "message/global-headers")
         self.text, self.machine_type = text.get_content(), machine.get_content_type()
-        self.original = original.get_payload(0) if self.is_full else email.message_from_string(
-            original.get_payload(decode=True).decode("utf-8"), policy=email.policy.default)
-        blocks = status_blocks(machine)
+        self.original = email.message_from_bytes(self.octets_of(octets, original), policy=email.policy.default)
+        blocks = status_blocks(octets, self.msg)
         self.fields = blocks[0]
         self.rcpts = {typed(block["Final-Recipient"])[1]: block for block in blocks[1:]}
         assert len(self.rcpts) == len(blocks) - 1 > 0
         self.check()
+
+    def octets_of(self, octets, original):
+        """What came back, decoded: message/global may be in base64 (RFC 6532 section 3.7)."""
+        coded = part_octets(octets, self.msg, 2)
+        if original["Content-Transfer-Encoding"] == "base64":
+            return base64.b64decode(coded)
+        assert original["Content-Transfer-Encoding"] in ("7bit", "8bit")
+        return coded
 
     def check(self):
         for name in ("From", "To", "Subject", "Date", "Message-ID", "MIME-Version"):
@@ -52,11 +60,14 @@ def typed(value):
     return kind.strip(), rest.strip()
 
 
-def status_blocks(machine):
-    payload = machine.get_payload()
-    if isinstance(payload, list):
-        blocks = [dict(block.items()) for block in payload]
-    else:  # message/global-delivery-status: Python leaves it alone
-        text = machine.get_payload(decode=True).decode("utf-8").replace("\r\n", "\n")
-        blocks = [dict(email.message_from_string(block).items()) for block in text.strip().split("\n\n")]
-    return [block for block in blocks if block]
+def part_octets(octets, msg, number):
+    """The body of one part as it stands, between the boundaries."""
+    end = b"\r\n" if b"\r\n" in octets else b"\n"
+    part = octets.split(end + b"--" + msg.get_boundary().encode())[number + 1]
+    return part.split(end + end, 1)[1]
+
+
+def status_blocks(octets, msg):
+    # Python knows message/delivery-status, but not its global form: both are read alike here
+    text = part_octets(octets, msg, 1).decode("utf-8").replace("\r\n", "\n")
+    return [dict(email.message_from_string(block).items()) for block in text.strip().split("\n\n")]
