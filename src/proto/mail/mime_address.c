@@ -10,6 +10,7 @@ struct piece {
 	struct buf words; /* display name or bare address, as it reads */
 	struct buf spec;  /* between angle brackets, or the bare address without blanks */
 	struct span comment;
+	bool has_dot; /* without quotes */
 	bool has_angle, has_words, has_at;
 	bool was_blank; /* a blank stands before the next word */
 	bool has_quoted_local;
@@ -124,6 +125,11 @@ static void finish(struct reader *r, struct piece *p)
 	m->defects = p->defects;
 	spec = buf_span(&p->spec);
 	if (p->has_angle) {
+		if (p->has_dot) /* RFC 5322 section 4.1, obs-phrase */
+			m->defects |= mime_bit(MIME_ADDRESS_OBSOLETE);
+		/* "a@b <c@d>": some readers take the first for the address */
+		if (p->has_at && !span_eq_nocase(words, spec))
+			m->defects |= mime_bit(MIME_ADDRESS_BAD);
 		m->name = join_blanks(r->a, words);
 		if (!m->name.len && p->comment.len)
 			m->name = comment_text(r->a, p->comment);
@@ -152,7 +158,11 @@ static void add_atom(struct piece *p, struct span atom)
 	char last = spec.len ? spec.ptr[spec.len - 1] : '.';
 	bool is_joint = atom.ptr[0] == '@' || atom.ptr[0] == '.' || last == '@' || last == '.';
 
-	if (p->was_blank && buf_len(&p->words) && is_joint)
+	bool is_dot = atom.ptr[0] == '.' || last == '.';
+
+	p->has_dot |= atom.ptr[0] == '.';
+	p->has_at |= atom.ptr[0] == '@';
+	if (p->was_blank && buf_len(&p->words) && is_dot)
 		p->defects |= mime_bit(MIME_ADDRESS_OBSOLETE);
 	if (p->was_blank && !is_joint) {
 		buf_clear(&p->spec);
@@ -329,6 +339,8 @@ static void take_element(struct reader *r, struct piece *p)
 	l->defects = 0;
 	if (!p->has_angle && !buf_len(&p->words) && l->rest.len && l->rest.ptr[0] == ',')
 		p->defects |= mime_bit(MIME_ADDRESS_OBSOLETE);
+	if (l->rest.len && l->rest.ptr[0] == ',' && !span_trim(span_skip(l->rest, 1)).len)
+		r->list->defects |= mime_bit(MIME_ADDRESS_OBSOLETE); /* nothing behind the comma */
 	finish(r, p);
 	if (l->rest.len && l->rest.ptr[0] == ';' && r->is_in_group) {
 		add(r, MIME_GROUP_END);

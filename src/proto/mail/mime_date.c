@@ -236,14 +236,15 @@ bool mime_date_parse(struct span value, struct mime_date *date_r)
 static struct span take_id(struct arena *a, struct mime_lex *l, struct mime_ids *ids)
 {
 	struct span s = l->rest;
-	ptrdiff_t end = span_find(s, '>'), again = span_find(span_skip(s, 1), '<');
+	ptrdiff_t again = span_find(span_skip(s, 1), '<');
+	size_t head = again < 0 ? s.len : (size_t)again + 1;
+	ptrdiff_t end = span_find(span_sub(s, 0, head), '>');
 	char *out;
 	size_t n = 0;
 
-	if (end < 0 || (again >= 0 && again + 1 < end)) {
+	if (end < 0) { /* the next one may be whole */
 		ids->has_defects = true;
-		end = again >= 0 ? again : (ptrdiff_t)s.len - 1;
-		l->rest = span_skip(s, (size_t)end + 1);
+		l->rest = span_skip(s, head);
 		return SPAN_NONE;
 	}
 	out = arena_alloc(a, (size_t)end + 2);

@@ -262,7 +262,9 @@ static void check_from(struct mime_parser *p, struct mime_part *part)
 static void check_message(struct mime_parser *p, struct mime_part *part)
 {
 	struct span date = part->raw[MIME_FIELD_DATE], version = part->raw[MIME_FIELD_MIME_VERSION];
+	struct span id = part->raw[MIME_FIELD_MESSAGE_ID];
 	struct mime_date when;
+	struct mime_ids ids;
 	bool is_clean;
 
 	check_from(p, part);
@@ -270,6 +272,11 @@ static void check_message(struct mime_parser *p, struct mime_part *part)
 		mime_note(p, part, MIME_DATE_MISSING, part->header_offset);
 	else if (!mime_date_parse(date, &when))
 		mime_note(p, part, MIME_DATE_BAD, part->header_offset);
+	if (id.ptr) {
+		mime_ids_parse(p->a, id, &ids);
+		if (ids.count != 1 || ids.has_defects)
+			mime_note(p, part, MIME_MESSAGE_ID_BAD, part->header_offset);
+	}
 	if (version.ptr) {
 		if (!span_eq(mime_token_parse(p->a, version, &is_clean), SPAN("1.0")) || !is_clean)
 			mime_note(p, part, MIME_VERSION_BAD, part->header_offset);

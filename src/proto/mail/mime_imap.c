@@ -74,6 +74,11 @@ void mime_body(struct arena *a, const struct mime_part *part, struct mime_body *
 		body_r->subtype = SPAN("plain");
 		body_r->params = NULL;
 		body_r->param_count = 0;
+	} else if (part->kind == MIME_LEAF &&
+		(mime_part_is(part, SPAN("message"), SPAN("rfc822")) ||
+			mime_part_is(part, SPAN("message"), SPAN("global")))) {
+		body_r->type = SPAN("application");
+		body_r->subtype = SPAN("octet-stream");
 	}
 	body_r->id = unfolded(a, part->raw[MIME_FIELD_CONTENT_ID]);
 	body_r->description = unfolded(a, part->raw[MIME_FIELD_CONTENT_DESCRIPTION]);

@@ -34,7 +34,8 @@ struct mime_body {                 /* RFC 9051 section 7.5.2, body-type-1part an
 	struct span *languages;
 	size_t language_count;
 };
-/** A multipart without any child is told as text/plain, for IMAP has no words for it. */
+/** What IMAP has no words for is told as something else: a multipart without any child as text/plain,
+ * a message that was not looked into (encoded, too deep) as application/octet-stream. */
 void mime_body(struct arena *a, const struct mime_part *part, struct mime_body *body_r);
 
 /** The part of an IMAP section number ("2.1.3", as numbers): NULL when there is none. A message/

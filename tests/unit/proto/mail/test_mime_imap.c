@@ -66,6 +66,13 @@ static void body_structure(void **state)
 		&b);
 	assert_span(b.type, "text");
 	assert_int_equal(b.param_count, 0);
+	mime_body(a,
+		mime_parse(a,
+			SPAN("Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\nRg=="),
+			NULL)
+			->root,
+		&b);
+	assert_span(b.type, "application");
 	arena_free(&a);
 }
 

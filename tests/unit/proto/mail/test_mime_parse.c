@@ -107,6 +107,8 @@ static const struct parse_case cases[] = {
 		"0 text/html 0 <>\n", "no-date no-mime-version"},
 	{"type is nonsense", H "Content-Type: nonsense\r\n\r\n", "0 text/plain 0 <>\n",
 		"content-type-is-malformed"},
+	{"malformed Message-ID", H "Message-ID: x@y\r\n\r\n", "0 text/plain 0 <>\n",
+		"message-id-is-malformed"},
 	{"two types", H "Content-Type: text/html\r\nContent-Type: text/plain\r\n\r\n",
 		"0 text/html 0 <>\n", "duplicate-content-type"},
 	{"names differ",
@@ -114,6 +116,68 @@ static const struct parse_case cases[] = {
 		  "Content-Disposition: attachment; filename=b.exe\r\n\r\n",
 		"0 text/x 0 <>\n", "name-and-filename-differ"},
 };
+
+/* What a From field may look like: where the answer is not one plain address, it is told. */
+static const struct {
+	const char *from, *defects;
+} froms[] = {
+	{"a@example.org", ""},
+	{"<a@example.org>", ""},
+	{"Alice <a@example.org>", ""},
+	{"\"a@example.net\" <a@example.org>", ""},
+	{"=?utf-8?q?a=40example=2Enet?= <a@example.org>", ""},
+	{"a@example.org (comment)", ""},
+	{"(x@example.net) a@example.org", ""},
+	{"a(x)@(y)example.org", ""},
+	{"\r\n a@example.org", ""},
+	{"\"a b\"@example.org", ""},
+	{"a@[192.0.2.1]", ""},
+	{"Alice P. <a@example.org>", "obsolete-address-syntax"},
+	{"<@x.example:a@example.org>", "obsolete-address-syntax"},
+	{"a@example.org,", "obsolete-address-syntax"},
+	{",a@example.org", "obsolete-address-syntax"},
+	{"a @ example.org", ""},
+	{"a@example.org, b@example.net", "several-from-addresses"},
+	{"<a@example.org>, <b@example.net>", "several-from-addresses"},
+	{"<a@example.org> <b@example.net>", "from-is-no-address"},
+	{"a@example.org <a@example.org>", "obsolete-address-syntax"},
+	{"a@example.org <b@example.net>", "from-is-no-address obsolete-address-syntax"},
+	{"a@example.org b@example.net", "from-is-no-address"},
+	{"a@example.org; b@example.net", "several-from-addresses from-is-no-address"},
+	{"group: a@example.org;", "from-is-no-address"},
+	{"group: a@example.org, b@example.net;", "several-from-addresses from-is-no-address"},
+	{"group:;", "from-is-no-address"},
+	{"a@b@example.org", "from-is-no-address"},
+	{"<a@example.org", "from-is-no-address"},
+	{"a@example.org>", "from-is-no-address"},
+	{"<<a@example.org>>", "from-is-no-address"},
+	{"<a@example.org>x", "from-is-no-address"},
+	{"\"a@example.org", "from-is-no-address quoted-string-not-closed"},
+	{"a@example.org (x", "comment-not-closed"},
+	{"a@example.org (x\\", "comment-not-closed"},
+	{"a", "from-is-no-address"},
+	{"@example.org", "from-is-no-address"},
+	{"a@", "from-is-no-address"},
+	{"<>", "from-is-no-address"},
+	{"", "from-is-no-address"},
+	{"a@example.org\x01", "from-is-no-address"},
+	{"a@exa\rmple.org", "bare-cr-in-header from-is-no-address"},
+};
+
+static void forms_of_from(void **state)
+{
+	for (size_t i = 0; i < ARRAY_LEN(froms); i++) {
+		struct arena *a = arena_new();
+		char *m = arena_printf(
+			a, "From: %s\r\nDate: 1 Jan 2026 00:00:00 +0000\r\n\r\n", froms[i].from);
+		struct mime_tree *t = mime_parse(a, span_str(m), NULL);
+
+		if (!span_eq(defect_names(a, t->defects), span_str(froms[i].defects)))
+			fail_msg("From: %s: '" SPAN_FMT "'", froms[i].from,
+				SPAN_ARG(defect_names(a, t->defects)));
+		arena_free(&a);
+	}
+}
 
 static size_t choose(void)
 {
@@ -400,6 +464,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(structure_and_defects),
+		cmocka_unit_test(forms_of_from),
 		cmocka_unit_test(nul_is_seen_in_header_and_body),
 		cmocka_unit_test(fields_have_their_places),
 		cmocka_unit_test(strict_reading_names_the_first_place),
