@@ -108,7 +108,7 @@ const struct config_setting config_settings[] = {
 		"Connections that read, each with a thread."},
 	{"store", "stage_memory", CONFIG_SIZE, TOP(store.stage_memory), "256M", NULL, MIB, 64 * GIB, false,
 		"Memory for messages on their way in, all connections together; beyond it 452 4.3.1."},
-	{"store", "stage_disk", CONFIG_SIZE, TOP(store.stage_disk), "4G", NULL, 0, 65536 * GIB, false,
+	{"store", "stage_disk", CONFIG_SIZE, TOP(store.stage_disk), "4G", NULL, MIB, 65536 * GIB, false,
 		"Disk for messages on their way in that are larger than 256 KiB."},
 	{"store", "fsync", CONFIG_BOOL, TOP(store.is_fsync), "yes", NULL, 0, 0, false,
 		"\"no\" loses mail when the power fails: for experiments only."},
