@@ -148,7 +148,7 @@ struct msg_envelope {
 	bool needs_utf8;
 };
 /** Sender, else From; To, Cc and Bcc; with one Resent-Date their Resent forms instead, with several
- * of them nobody can tell (ERR_SYNTAX). `root` is a parsed message's. Lives in `a`. */
+ * of them nobody can tell (ERR_SYNTAX). Fields too long to be read whole: ERR_LIMIT. `root` is a parsed message's. Lives in `a`. */
 int msg_envelope_of(
 	struct arena *a, const struct mime_part *root, struct msg_envelope *env_r, struct err *e);
 /** The header section without its Bcc and Resent-Bcc fields, all else as it was, and with the Date

@@ -33,19 +33,32 @@ static void add_rcpt(struct gathering *g, struct span spec)
 	env->needs_utf8 |= !span_is_ascii(spec);
 }
 
-/* All fields of that name, for some have several (RFC 5322 section 3.6.6). */
-static void add_fields(struct gathering *g, const struct mime_part *root, enum mime_field_id id)
+/* Of a very long field only the beginning was kept. */
+static bool is_cut(const struct mime_field *f)
+{
+	return f->value_offset - f->offset + f->value.len + 2 < f->len;
+}
+
+/* All fields of that name, for some have several (RFC 5322 section 3.6.6). Nobody may be forgotten
+ * in silence: what could not be read as a whole is refused. */
+static int add_fields(
+	struct gathering *g, const struct mime_part *root, enum mime_field_id id, struct err *e)
 {
 	struct mime_address_list list;
 
 	for (size_t i = 0; i < root->field_count; i++) {
-		if (root->fields[i].id != id)
+		const struct mime_field *f = &root->fields[i];
+
+		if (f->id != id)
 			continue;
-		mime_address_parse(g->a, root->fields[i].value, MIME_ADDRESSES_MAX, &list);
+		mime_address_parse(g->a, f->value, MIME_ADDRESSES_MAX, &list);
+		if (is_cut(f) || (list.defects & mime_bit(MIME_ADDRESS_TOO_MANY)))
+			return err_set(e, ERR_LIMIT, "too many recipients in one field");
 		for (size_t k = 0; k < list.count; k++)
 			if (list.items[k].kind == MIME_MAILBOX && list.items[k].local.len)
 				add_rcpt(g, mime_address_spec(g->a, &list.items[k]));
 	}
+	return 0;
 }
 
 static struct span first_address(struct arena *a, struct span value)
@@ -77,8 +90,11 @@ int msg_envelope_of(
 	size_t resent = count_fields(root, MIME_FIELD_RESENT_DATE);
 	const struct span *raw = root->raw;
 	bool is_resent = resent == 1;
+	int rc;
 
 	memset(env_r, 0, sizeof(*env_r));
+	if (root->defects & mime_bit(MIME_HEADER_TOO_LONG))
+		return err_set(e, ERR_LIMIT, "a header section that is too long");
 	if (resent > 1)
 		return msg_refuse(e, "several Resent blocks: nobody can tell which one counts");
 	hash_map_init(&g.seen, (struct hash_key){(uintptr_t)a, (uintptr_t)root});
@@ -89,11 +105,13 @@ int msg_envelope_of(
 		env_r->from = first_address(
 			a, raw[is_resent ? MIME_FIELD_RESENT_FROM : MIME_FIELD_FROM]);
 	env_r->needs_utf8 = !span_is_ascii(env_r->from);
-	add_fields(&g, root, is_resent ? MIME_FIELD_RESENT_TO : MIME_FIELD_TO);
-	add_fields(&g, root, is_resent ? MIME_FIELD_RESENT_BCC : MIME_FIELD_BCC);
-	add_fields(&g, root, is_resent ? MIME_FIELD_RESENT_CC : MIME_FIELD_CC);
+	rc = add_fields(&g, root, is_resent ? MIME_FIELD_RESENT_TO : MIME_FIELD_TO, e);
+	if (rc == 0)
+		rc = add_fields(&g, root, is_resent ? MIME_FIELD_RESENT_BCC : MIME_FIELD_BCC, e);
+	if (rc == 0)
+		rc = add_fields(&g, root, is_resent ? MIME_FIELD_RESENT_CC : MIME_FIELD_CC, e);
 	hash_map_fini(&g.seen);
-	return 0;
+	return rc;
 }
 
 int msg_header_put(struct buf *b, const struct mime_part *root, struct span message,

@@ -697,6 +697,29 @@ static void envelope_of_a_header(void **state)
 	}
 }
 
+static void nobody_is_forgotten_in_silence(void **state)
+{
+	static const char *const fields[] = {"To: ", "Cc: ", "Bcc: "};
+
+	for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
+		struct arena *a = arena_new();
+		struct msg_envelope env;
+		struct err e = {0};
+		struct buf b;
+
+		buf_init(&b, 1 << 20);
+		buf_printf(&b, "From: a@b\r\n%sfirst@example.org", fields[i]);
+		for (unsigned k = 0; k < 5000; k++)
+			buf_printf(&b, ",\r\n recipient%u@example.org", k);
+		buf_str(&b, "\r\n\r\n");
+		assert_int_equal(
+			msg_envelope_of(a, mime_parse(a, buf_span(&b), NULL)->root, &env, &e), -1);
+		assert_int_equal(e.code, ERR_LIMIT);
+		buf_fini(&b);
+		arena_free(&a);
+	}
+}
+
 static void bcc_leaves_the_header(void **state)
 {
 	static const struct {
@@ -749,6 +772,7 @@ int main(void)
 		cmocka_unit_test(parameters_that_are_long),
 		cmocka_unit_test(flowed_text),
 		cmocka_unit_test(envelope_of_a_header),
+		cmocka_unit_test(nobody_is_forgotten_in_silence),
 		cmocka_unit_test(bcc_leaves_the_header),
 	};
 
