@@ -220,7 +220,7 @@ def test_smtplib_over_the_unix_socket(post):
         client.sendmail(ME, [ALICE], text("smtplib unix"))
     letter = find_letter(post, ALICE, "smtplib unix")
     assert letter.content == text("smtplib unix").encode()
-    assert (letter.received.peer, letter.received.protocol, letter.received.rcpt) == ("local socket", "ESMTP", ALICE)
+    assert (letter.received.peer, letter.received.protocol, letter.received.rcpt) == ("unix", "ESMTP", ALICE)
 
 
 # -- swaks ----------------------------------------------------------------------------------------------------
@@ -285,7 +285,7 @@ def test_swaks_over_the_unix_socket(post, run):
     run(["swaks", "--socket", post.data + "/smtp.sock", "--from", ME, "--to", ALICE, "--ehlo", "swaks.example",
          "--data", "Subject: swaks unix\\n\\nhello"])
     letter = find_letter(post, ALICE, "swaks unix")
-    assert (letter.received.peer, letter.received.protocol) == ("local socket", "ESMTP")
+    assert (letter.received.peer, letter.received.protocol) == ("unix", "ESMTP")
 
 
 # -- curl -----------------------------------------------------------------------------------------------------
@@ -399,7 +399,7 @@ def test_msmtp_serverinfo(post, msmtp):
 
 def test_msmtp_over_the_unix_socket(post, msmtp):
     msmtp(text("msmtp unix"), ALICE, where="host localhost\nsocket %s/smtp.sock" % post.data)
-    assert find_letter(post, ALICE, "msmtp unix").received.peer == "local socket"
+    assert find_letter(post, ALICE, "msmtp unix").received.peer == "unix"
 
 
 # -- s-nail ---------------------------------------------------------------------------------------------------

@@ -173,9 +173,12 @@ def test_exim_relays_to_us(peers, us):
             send(exim.address, [ALICE, BOB], text("from exim %d" % i), sender="me@source.test")
         us.wait_mailbox(ALICE, 5)
         us.wait_mailbox(BOB, 5)
-    # Exim uses CHUNKING towards us
+        log = exim.log(1 << 20)
+    # Exim uses all that we offer
+    assert "X=TLS1.3" in log and " K " in log and "250- " not in log
     letter = find_letter(us, ALICE, "from exim 0")
     assert letter.received.helo == "exim.test" and letter.content.endswith(text("from exim 0").encode())
+    assert (letter.received.protocol, letter.received.tls) == ("ESMTPS", "TLSv1.3")
 
 
 # -- we relay -------------------------------------------------------------------------------------------------
@@ -217,8 +220,9 @@ def test_we_relay_to_a_postfix_sink(peers, us, tls):
     assert us.mailbox(ALICE) == []
 
 
-def test_we_relay_to_an_exim(peers, us):
-    with peers.Exim("maildir") as far:
+@pytest.mark.parametrize("tls", [False, True])
+def test_we_relay_to_an_exim(peers, us, tls):
+    with peers.Exim("maildir", tls=tls) as far:
         route(us, "far.test", far)
         sent = hand_over(us, 20, ["one@far.test"])
         stored = far.wait(20)
@@ -227,6 +231,7 @@ def test_we_relay_to_an_exim(peers, us):
     by_subject = {m.msg["Subject"]: m for m in stored}
     for i, one in enumerate(sent):
         check_chain(by_subject["letter %d" % i], one, "exim.test")
+        assert ("with esmtps " in received(by_subject["letter %d" % i].msg)[0]) == tls
 
 
 def test_we_relay_to_smtp_sink(peers, us):

@@ -496,7 +496,7 @@ smtp_connect_backlog = 200
 message_size_limit = 100M
 host_lookup =
 rfc1413_hosts =
-tls_advertise_hosts =
+tls_advertise_hosts = {tls_hosts}
 queue_only = {queue_only}
 keep_environment =
 qualify_domain = {hostname}
@@ -552,17 +552,19 @@ class Exim(Peer):
          "relay"    relays everything to next_hop (host, port)
     refuse  local parts of recipients that get 550
     extra   settings of the main section that are not among ours, {name: value}
+    tls     offers STARTTLS with a throw-away certificate
     It runs as Debian-exim (root starts it so), or as whoever runs the tests.
     """
 
     name = "exim"
 
-    def __init__(self, mode="maildir", next_hop=None, hostname="exim.test", refuse=(), extra=None, **kw):
+    def __init__(self, mode="maildir", next_hop=None, hostname="exim.test", refuse=(), extra=None, tls=False,
+                 **kw):
         super().__init__(**kw)
         if mode not in ("maildir", "queue", "relay"):
             raise ValueError("no mode %r" % mode)
         self.mode, self.next_hop, self.hostname = mode, next_hop, hostname
-        self.refuse, self.extra = tuple(refuse), dict(extra or {})
+        self.refuse, self.extra, self.tls = tuple(refuse), dict(extra or {}), tls
         self.owner = None
 
     def setup(self):
@@ -574,13 +576,18 @@ class Exim(Peer):
         os.chown(self.directory, self.owner.pw_uid, self.owner.pw_gid)
         routers = EXIM_STORE if self.mode != "relay" else EXIM_RELAY.format(host=self.next_hop[0],
                                                                              port=self.next_hop[1])
+        settings = dict(self.extra)
+        if self.tls:
+            cert, key = self_signed(self.directory, self.hostname)
+            os.chown(key, self.owner.pw_uid, self.owner.pw_gid)
+            settings.update(tls_certificate=cert, tls_privatekey=key)
         refuse = "  deny local_parts = %s\n       message = 5.1.1 nobody of that name\n" % ":".join(self.refuse)
         with open(self.path("exim.conf"), "w") as f:
             f.write(EXIM_CONF.format(hostname=self.hostname, binary=program("usr/sbin/exim4"), dir=self.directory,
                                      user=self.owner.pw_uid, group=self.owner.pw_gid, port=self.port,
                                      queue_only="true" if self.mode == "queue" else "false", routers=routers,
-                                     refuse=refuse if self.refuse else "",
-                                     extra="".join("%s = %s\n" % pair for pair in self.extra.items())))
+                                     refuse=refuse if self.refuse else "", tls_hosts="*" if self.tls else "",
+                                     extra="".join("%s = %s\n" % pair for pair in settings.items())))
 
     def command(self):
         # setpriv: the daemon is never root, so that no delivery tries to become somebody else
