@@ -3,6 +3,7 @@
 #include "proto/mail/mime_imap.h"
 
 #include "base/must.h"
+#include "proto/mail/mime_bodies.h"
 
 static struct mime_tree *parse(struct arena *a, struct span in, size_t step, bool is_small)
 {
@@ -42,6 +43,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct mime_tree *one = parse(a, in, in.len, mode & 1);
 	struct mime_tree *two = parse(a, in, mode / 2 % 8 + 1, mode & 1);
 	const struct mime_part *p = one->root, *q = two->root;
+	struct mime_bodies bodies;
 
 	MUST(one->part_count == two->part_count && one->defects == two->defects);
 	MUST(one->size == in.len && two->size == in.len);
@@ -53,6 +55,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	MUST(!p && !q);
 	mime_preview(a, one, in);
+	mime_bodies(a, one, &bodies);
+	MUST(bodies.text.count <= one->part_count && bodies.html.count <= one->part_count);
+	MUST(bodies.attachments.count <= one->part_count);
 	arena_free(&a);
 	return 0;
 }
