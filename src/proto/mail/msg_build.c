@@ -131,7 +131,26 @@ static struct msg_field *add_field(
 
 int msg_add_text(struct msg *m, struct span name, struct span text, struct err *e)
 {
-	return add_field(m, MSG_FIELD_TEXT, name, text, e) ? 0 : -1;
+	/* an encoded word must not stand in an address or an id (RFC 2047 section 5) */
+	switch (mime_field_id_of(name)) {
+	case MIME_FIELD_FROM:
+	case MIME_FIELD_SENDER:
+	case MIME_FIELD_REPLY_TO:
+	case MIME_FIELD_TO:
+	case MIME_FIELD_CC:
+	case MIME_FIELD_BCC:
+	case MIME_FIELD_RESENT_FROM:
+	case MIME_FIELD_RESENT_SENDER:
+	case MIME_FIELD_RESENT_TO:
+	case MIME_FIELD_RESENT_CC:
+	case MIME_FIELD_RESENT_BCC: return msg_add_mailboxes(m, name, text, e);
+	case MIME_FIELD_DATE:
+	case MIME_FIELD_RESENT_DATE:
+	case MIME_FIELD_MESSAGE_ID:
+	case MIME_FIELD_IN_REPLY_TO:
+	case MIME_FIELD_REFERENCES: return msg_add_value(m, name, text, e);
+	default: return add_field(m, MSG_FIELD_TEXT, name, text, e) ? 0 : -1;
+	}
 }
 
 int msg_add_value(struct msg *m, struct span name, struct span value, struct err *e)

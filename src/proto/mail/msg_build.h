@@ -67,7 +67,8 @@ void msg_free(struct msg **m);
 /* Fields. Names and values are copied; a field that may come once is refused the second time
  * (ERR_EXISTS, RFC 5322 section 3.6). */
 
-/** Free text: encoded words where it is needed. */
+/** Free text: encoded words where it is needed. Fields that are known to hold addresses, dates or ids
+ * are taken as such. */
 int msg_add_text(struct msg *m, struct span name, struct span text, struct err *e);
 /** Addresses as people write them: "Zoë <zoe@example.org>, Team: a@b.c, d@e.f;". What is malformed
  * is refused. */

@@ -158,6 +158,24 @@ static void address_fields(void **state)
 	}
 }
 
+static void fields_are_what_their_names_say(void **state)
+{
+	struct arena *a = arena_new();
+	struct msg *m = msg_new();
+	struct buf b;
+
+	assert_int_equal(msg_add_text(m, SPAN("cc"), SPAN("\xc3\xa9 <a@b.c>"), NULL), 0);
+	assert_int_equal(msg_add_text(m, SPAN("Resent-To"), SPAN("not an address"), NULL), -1);
+	assert_int_equal(msg_add_text(m, SPAN("References"), SPAN("<a@b> <c@d>"), NULL), 0);
+	assert_int_equal(msg_add_text(m, SPAN("In-Reply-To"), SPAN("<\xc3\xa9@b>"), NULL), -1);
+	b = written(m, &plain);
+	assert_span(field(a, &b, "cc"), " =?utf-8?q?=C3=A9?= <a@b.c>");
+	assert_span(field(a, &b, "References"), " <a@b> <c@d>");
+	buf_fini(&b);
+	msg_free(&m);
+	arena_free(&a);
+}
+
 static void mailboxes_one_by_one(void **state)
 {
 	struct arena *a = arena_new();
@@ -197,7 +215,7 @@ static const struct bad_case bad[] = {
 	{"line end in a name", SPAN("X\r\nBcc"), SPAN("y"), ERR_SYNTAX},
 	{"no name", SPAN(""), SPAN("y"), ERR_SYNTAX},
 	{"content field", SPAN("Content-Type"), SPAN("text/html"), ERR_SYNTAX},
-	{"second From", SPAN("from"), SPAN("x"), ERR_EXISTS},
+	{"second From", SPAN("from"), SPAN("x@y"), ERR_EXISTS},
 };
 
 static void foreign_lines_are_refused(void **state)
@@ -758,6 +776,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(free_text),
 		cmocka_unit_test(address_fields),
+		cmocka_unit_test(fields_are_what_their_names_say),
 		cmocka_unit_test(mailboxes_one_by_one),
 		cmocka_unit_test(foreign_lines_are_refused),
 		cmocka_unit_test(what_is_missing_is_made),
