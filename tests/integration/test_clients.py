@@ -45,12 +45,13 @@ def tap(post):
 
 
 @pytest.fixture
-def run():
-    """Run a client; its CompletedProcess, with standard output and error together. `code` None: any."""
+def run(tmp_path):
+    """Run a client; its CompletedProcess, with standard output and error together. `code` None: any. What its user
+    has set at home does not count."""
     def go(args, input=None, code=0, env=None):
         assert shutil.which(args[0]), "%s is not installed: run tools/setup" % args[0]
         done = subprocess.run(args, input=input, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=30,
-                              env=dict(os.environ, **(env or {})))
+                              env=dict(os.environ, HOME=str(tmp_path), **(env or {})))
         if code is not None:
             assert done.returncode == code, done.stdout.decode(errors="replace")
         return done
@@ -410,7 +411,7 @@ def nail(post, run, tmp_path):
         return run(["s-nail", "-:/", "-Sv15-compat", "-Ssendwait", "-Smta=smtp://%s:%d" % (address or post.smtp),
                     "-Ssmtp-auth=none", "-Sfrom=" + ME, "-Shostname=nail.example", "-Sttycharset=utf-8",
                     "-Sexpandaddr", "-s", subject, *args], input=body.encode(), code=code,
-                   env={"HOME": str(tmp_path), "DEAD": str(tmp_path / "dead"), "LC_ALL": "C.UTF-8"})
+                   env={"DEAD": str(tmp_path / "dead"), "LC_ALL": "C.UTF-8"})
     return go
 
 
