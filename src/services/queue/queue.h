@@ -29,6 +29,8 @@ struct queue;
 #define QUEUE_LOOK_NS         (60 * CLOCK_SEC)   /* the store is looked at at least this often */
 #define QUEUE_NOTICE_GAP_NS   CLOCK_SEC          /* and for notices at most this often */
 #define QUEUE_SITE_FAILS      3                  /* connections without use before a pause */
+#define QUEUE_BLINK_NS        (2 * CLOCK_SEC)    /* first pause of a site that worked until now */
+#define QUEUE_BLINK_WITHIN_NS CLOCK_MIN
 #define QUEUE_DELAY_NOTICE_NS (4 * CLOCK_HOUR)
 #define QUEUE_PACE_MIN_NS     (10 * CLOCK_SEC) /* what does not fit is looked at again after */
 #define QUEUE_PACE_MAX_NS     CLOCK_HOUR

@@ -29,7 +29,8 @@ struct queue_site {
 	int64_t rate_from_ns; /* mono */
 	uint64_t rate_count;
 	struct outbound_memory memory;
-	int64_t used_ns; /* mono, last time anything happened */
+	int64_t used_ns;      /* mono, last time anything happened */
+	int64_t delivered_ns; /* mono, last letter that was taken; 0: none since the last pause */
 };
 
 struct queue_shard {

@@ -253,6 +253,7 @@ static FIBER void feed_done(void *ctx, struct outbound_parcel *p)
 	site->used_ns = loop_now_ns();
 	if (is_any_delivered(p)) {
 		site->fails = 0;
+		site->delivered_ns = site->used_ns;
 		if (site->window < site->window_max) {
 			site->window++;
 			site_tend(site);
@@ -290,8 +291,16 @@ static void site_give_back(struct queue_site *site, enum outbound_verdict verdic
 /* Nothing can be delivered for a while. */
 static void site_down(struct queue_site *site)
 {
+	int64_t pause = queue_ladder_ns(site->fails, loop_random());
+
 	site->down_ns = loop_now_ns();
-	site->retry_ns = site->down_ns + queue_ladder_ns(site->fails, loop_random());
+	/* A host that took mail a moment ago is being restarted rather than gone: look again soon, once. */
+	if (site->delivered_ns && site->down_ns - site->delivered_ns < QUEUE_BLINK_WITHIN_NS) {
+		pause = QUEUE_BLINK_NS;
+		site->delivered_ns = 0;
+		site->fails = 0;
+	}
+	site->retry_ns = site->down_ns + pause;
 	log_event(site->shard->q->opts.log, LOG_WARN, "queue.site.down", LF("site", site->name),
 		LF_STR("reason", site->why.text), LF_INT("fails", site->fails),
 		LF_INT("waiting", site->ready_count),

@@ -302,6 +302,34 @@ static void a_site_that_is_down_is_tried_once_for_all_its_letters(void **state)
 	play((struct play){.story = story_down});
 }
 
+static FIBER void story_restart(struct play *p)
+{
+	accept_letter(p->q, 0, "there.test");
+	wait_until_empty(CLOCK_SEC);
+	fiber_sleep(10 * CLOCK_SEC, NULL); /* nothing is connected any more */
+	hop.mood = HOP_DOWN;
+	for (int i = 0; i < 10; i++)
+		accept_letter(p->q, 0, "there.test");
+	fiber_sleep(CLOCK_SEC, NULL);
+	assert_int_equal(fake_spool_left(), 10);
+	hop.mood = HOP_TAKES;
+	wait_until_empty(20 * CLOCK_SEC); /* two, and up to ten for the spread */
+	/* longer away: then the ladder counts */
+	fiber_sleep(2 * CLOCK_MIN, NULL);
+	hop.mood = HOP_DOWN;
+	accept_letter(p->q, 0, "there.test");
+	fiber_sleep(10 * CLOCK_SEC, NULL);
+	hop.mood = HOP_TAKES;
+	fiber_sleep(20 * CLOCK_SEC, NULL);
+	assert_int_equal(fake_spool_left(), 1);
+	wait_until_empty(CLOCK_MIN);
+}
+
+static void a_site_that_worked_a_moment_ago_is_tried_again_soon(void **state)
+{
+	play((struct play){.story = story_restart});
+}
+
 static FIBER void story_down_expires(struct play *p)
 {
 	hop.mood = HOP_DOWN;
@@ -612,6 +640,7 @@ int main(void)
 		cmocka_unit_test(a_fresh_letter_goes_out_without_being_read_back),
 		cmocka_unit_test(a_letter_climbs_the_ladder_for_five_days_and_comes_back),
 		cmocka_unit_test(a_site_that_is_down_is_tried_once_for_all_its_letters),
+		cmocka_unit_test(a_site_that_worked_a_moment_ago_is_tried_again_soon),
 		cmocka_unit_test(letters_that_were_never_tried_expire_too),
 		cmocka_unit_test(connections_grow_from_two_to_the_limit_and_end_when_idle),
 		cmocka_unit_test(a_limit_below_the_shards_holds_over_all_of_them),
