@@ -25,6 +25,17 @@ def fault_points():
         return re.findall(r'X\([A-Z_]+, "([a-z.]+)"\)', f.read())
 
 
+def test_every_fault_point_is_placed():
+    text = ""
+    for folder, _, names in os.walk(os.path.join(TOP, "src")):
+        for name in names:
+            if name.endswith(".c"):
+                with open(os.path.join(folder, name)) as f:
+                    text += f.read()
+    for point in fault_points():
+        assert "FAULT(%s)" % point.upper().replace(".", "_") in text, point
+
+
 def revive(station):
     """Start after a crash: the store is sound at once, before anything else is done."""
     station.env.pop("YIZHAN_CRASH_AT", None)

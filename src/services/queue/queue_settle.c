@@ -180,6 +180,8 @@ static FIBER int batch_write(struct queue_shard *sh, struct settle_batch *b, uns
 	struct queue *q = sh->q;
 	struct err e = {0};
 
+	if (b->reports.count)
+		FAULT(SETTLE_BOUNCED);
 	if (spool_settle(q->opts.store, b->results, b->count, b->reports.letters, b->reports.count,
 		    &e) == 0)
 		return 0;
