@@ -374,7 +374,7 @@ struct span mime_charset_text(
 	return text;
 }
 
-bool mime_charset_encode(struct buf *b, struct span charset, struct span utf8)
+static bool encode(struct buf *b, struct span charset, struct span utf8)
 {
 	char *name = mem_alloc(MIME_CHARSET_NAME_MAX + 1), *at = (char *)(uintptr_t)utf8.ptr;
 	size_t left = utf8.len, before = buf_len(b), rc = 0;
@@ -405,6 +405,35 @@ bool mime_charset_encode(struct buf *b, struct span charset, struct span utf8)
 		}
 	}
 	iconv_close(cd);
+	buf_truncate(b, before);
+	return false;
+}
+
+/* Readers do not undo all that iconv does: an ESC of the text is a shift to them, and the supersets
+ * they use have some characters elsewhere. */
+static bool reads_back(struct span octets, struct span charset, struct span utf8)
+{
+	struct mime_charset *c = mime_charset_new(charset);
+	struct buf back;
+	bool is_same;
+
+	buf_init(&back, utf8.len * 3 + 64);
+	mime_charset_feed(c, octets, &back);
+	mime_charset_end(c, &back);
+	is_same = !c->defects && buf_ok(&back) && span_eq(buf_span(&back), utf8);
+	buf_fini(&back);
+	mime_charset_free(&c);
+	return is_same;
+}
+
+bool mime_charset_encode(struct buf *b, struct span charset, struct span utf8)
+{
+	size_t before = buf_len(b);
+
+	if (!encode(b, charset, utf8))
+		return false;
+	if (reads_back(span_skip(buf_span(b), before), charset, utf8))
+		return true;
 	buf_truncate(b, before);
 	return false;
 }

@@ -33,5 +33,5 @@ struct span mime_charset_text(
 	struct arena *a, struct span charset, struct span octets, uint64_t *defects);
 
 /** From UTF-8 to `charset`, all at once: false, and nothing appended, when the charset is not known
- * or has no such character. */
+ * or readers would not get the same text back from it. */
 bool mime_charset_encode(struct buf *b, struct span charset, struct span utf8);

@@ -2,7 +2,6 @@
 #include <string.h>
 
 #include "base/enc.h"
-#include "base/must.h"
 #include "base/utf8.h"
 #include "proto/mail/mime_charset.h"
 #include "proto/mail/mime_lex.h"
@@ -12,6 +11,7 @@
 #define WORD_ROOM     30  /* less is not worth beginning a word on this line */
 #define PLAIN_MAX     900 /* a longer word is encoded, so that its line can be folded */
 #define Q_MAY_COST    5
+#define BLANKS_MAX    50 /* in a row, outside of encoded words */
 #define PARAM_SECTION 50 /* octets of a value in one piece of it */
 
 void msg_fold_init(
@@ -104,17 +104,21 @@ struct word_run {
 	bool is_utf8, is_q, is_phrase;
 };
 
-static struct span run_octets(const struct word_run *r, struct span text, struct buf *coded)
+/* A piece that cannot travel alone in the charset, though the whole can, makes the rest UTF-8. */
+static struct span run_octets(struct word_run *r, struct span text, struct buf *coded)
 {
 	if (r->is_utf8)
 		return text;
 	buf_clear(coded);
-	MUST(mime_charset_encode(coded, r->charset, text)); /* all of it was tried before */
-	return buf_span(coded);
+	if (mime_charset_encode(coded, r->charset, text))
+		return buf_span(coded);
+	r->is_utf8 = true;
+	r->charset = SPAN("utf-8");
+	return text;
 }
 
 /* How much of the run, in whole characters, fits into `room` octets of encoded text. */
-static size_t run_piece(const struct word_run *r, size_t room, struct buf *coded)
+static size_t run_piece(struct word_run *r, size_t room, struct buf *coded)
 {
 	/* no piece has more octets than this: each takes one at least */
 	size_t most = r->text.len < room ? r->text.len : room, n = 0, good = 0;
@@ -244,9 +248,21 @@ static size_t run_length(const struct msg_fold *f, struct span s)
 	}
 }
 
+/* A word that is encoded, with more blanks before it than fit into a line: they go into the run. One
+ * stays outside, unless a run is before it too, for readers drop what is between two. */
+static struct span long_blanks(struct msg_fold *f, struct span text, bool was_run)
+{
+	size_t n = blanks_at(text), outside = was_run ? 0 : 1;
+	size_t run = run_length(f, span_skip(text, n));
+
+	put_words(f, was_run ? SPAN(" ") : span_sub(text, 0, 1),
+		span_sub(text, outside, n - outside + run), false);
+	return span_skip(text, n + run);
+}
+
 void msg_fold_text(struct msg_fold *f, struct span text)
 {
-	bool is_first = true;
+	bool is_first = true, was_run = false;
 
 	while (text.len && is_blank(text.ptr[text.len - 1]))
 		text.len--; /* a line of blanks only must not come of it */
@@ -255,22 +271,21 @@ void msg_fold_text(struct msg_fold *f, struct span text)
 		size_t n = blanks_at(text);
 		struct span blanks = is_first ? SPAN(" ") : span_sub(text, 0, n), word;
 
+		if (n > BLANKS_MAX) {
+			text = long_blanks(f, text, was_run);
+			was_run = true;
+			continue;
+		}
 		text = span_skip(text, n);
 		word = span_sub(text, 0, word_at(text));
-		/* more blanks than fit into a line are folded nowhere: they go into words */
-		if (blanks.len > PARAM_SECTION) {
-			word = span_of(blanks.ptr + 1, blanks.len - 1 + run_length(f, text));
-			blanks.len = 1;
-			text = span_skip(text, word.len - (n - 1));
-			put_words(f, blanks, word, false);
-		} else if (needs_word(f, word)) {
+		was_run = needs_word(f, word);
+		if (was_run) {
 			word = span_sub(text, 0, run_length(f, text));
-			text = span_skip(text, word.len);
 			put_words(f, blanks, word, false);
 		} else {
-			text = span_skip(text, word.len);
 			put_spaced(f, blanks, word);
 		}
+		text = span_skip(text, word.len);
 		is_first = false;
 	}
 	if (is_first)

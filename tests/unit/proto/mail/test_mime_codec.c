@@ -243,6 +243,10 @@ static void encoding_to_a_charset(void **state)
 	assert_int_equal(buf_len(&b), 9);
 	assert_true(mime_charset_encode(&b, SPAN("koi8-r"), SPAN("\xd0\x9f")));
 	assert_int_equal(buf_len(&b), 10);
+	/* what readers would take for a shift, or for another character */
+	assert_false(mime_charset_encode(&b, SPAN("iso-2022-jp"), SPAN("a\x1b$B")));
+	assert_false(mime_charset_encode(&b, SPAN("shift_jis"), SPAN("\xe3\x80\x9c")));
+	assert_int_equal(buf_len(&b), 10);
 	buf_fini(&b);
 }
 
