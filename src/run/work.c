@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "base/must.h"
+#include "run/bell.h"
 #include "run/loop_priv.h"
 
 #define WORK_STACK_BYTES (1024 * 1024)
@@ -24,10 +25,9 @@ struct work_job {
 
 struct work_lane {
 	pthread_mutex_t lock;
-	pthread_cond_t has_work;
+	struct bell bell;
 	struct work_job *first, **last;
 	size_t waiting, max;
-	unsigned idle;
 	bool is_closing;
 	unsigned thread_count;
 	pthread_t *threads;
@@ -39,11 +39,8 @@ static struct work_job *lane_take(struct work_lane *w)
 	struct work_job *job;
 
 	pthread_mutex_lock(&w->lock);
-	while (!w->first && !w->is_closing) {
-		w->idle++;
-		pthread_cond_wait(&w->has_work, &w->lock);
-		w->idle--;
-	}
+	while (!w->first && !w->is_closing)
+		bell_sleep(&w->bell, &w->lock);
 	job = w->first;
 	if (job) {
 		w->first = job->next;
@@ -91,7 +88,7 @@ struct work_lane *work_lane_new(const char *name, unsigned threads, size_t queue
 
 	MUST(threads > 0 && threads <= WORK_THREADS_MAX && queue_max > 0);
 	pthread_mutex_init(&w->lock, NULL);
-	pthread_cond_init(&w->has_work, NULL);
+	bell_init(&w->bell);
 	w->last = &w->first;
 	w->max = queue_max;
 	w->thread_count = threads;
@@ -111,11 +108,11 @@ void work_lane_free(struct work_lane **lane)
 	pthread_mutex_lock(&w->lock);
 	MUST(!w->first);
 	w->is_closing = true;
-	pthread_cond_broadcast(&w->has_work);
+	bell_ring(&w->bell, bell_claim(&w->bell, w->thread_count));
 	pthread_mutex_unlock(&w->lock);
 	for (unsigned i = 0; i < w->thread_count; i++)
 		pthread_join(w->threads[i], NULL);
-	pthread_cond_destroy(&w->has_work);
+	bell_fini(&w->bell);
 	pthread_mutex_destroy(&w->lock);
 	free(w->threads);
 	free(w);
@@ -123,20 +120,20 @@ void work_lane_free(struct work_lane **lane)
 
 static bool lane_put(struct work_lane *w, struct work_job *job)
 {
-	bool is_taken, has_idle;
+	unsigned idle = 0;
+	bool is_taken;
 
 	pthread_mutex_lock(&w->lock);
 	is_taken = w->waiting < w->max;
-	has_idle = w->idle > 0;
 	if (is_taken) {
 		*w->last = job;
 		w->last = &job->next;
 		w->waiting++;
+		/* Busy threads look at the queue before they sleep. */
+		idle = bell_claim(&w->bell, 1);
 	}
 	pthread_mutex_unlock(&w->lock);
-	/* Busy threads look at the queue before they sleep. */
-	if (is_taken && has_idle)
-		pthread_cond_signal(&w->has_work);
+	bell_ring(&w->bell, idle);
 	return is_taken;
 }
 

@@ -12,6 +12,7 @@
 
 #include "base/mem.h"
 #include "base/must.h"
+#include "run/bell.h"
 #include "run/fault.h"
 #include "store/store_priv.h"
 
@@ -24,9 +25,9 @@ struct writer {
 	struct db *db;
 	pthread_t thread;
 	pthread_mutex_t lock;
-	pthread_cond_t can_work;
+	struct bell bell;
 	struct writer_job *first, **last; /* FIFO */
-	bool is_waiting, is_stopping;
+	bool is_stopping;
 
 	/* the group under way: this thread's alone */
 	struct writer_job *jobs[STORE_GROUP_MAX];
@@ -317,11 +318,8 @@ static void care_for_log(struct writer *w)
 static bool take_group(struct writer *w)
 {
 	pthread_mutex_lock(&w->lock);
-	while (!w->first && !w->is_stopping) {
-		w->is_waiting = true;
-		pthread_cond_wait(&w->can_work, &w->lock);
-	}
-	w->is_waiting = false;
+	while (!w->first && !w->is_stopping)
+		bell_sleep(&w->bell, &w->lock);
 	for (w->count = 0; w->first && w->count < STORE_GROUP_MAX; w->count++) {
 		w->jobs[w->count] = w->first;
 		w->first = w->first->next;
@@ -354,7 +352,7 @@ struct writer *writer_new(struct store *s, struct db *db, struct err *e)
 	w->last = &w->first;
 	w->log_next = s->wal_max;
 	pthread_mutex_init(&w->lock, NULL);
-	pthread_cond_init(&w->can_work, NULL);
+	bell_init(&w->bell);
 	rc = pthread_create(&w->thread, NULL, writer_main, w);
 	if (rc) {
 		err_sys(e, rc, "starting the writer");
@@ -372,10 +370,10 @@ void writer_free(struct writer **w)
 		return;
 	pthread_mutex_lock(&x->lock);
 	x->is_stopping = true;
-	pthread_cond_signal(&x->can_work);
+	bell_ring(&x->bell, bell_claim(&x->bell, 1));
 	pthread_mutex_unlock(&x->lock);
 	pthread_join(x->thread, NULL);
-	pthread_cond_destroy(&x->can_work);
+	bell_fini(&x->bell);
 	pthread_mutex_destroy(&x->lock);
 	free(x);
 	*w = NULL;
@@ -384,7 +382,8 @@ void writer_free(struct writer **w)
 /* False when the writer is stopping. */
 static bool writer_try_push(struct writer *w, struct writer_job *job)
 {
-	bool is_waiting, is_stopping;
+	unsigned asleep;
+	bool is_stopping;
 
 	job->next = NULL;
 	job->is_over = false;
@@ -394,11 +393,9 @@ static bool writer_try_push(struct writer *w, struct writer_job *job)
 		*w->last = job;
 		w->last = &job->next;
 	}
-	is_waiting = w->is_waiting;
-	w->is_waiting = false;
+	asleep = bell_claim(&w->bell, 1);
 	pthread_mutex_unlock(&w->lock);
-	if (is_waiting)
-		pthread_cond_signal(&w->can_work);
+	bell_ring(&w->bell, asleep);
 	return !is_stopping;
 }
 

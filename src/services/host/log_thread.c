@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "run/bell.h"
 
 enum target_kind { TARGET_STREAM, TARGET_JOURNAL };
 
@@ -27,18 +28,18 @@ struct log_thread {
 	struct log_sink sink; /* first */
 	pthread_t thread;
 	pthread_mutex_t lock; /* guards all below; never held across a write(2) */
-	pthread_cond_t wake;
+	struct bell bell;
 	struct buf waiting, writing;
 	struct target target;
 	int old_fd; /* replaced by a reopen: the thread closes it; -1 */
 	uint64_t dropped, dropped_told;
-	bool is_asleep, is_ending;
+	bool is_ending;
 };
 
 static void sink_write(struct log_sink *sink, enum log_level level, struct span line)
 {
 	struct log_thread *t = (struct log_thread *)sink;
-	bool is_wake = false;
+	unsigned asleep = 0;
 
 	pthread_mutex_lock(&t->lock);
 	if (buf_room(&t->waiting) < line.len + 2) {
@@ -47,12 +48,10 @@ static void sink_write(struct log_sink *sink, enum log_level level, struct span 
 		buf_char(&t->waiting, (char)level);
 		buf_span_put(&t->waiting, line);
 		buf_char(&t->waiting, '\n');
-		is_wake = t->is_asleep;
-		t->is_asleep = false;
+		asleep = bell_claim(&t->bell, 1);
 	}
 	pthread_mutex_unlock(&t->lock);
-	if (is_wake)
-		pthread_cond_signal(&t->wake);
+	bell_ring(&t->bell, asleep);
 }
 
 static int64_t sink_wall_ns(struct log_sink *sink)
@@ -152,10 +151,8 @@ static void *run(void *arg)
 
 	pthread_mutex_lock(&t->lock);
 	for (;;) {
-		while (!buf_len(&t->waiting) && !t->is_ending) {
-			t->is_asleep = true;
-			pthread_cond_wait(&t->wake, &t->lock);
-		}
+		while (!buf_len(&t->waiting) && !t->is_ending)
+			bell_sleep(&t->bell, &t->lock);
 		if (!buf_len(&t->waiting))
 			break;
 		if (!t->is_ending) {
@@ -257,7 +254,7 @@ struct log_thread *log_thread_new(const struct log_thread_opts *opts, struct err
 	buf_init(&t->waiting, LOG_THREAD_BUFFER);
 	buf_init(&t->writing, LOG_THREAD_BUFFER + 256);
 	pthread_mutex_init(&t->lock, NULL);
-	pthread_cond_init(&t->wake, NULL);
+	bell_init(&t->bell);
 	int rc = pthread_create(&t->thread, NULL, run, t);
 	if (rc) {
 		err_sys(e, rc, "starting the log thread");
@@ -277,8 +274,8 @@ void log_thread_free(struct log_thread **t)
 		return;
 	pthread_mutex_lock(&was->lock);
 	was->is_ending = true;
+	bell_ring(&was->bell, bell_claim(&was->bell, 1));
 	pthread_mutex_unlock(&was->lock);
-	pthread_cond_signal(&was->wake);
 	pthread_join(was->thread, NULL);
 	if (was->target.is_owned)
 		close(was->target.fd);
@@ -287,7 +284,7 @@ void log_thread_free(struct log_thread **t)
 	buf_fini(&was->waiting);
 	buf_fini(&was->writing);
 	pthread_mutex_destroy(&was->lock);
-	pthread_cond_destroy(&was->wake);
+	bell_fini(&was->bell);
 	free(was);
 	*t = NULL;
 }
