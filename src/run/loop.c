@@ -3,10 +3,14 @@
 
 #include "run/loop.h"
 
+#include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
@@ -28,6 +32,7 @@ void loop_init(struct loop *l, const struct loop_ops *ops, const struct loop_opt
 	l->log = opts->log;
 	l->slice_warn_ns = opts->slice_warn_ns ? opts->slice_warn_ns : FIBER_SLICE_WARN_NS;
 	l->is_slice_fatal = opts->is_slice_fatal;
+	l->sched_fd = -1;
 	snprintf(l->name, sizeof(l->name), "%s", opts->name ? opts->name : "loop");
 }
 
@@ -73,20 +78,46 @@ int64_t loop_wall_ns(void)
 	return loop_here ? loop_here->ops->wall_ns(loop_here) : clock_wall_ns();
 }
 
-/* Processor time and voluntary waits of this thread tell a slice that hogged or blocked from one
- * whose thread was merely not scheduled. Only looked at when an over-long slice is fatal. */
+/* Processor time, voluntary waits and the time that others had our core tell a slice that hogged or
+ * blocked from one whose thread was merely not scheduled. Only looked at when an over-long slice is
+ * fatal. */
 struct loop_usage {
-	int64_t cpu_ns;
+	int64_t cpu_ns, queued_ns;
 	long waits;
 };
 
-static struct loop_usage loop_usage(void)
+/* "time on the core, time runnable without one, turns", in ns; a kernel without it counts 0. */
+static void loop_sched_open(struct loop *l)
 {
+	struct buf path;
+
+	buf_init(&path, 64);
+	buf_printf(&path, "/proc/self/task/%d/schedstat", (int)gettid());
+	l->sched_fd = open(buf_cstr(&path), O_RDONLY | O_CLOEXEC);
+	buf_fini(&path);
+}
+
+static int64_t loop_queued_ns(const struct loop *l)
+{
+	char text[LOOP_SCHED_TEXT], *end;
+	ssize_t n = l->sched_fd < 0 ? -1 : pread(l->sched_fd, text, sizeof(text) - 1, 0);
+
+	if (n <= 0)
+		return 0;
+	text[n] = 0;
+	strtoll(text, &end, 10);
+	return strtoll(end, NULL, 10);
+}
+
+static struct loop_usage loop_usage(const struct loop *l)
+{
+	struct timespec core; /* getrusage's times lag by a tick */
 	struct rusage u;
 
-	MUST(getrusage(RUSAGE_THREAD, &u) == 0);
-	return (struct loop_usage){.cpu_ns = (u.ru_utime.tv_sec + u.ru_stime.tv_sec) * CLOCK_SEC +
-			(u.ru_utime.tv_usec + u.ru_stime.tv_usec) * CLOCK_US,
+	MUST(getrusage(RUSAGE_THREAD, &u) == 0 &&
+		clock_gettime(CLOCK_THREAD_CPUTIME_ID, &core) == 0);
+	return (struct loop_usage){.cpu_ns = core.tv_sec * CLOCK_SEC + core.tv_nsec,
+		.queued_ns = loop_queued_ns(l),
 		.waits = u.ru_nvcsw};
 }
 
@@ -124,11 +155,18 @@ static __attribute__((cold, noinline)) void loop_slice_over(
 	const char *name = fiber_name(f);
 
 	if (l->is_slice_fatal && before) {
-		struct loop_usage now = loop_usage();
+		struct loop_usage now = loop_usage(l);
+		int64_t cpu_ns = now.cpu_ns - before->cpu_ns;
+		int64_t queued_ns = now.queued_ns - before->queued_ns;
+		long waits = now.waits - before->waits;
 
-		if (now.cpu_ns - before->cpu_ns > l->slice_warn_ns || now.waits > before->waits)
-			loop_die("fiber '%s' held %s for %lld us", name, l->name,
-				(long long)(slice_ns / CLOCK_US));
+		if (cpu_ns > l->slice_warn_ns ||
+			(waits && slice_ns - cpu_ns - queued_ns > l->slice_warn_ns))
+			loop_die("fiber '%s' held %s for %lld us (core %lld us, queued %lld us, "
+				 "%ld waits)",
+				name, l->name, (long long)(slice_ns / CLOCK_US),
+				(long long)(cpu_ns / CLOCK_US), (long long)(queued_ns / CLOCK_US),
+				waits);
 	}
 	if (l->log)
 		log_event(l->log, LOG_WARN, "loop.slice", LF_STR("loop", l->name),
@@ -155,7 +193,7 @@ void loop_resume(struct loop *l, struct fiber *f)
 
 	MUST(!l->running && (f->state == FIBER_PARKED || f->state == FIBER_RUNNABLE));
 	if (l->is_slice_fatal && !l->ops->is_virtual)
-		before = loop_usage();
+		before = loop_usage(l);
 	list_remove(&f->queue_node);
 	f->state = FIBER_RUNNING;
 	f->switches++;
@@ -364,6 +402,8 @@ int loop_run(struct loop *l, int (*main_fn)(void *arg), void *arg, struct err *e
 	if (!f)
 		return -1;
 	loop_here = l;
+	if (l->is_slice_fatal)
+		loop_sched_open(l);
 	l->ops->enter(l);
 	l->tick_ns = loop_now(l);
 	fiber_launch(f, NULL, "main", loop_main_fiber, &m);
@@ -377,6 +417,9 @@ int loop_run(struct loop *l, int (*main_fn)(void *arg), void *arg, struct err *e
 	if (l->fiber_count)
 		loop_die_of(l, "main has returned and leaves fibers behind");
 	l->ops->leave(l);
+	if (l->sched_fd >= 0)
+		close(l->sched_fd);
+	l->sched_fd = -1;
 	loop_here = NULL;
 	return m.result;
 }

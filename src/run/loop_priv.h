@@ -17,7 +17,8 @@
 #define LOOP_TRIM_MAX    256             /* fibers trimmed in one go, a system call each */
 #define LOOP_TRIM_GAP_NS (5 * CLOCK_MS)  /* between two goes */
 
-#define LOOP_DIE_MAX 4096 /* of the text that a process dies with */
+#define LOOP_DIE_MAX    4096 /* of the text that a process dies with */
+#define LOOP_SCHED_TEXT 80   /* of a line of three numbers in /proc */
 
 struct loop_ops {
 	bool is_virtual;
@@ -53,6 +54,7 @@ struct loop {
 	const struct log *log;
 	int64_t slice_warn_ns;
 	bool is_slice_fatal;
+	int sched_fd; /* what the scheduler tells of this thread, where slices are fatal; or -1 */
 	char name[LOOP_NAME_MAX];
 	/* Shared with other threads, on a cache line of their own. */
 	_Alignas(64) _Atomic(struct loop_msg *) inbox; /* last posted first */
