@@ -1,6 +1,7 @@
 #include "services/host/host.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
 #include <signal.h>
@@ -77,6 +78,23 @@ static void raise_fd_limit(void)
 		r.rlim_cur = r.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &r);
 	}
+}
+
+/* The kernel's table of descriptors doubles when it is full, and once there are threads it waits for
+ * all of them to have seen that: 10 ms and more, within accept. So it grows now. */
+static void grow_fd_table(const struct config *c)
+{
+	int64_t last = c->limits.connections + HOST_FDS_RESERVED;
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC), high;
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) == 0 && (rlim_t)last >= r.rlim_cur)
+		last = (int64_t)r.rlim_cur - 1;
+	high = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, (int)last);
+	if (high >= 0)
+		close(high);
+	if (fd >= 0)
+		close(fd);
 }
 
 /* As root: the directory becomes the user's, then we become the user. */
@@ -267,11 +285,19 @@ static FIBER int host_main(void *arg)
 
 static int run_loops(struct host *h, struct err *e)
 {
+	/* Tests end at a slice of more milliseconds than this that computed or blocked. */
+	const char *fatal = getenv("YIZHAN_SLICE_FATAL");
+	uint64_t fatal_ms = 0;
+
+	if (fatal && !span_u64(span_str(fatal), &fatal_ms))
+		return err_set(e, ERR_CONFIG, "YIZHAN_SLICE_FATAL is no number");
 	h->workers = ARENA_ARRAY(h->arena, struct host_worker, h->worker_count);
 	for (size_t i = 0; i < h->worker_count; i++) {
 		struct host_worker *w = &h->workers[i];
-		struct loop_opts opts = {
-			.log = &h->log, .name = arena_printf(h->arena, "loop%zu", i)};
+		struct loop_opts opts = {.log = &h->log,
+			.slice_warn_ns = (int64_t)fatal_ms * CLOCK_MS,
+			.is_slice_fatal = fatal_ms > 0,
+			.name = arena_printf(h->arena, "loop%zu", i)};
 
 		w->host = h;
 		w->index = (unsigned)i;
@@ -372,6 +398,7 @@ int host_run(const struct host_opts *opts)
 
 	h->exit_code = load_config(h);
 	if (!h->exit_code) {
+		grow_fd_table(h->config);
 		h->worker_count = worker_count(h->config);
 		host_log_opts(h, h->config, &log);
 		h->log_thread = log_thread_new(&log, &e);
