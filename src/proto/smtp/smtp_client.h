@@ -129,6 +129,9 @@ struct smtp_txn {
 	struct smtp_source *source;
 	struct smtp_txn_rcpt *rcpts; /* the caller's array; count at most caps.rcpt_max if told */
 	size_t rcpt_count;
+	/* result: the connection was lost before the peer said a word about this transaction. On a
+	 * connection that had been idle it is most likely that it never read it. */
+	bool is_unanswered;
 };
 
 /** Free the replies of the recipients. */

@@ -95,9 +95,11 @@ void smtp_server_close(struct smtp_server *sv, const char *why, unsigned subject
 FIBER int smtp_server_say(struct smtp_server *sv, struct err *e)
 {
 	const struct smtp_server_limits *l = &sv->s.opts->limits;
+	/* 4.3.z is our own trouble (RFC 3463 section 3.4): no client is slowed down for it. */
+	bool is_ours = sv->reply.code / 100 == 4 && sv->reply.subject == 3;
 	int rc = 0;
 
-	if (sv->reply.code >= 400 && !sv->is_forgiven) {
+	if (sv->reply.code >= 400 && !sv->is_forgiven && !is_ours) {
 		sv->s.errors++;
 		if (l->errors_soft && sv->s.errors >= l->errors_soft && l->errors_delay_ns)
 			rc = fiber_sleep(l->errors_delay_ns, e);

@@ -517,8 +517,10 @@ static FIBER int send_together(
 	}
 	FAULT(DELIVER_DOT);
 	stream_set_timeout(c->stream, c->opts.timeouts.mail_ns);
-	if (read_mail(c, t, e) < 0)
+	if (read_mail(c, t, e) < 0) {
+		t->is_unanswered = true;
 		return lost_after_dot(t);
+	}
 	for (size_t i = 0; i < count && !c->is_over; i++)
 		if (read_rcpt(c, &t->rcpts[i], e) < 0)
 			return lost_after_dot(t);
@@ -563,6 +565,7 @@ FIBER int smtp_client_send(struct smtp_client *c, struct smtp_txn *t, struct err
 		t->rcpts[i].fate = SMTP_FATE_NONE;
 		t->rcpts[i].is_ours = t->rcpts[i].is_dsn_passed = false;
 	}
+	t->is_unanswered = false;
 	c->transactions++;
 	if (!is_safe(t))
 		return lacking(t, 1, 3, "an address has characters that cannot be sent");

@@ -213,7 +213,10 @@ FIBER int outbound_send(struct outbound_link *l, struct outbound_parcel *p, stru
 		t.rcpt_count = count;
 		rc = smtp_client_send(&l->client, &t, e);
 		FAULT(DELIVER_REPLIED);
-		take_fates(p, &t, who);
+		/* The host closed an idle connection just when it was used again. What may have
+		 * arrived is sent again in any case: better at once than in a minute. */
+		if (rc == 0 || !t.is_unanswered || l->letters == 0)
+			take_fates(p, &t, who);
 		smtp_txn_fini(&t);
 	}
 	arena_reset(l->chunk);

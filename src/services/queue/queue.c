@@ -251,6 +251,7 @@ FIBER int queue_run(struct queue *q, unsigned index, struct router *router, stru
 	sh->router = router;
 	sh->main = fiber_self();
 	fiber_group_init(&sh->carriers);
+	list_init(&sh->carrier_list);
 	fiber_group_init(&own);
 	atomic_store(&sh->loop, loop_current());
 	queue_kick(q); /* the loader waits for all shards */

@@ -41,6 +41,7 @@ struct queue_shard {
 	struct hash_map sites;
 	size_t sweep_at; /* sites in memory that make idle ones be forgotten */
 	struct fiber_group carriers;
+	struct list_node carrier_list;
 	/* parcels that are done and wait to be settled */
 	struct list_node done;
 	struct fiber_cond done_more, done_room;
@@ -106,7 +107,7 @@ bool queue_is_pinned(const struct queue *q);
 void queue_sites_free(struct queue_shard *sh);
 /** Send back to the store what waits for a connection. */
 void queue_sites_recall(struct queue_shard *sh);
-/** Wake what waits for letters, so that it ends. */
+/** End what waits for letters, a look-up or a connection. */
 void queue_sites_stop(struct queue_shard *sh);
 
 /* queue_settle.c */

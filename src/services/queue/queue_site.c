@@ -194,6 +194,8 @@ void queue_site_take(struct queue_shard *sh, struct outbound_parcel *p)
 
 /* One connection; lives in its fiber's frame. */
 struct site_carrier {
+	struct list_node node; /* in the shard */
+	struct fiber *fiber;
 	struct queue_site *site;
 	int64_t began_ns; /* mono */
 	bool is_up;
@@ -337,7 +339,7 @@ static void site_failed(const struct site_carrier *c, unsigned delivered, const 
 
 static FIBER int site_carrier(void *arg)
 {
-	struct site_carrier c = {.site = arg, .began_ns = loop_now_ns()};
+	struct site_carrier c = {.site = arg, .fiber = fiber_self(), .began_ns = loop_now_ns()};
 	struct queue_site *site = c.site;
 	struct queue_shard *sh = site->shard;
 	struct outbound_carrier o = {.opts = sh->q->opts.outbound,
@@ -346,8 +348,11 @@ static FIBER int site_carrier(void *arg)
 		.ctx = &c,
 		.memory = &site->memory};
 	struct err e = {0};
-	int rc = outbound_carry(&o, &e);
+	int rc;
 
+	list_push_back(&sh->carrier_list, &c.node);
+	rc = outbound_carry(&o, &e);
+	list_remove(&c.node);
 	if (c.is_up)
 		site->up--;
 	site->carriers--;
@@ -419,4 +424,11 @@ void queue_sites_stop(struct queue_shard *sh)
 	for (size_t at = 0; hash_map_next(&sh->sites, &at, &name, &site);)
 		fiber_cond_broadcast(&((struct queue_site *)site)->more);
 	fiber_cond_broadcast(&sh->done_room);
+	/* Who has no connection yet has no letter either: look-ups and connects need not be waited for. */
+	LIST_EACH (n, &sh->carrier_list) {
+		struct site_carrier *c = LIST_ITEM(n, struct site_carrier, node);
+
+		if (!c->is_up)
+			fiber_cancel(c->fiber);
+	}
 }
