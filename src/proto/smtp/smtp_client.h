@@ -22,6 +22,7 @@
 	X(GREETING, "greeting")                                                                    \
 	X(HELLO, "EHLO")                                                                           \
 	X(STARTTLS, "STARTTLS")                                                                    \
+	X(AUTH, "AUTH")                                                                            \
 	X(MAIL, "MAIL FROM")                                                                       \
 	X(RCPT, "RCPT TO")                                                                         \
 	X(DATA, "DATA")                                                                            \
