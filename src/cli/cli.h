@@ -40,6 +40,23 @@ struct cli_column {
 	enum cli_column_kind kind;
 };
 
+/* A word of a command that reads its words itself (send, sendmail): help, man page and completion are
+ * made of these rows as well. */
+struct cli_flag {
+	const char *names; /* as typed, the main one first: "--to, -t"; NULL ends a list */
+	const char *arg;   /* NULL: a switch; "[N]": may be left out */
+	const char *help;
+	const char *words; /* completion: allowed words */
+	int id;            /* these two are the command's own */
+	unsigned bits;
+};
+
+struct cli_section {
+	const char *title; /* NULL ends a list */
+	const char *text;  /* may be NULL; paragraphs are parted by an LF */
+	const struct cli_flag *flags;
+};
+
 struct cli_call;
 
 struct cli_command {
@@ -56,7 +73,9 @@ struct cli_command {
 	int (*run)(struct cli_call *c); /* NULL: send `op`, show the rows */
 	/** Check or complete the request before it is sent; may be NULL. An exit code, 0: go on. */
 	int (*prepare)(struct cli_call *c, struct json_out *args);
-	bool is_hidden_arguments; /* parses its own words (bench) */
+	bool is_hidden_arguments;           /* parses its own words (bench) */
+	const char *usage;                  /* behind the name, for those; NULL: nothing */
+	const struct cli_section *sections; /* what those words are; NULL: not told */
 };
 
 /* A command as it was typed. */

@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "base/must.h"
 #include "services/host/config.h"
 #include "cli/bench.h"
@@ -22,6 +23,8 @@ static void put_usage(struct buf *b, const struct cli_command *cmd)
 
 		buf_printf(b, " [--%s%s%s]", o->name, o->arg ? " " : "", o->arg ? o->arg : "");
 	}
+	if (cmd->usage)
+		buf_printf(b, " %s", cmd->usage);
 }
 
 static void print_wrapped(const char *text, unsigned indent, unsigned at)
@@ -61,9 +64,49 @@ static void print_options(const struct cli_option *options)
 	}
 }
 
+static void print_flag(const struct cli_flag *f)
+{
+	int at = printf("  %s%s%s", f->names, f->arg ? " " : "", f->arg ? f->arg : "");
+
+	if (at > 30) {
+		putchar('\n');
+		at = 0;
+	}
+	printf("%*s", 32 - at, "");
+	print_wrapped(f->help, 32, 32);
+}
+
 static void print_heading(const char *text)
 {
 	printf(cli_is_color(stdout) ? "\n\033[1m%s\033[0m\n" : "\n%s\n", text);
+}
+
+static void print_paragraphs(const char *text)
+{
+	struct span rest = span_str(text), line;
+	struct buf one;
+
+	buf_init(&one, rest.len + 1);
+	while (rest.len) {
+		span_cut(rest, '\n', &line, &rest);
+		buf_clear(&one);
+		buf_span_put(&one, line);
+		print_wrapped(buf_cstr(&one), 0, 0);
+	}
+	buf_fini(&one);
+}
+
+static void print_sections(const struct cli_section *s)
+{
+	for (; s->title; s++) {
+		print_heading(s->title);
+		if (s->text)
+			print_paragraphs(s->text);
+		if (s->text && s->flags)
+			putchar('\n');
+		for (const struct cli_flag *f = s->flags; f && f->names; f++)
+			print_flag(f);
+	}
 }
 
 int cli_help(const struct cli_command *cmd)
@@ -80,6 +123,8 @@ int cli_help(const struct cli_command *cmd)
 		putchar('\n');
 		print_wrapped(cmd->text, 0, 0);
 	}
+	if (cmd->sections)
+		print_sections(cmd->sections);
 	if (cmd->is_hidden_arguments)
 		return 0;
 	if (cmd->options[0].name) {
@@ -163,6 +208,33 @@ static void put_man_options(struct buf *b, const struct cli_option *options)
 	}
 }
 
+static void put_man_sections(struct buf *b, const struct cli_section *s)
+{
+	for (; s->title; s++) {
+		buf_str(b, ".PP\n.B ");
+		put_roff(b, s->title);
+		buf_char(b, '\n');
+		struct span rest = span_str(s->text), line;
+		while (rest.len) {
+			span_cut(rest, '\n', &line, &rest);
+			char *text = mem_dup(line.ptr, line.len);
+			buf_str(b, ".PP\n");
+			put_roff(b, text);
+			buf_char(b, '\n');
+			free(text);
+		}
+		for (const struct cli_flag *f = s->flags; f && f->names; f++) {
+			buf_str(b, ".TP\n.B ");
+			put_roff(b, f->names);
+			if (f->arg)
+				buf_printf(b, " \\fI%s\\fR", f->arg);
+			buf_char(b, '\n');
+			put_roff(b, f->help);
+			buf_char(b, '\n');
+		}
+	}
+}
+
 static void put_man(struct buf *b)
 {
 	buf_str(b,
@@ -186,6 +258,8 @@ static void put_man(struct buf *b)
 			buf_char(b, '\n');
 		}
 		put_man_options(b, cmd->options);
+		if (cmd->sections)
+			put_man_sections(b, cmd->sections);
 		buf_fini(&usage);
 	}
 	buf_str(b, ".SH OPTIONS OF EVERY COMMAND\n");
@@ -212,6 +286,23 @@ static bool is_told_before(size_t command, const char *option)
 	return false;
 }
 
+static void put_bash_flag_values(struct buf *b, const struct cli_section *s)
+{
+	for (; s && s->title; s++) {
+		for (const struct cli_flag *f = s->flags; f && f->names; f++) {
+			struct span first, rest;
+
+			if (!f->words)
+				continue;
+			span_cut(span_str(f->names), ',', &first, &rest);
+			buf_printf(b,
+				"\t" SPAN_FMT ") COMPREPLY=($(compgen -W '%s' -- \"$cur\")); "
+				"return ;;\n",
+				SPAN_ARG(first), f->words);
+		}
+	}
+}
+
 /* Behind an option with words of its own, those words. */
 static void put_bash_values(struct buf *b)
 {
@@ -223,6 +314,24 @@ static void put_bash_values(struct buf *b)
 				buf_printf(b,
 					"\t--%s) COMPREPLY=($(compgen -W '%s' -- \"$cur\")); return ;;\n",
 					o[k].name, o[k].words);
+		}
+		put_bash_flag_values(b, cli_commands[i]->sections);
+	}
+}
+
+/* The long names out of "--to, -t". */
+static void put_bash_flags(struct buf *b, const struct cli_section *s)
+{
+	for (; s && s->title; s++) {
+		for (const struct cli_flag *f = s->flags; f && f->names; f++) {
+			struct span rest = span_str(f->names), name;
+
+			while (rest.len) {
+				span_cut(rest, ',', &name, &rest);
+				name = span_trim(name);
+				if (span_starts(name, SPAN("--")))
+					buf_printf(b, SPAN_FMT " ", SPAN_ARG(name));
+			}
 		}
 	}
 }
@@ -236,6 +345,7 @@ static void put_bash_options(struct buf *b)
 		buf_printf(b, "\t\"%s\"%s) words=\"", cmd->name, strchr(cmd->name, ' ') ? "" : "*");
 		for (size_t k = 0; k < CLI_OPTIONS_MAX && cmd->options[k].name; k++)
 			buf_printf(b, "--%s ", cmd->options[k].name);
+		put_bash_flags(b, cmd->sections);
 		for (size_t k = 0; cli_globals[k].name; k++)
 			buf_printf(b, "--%s ", cli_globals[k].name);
 		buf_str(b, "\" ;;\n");
