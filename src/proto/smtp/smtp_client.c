@@ -30,6 +30,7 @@ void smtp_client_init(
 	c->opts = *opts;
 	c->arena = arena_new();
 	smtp_reply_parser_init(&c->parser);
+	c->parser.keeps_lines = opts->keeps_lines;
 	default_ns(&c->opts.timeouts.greeting_ns, 5 * CLOCK_MIN);
 	default_ns(&c->opts.timeouts.hello_ns, 5 * CLOCK_MIN);
 	default_ns(&c->opts.timeouts.mail_ns, 5 * CLOCK_MIN);

@@ -52,6 +52,7 @@ struct smtp_client_opts {
 	const char *hostname; /* for EHLO; borrowed */
 	bool is_lmtp;
 	unsigned features_off; /* enum smtp_feature bits not to use although offered */
+	bool keeps_lines;      /* replies keep their lines as sent (smtp_reply.lines) */
 	struct smtp_client_timeouts timeouts;
 };
 

@@ -10,12 +10,26 @@ void smtp_reply_init(struct smtp_reply *r)
 {
 	memset(r, 0, sizeof(*r));
 	buf_init(&r->text, SMTP_REPLY_TEXT_MAX);
+	buf_init(&r->lines, SMTP_REPLY_LINES_TEXT_MAX);
 }
 
 void smtp_reply_fini(struct smtp_reply *r)
 {
 	buf_fini(&r->text);
+	buf_fini(&r->lines);
 	r->code = r->cls = r->subject = r->detail = 0;
+}
+
+void smtp_reply_copy(struct smtp_reply *to, const struct smtp_reply *from)
+{
+	to->code = from->code;
+	to->cls = from->cls;
+	to->subject = from->subject;
+	to->detail = from->detail;
+	buf_clear(&to->text);
+	buf_span_put(&to->text, buf_span(&from->text));
+	buf_clear(&to->lines);
+	buf_span_put(&to->lines, buf_span(&from->lines));
 }
 
 /* What may not stand in a reply line becomes '?'; LF separates lines. */
@@ -40,6 +54,7 @@ void smtp_reply_set(struct smtp_reply *r, unsigned code, unsigned cls, unsigned 
 	r->subject = subject;
 	r->detail = detail;
 	buf_clear(&r->text);
+	buf_clear(&r->lines);
 	va_start(ap, fmt);
 	buf_vprintf(&r->text, fmt, ap);
 	va_end(ap);
@@ -126,6 +141,7 @@ void smtp_reply_parser_reset(struct smtp_reply_parser *p)
 	struct smtp_reply *r = &p->reply;
 
 	buf_clear(&r->text);
+	buf_clear(&r->lines);
 	r->code = r->cls = r->subject = r->detail = 0;
 	p->lines = 0;
 	p->is_complete = false;
@@ -176,6 +192,16 @@ static bool take_enhanced(struct span *text, unsigned code, unsigned n_r[3])
 	return true;
 }
 
+/* One line as it came. What does not fit is dropped. */
+static void add_line(struct smtp_reply_parser *p, struct span line)
+{
+	struct buf *b = &p->reply.lines;
+
+	if (p->lines > 1 && buf_room(b))
+		buf_char(b, '\n');
+	buf_span_put(b, span_sub(line, 0, buf_room(b)));
+}
+
 /* The text of one line behind its code. What does not fit is dropped. */
 static void add_text(struct smtp_reply_parser *p, struct span text)
 {
@@ -224,6 +250,8 @@ int smtp_reply_parser_line(struct smtp_reply_parser *p, struct span line, struct
 		return bad_reply("codes differ between lines", e);
 	p->reply.code = code;
 	p->is_complete = rest.len == 0 || rest.ptr[0] == ' ';
+	if (p->keeps_lines)
+		add_line(p, span_skip(rest, 1));
 	add_text(p, span_skip(rest, 1));
 	return 0;
 }

@@ -140,10 +140,16 @@ struct smtp_reply {
 	unsigned code;
 	unsigned cls, subject, detail; /* enhanced code; 0 0 0: none */
 	struct buf text;               /* lines separated by LF; max SMTP_REPLY_TEXT_MAX */
+	struct buf
+		lines; /* a peer's, where the parser keeps them: as sent, LF between them, only the
+	                   * code and the octet behind it taken off; max SMTP_REPLY_LINES_TEXT_MAX */
 };
-#define SMTP_REPLY_TEXT_MAX 8192
+#define SMTP_REPLY_TEXT_MAX       8192
+#define SMTP_REPLY_LINES_TEXT_MAX (32 * 1024)
 void smtp_reply_init(struct smtp_reply *r);
 void smtp_reply_fini(struct smtp_reply *r);
+/** `to` becomes the same (it keeps its memory). */
+void smtp_reply_copy(struct smtp_reply *to, const struct smtp_reply *from);
 /** Replace the whole reply. CR, LF(other than the separator), NUL in the text become '?'. */
 void smtp_reply_set(struct smtp_reply *r, unsigned code, unsigned cls, unsigned subject,
 	unsigned detail, const char *fmt, ...) __attribute__((format(printf, 6, 7)));
@@ -157,6 +163,7 @@ struct smtp_reply_parser {
 	struct smtp_reply reply;
 	size_t lines;
 	bool is_complete;
+	bool keeps_lines; /* reply.lines is wanted too; set after init */
 };
 void smtp_reply_parser_init(struct smtp_reply_parser *p);
 /** Ready for the next reply; memory is kept. */

@@ -20,12 +20,7 @@ static void decide(struct smtp_txn_rcpt *r, enum smtp_fate fate, enum smtp_stage
 {
 	r->fate = fate;
 	r->stage = stage;
-	r->reply.code = reply->code;
-	r->reply.cls = reply->cls;
-	r->reply.subject = reply->subject;
-	r->reply.detail = reply->detail;
-	buf_clear(&r->reply.text);
-	buf_span_put(&r->reply.text, buf_span(&reply->text));
+	smtp_reply_copy(&r->reply, reply);
 }
 
 /* All that are still undecided share one reply. */

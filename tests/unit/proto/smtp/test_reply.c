@@ -199,6 +199,29 @@ static void written_replies_are_read_back(void **state)
 	buf_fini(&b);
 }
 
+static void lines_are_kept_as_sent(void **state)
+{
+	struct smtp_reply_parser p;
+	struct smtp_reply copy;
+
+	smtp_reply_parser_init(&p);
+	p.keeps_lines = true;
+	assert_int_equal(smtp_reply_parser_line(&p, SPAN("250-2.1.5 caf\xe9"), NULL), 0);
+	assert_int_equal(smtp_reply_parser_line(&p, SPAN("250"), NULL), 0);
+	assert_string_equal(buf_cstr(&p.reply.lines), "2.1.5 caf\xe9\n");
+	assert_string_equal(buf_cstr(&p.reply.text), "caf?\n");
+	smtp_reply_init(&copy);
+	smtp_reply_copy(&copy, &p.reply);
+	assert_string_equal(buf_cstr(&copy.lines), "2.1.5 caf\xe9\n");
+	assert_int_equal(copy.code, 250);
+	smtp_reply_set(&copy, 550, 0, 0, 0, "x");
+	assert_int_equal(buf_len(&copy.lines), 0);
+	smtp_reply_fini(&copy);
+	smtp_reply_parser_reset(&p);
+	assert_int_equal(buf_len(&p.reply.lines), 0);
+	smtp_reply_parser_fini(&p);
+}
+
 static void caps_table(void **state)
 {
 	struct arena *a = arena_new();
@@ -234,6 +257,7 @@ int main(void)
 		cmocka_unit_test(parse_table),
 		cmocka_unit_test(hostile_replies_are_bounded),
 		cmocka_unit_test(written_replies_are_read_back),
+		cmocka_unit_test(lines_are_kept_as_sent),
 		cmocka_unit_test(caps_table),
 	};
 
