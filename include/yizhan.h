@@ -615,6 +615,497 @@ YZ_API void yz_free(void *p);
 
 /* --- messages: include/yizhan.h, second half --------------------------------------------------- */
 /* MESSAGES-BEGIN (builder, parser, addresses, dates: one room's work) */
+
+/* Rules of this half
+ * - Nothing waits but for what the caller's callbacks, files and descriptors do.
+ * - Names, values and texts are UTF-8 and copied. CR, LF and NUL are refused where a header field is
+ *   made (YZ_E_INVAL): nothing foreign can add a field, a part or a line.
+ * - A call returns YZ_OK or an enum yz_err; yz_msg_error(), yz_mail_error() tell the rest. A failed call
+ *   changes nothing.
+ * - A message of either kind belongs to one thread at a time. Character sets are iconv's, which
+ *   may read its tables from disk.
+ * - The time is the system's real-time clock, random numbers are the kernel's. No zone is taken from
+ *   the environment: dates are written in UTC where no zone is given. */
+
+/* --- small values ------------------------------------------------------------------------------ */
+
+struct yz_address {
+	const char *name;           /* as people read it; "" when there is none */
+	const char *address;        /* local@domain, the local part quoted where it must be */
+	const char *local, *domain; /* quotes undone; domain "" when there is none */
+	const char *group;          /* the group it stands in (RFC 5322 section 3.4); NULL: none */
+	bool is_malformed;          /* readers may see another address here */
+};
+struct yz_addresses {
+	size_t count; /* of mailboxes */
+	const struct yz_address *items;
+	size_t group_count; /* also the empty ones ("undisclosed-recipients:;") */
+	const char *const *groups;
+	bool is_malformed; /* readers may disagree about the list */
+};
+struct yz_date {
+	int64_t unix_sec;
+	int zone_minutes; /* east of UTC */
+	bool has_zone;    /* false: "-0000", or none was told */
+	bool is_obsolete; /* not the form of RFC 5322 section 3.3 */
+};
+
+/** Where octets go: 0, or anything else to end it (YZ_E_SOURCE). */
+typedef int yz_write_fn(void *arg, const void *octets, size_t n);
+
+/* --- making a message -------------------------------------------------------------------------- */
+
+struct yz_msg;
+struct yz_part; /* belongs to its message, lives as long */
+
+/** An empty message. Never NULL. */
+YZ_API struct yz_msg *yz_msg_new(void);
+/** With all its parts. Transactions that send it must have been freed. NULL inside is fine. */
+YZ_API void yz_msg_free(struct yz_msg **m);
+/** What went wrong in the last call. Never NULL. */
+YZ_API const struct yz_error *yz_msg_error(const struct yz_msg *m);
+
+/* Fields stand in the message in the order in which they were added. Those that may come once (RFC
+ * 5322 section 3.6) are refused the second time (YZ_E_STATE). Content fields are the parts' business
+ * and refused (YZ_E_INVAL). */
+
+/** Field `name` with free text: encoded words where they are needed (RFC 2047). Fields known to hold
+ * addresses, dates or ids are read as that. YZ_E_INVAL, YZ_E_STATE, YZ_E_LIMIT. */
+YZ_API int yz_msg_add(struct yz_msg *m, const char *name, const char *text);
+/** The same in the place of the first field of that name; the others go. */
+YZ_API int yz_msg_set(struct yz_msg *m, const char *name, const char *text);
+/** A value that is ready, in ASCII: it is folded at its blanks and not looked into. */
+YZ_API int yz_msg_add_ready(struct yz_msg *m, const char *name, const char *value);
+/** How many fields of that name went. */
+YZ_API size_t yz_msg_remove(struct yz_msg *m, const char *name);
+/** The first field of that name as it was given; NULL: none. Lives until the field goes. */
+YZ_API const char *yz_msg_get(const struct yz_msg *m, const char *name);
+/** The i-th field's name and value; NULL behind the last. */
+YZ_API const char *yz_msg_field(const struct yz_msg *m, size_t i, const char **value_r);
+
+/** Addresses as people write them, "Zoë <zoe@example.org>, Team: a@b.c, d@e.f;". Those of a field that
+ * is there already stay, and these come behind them. Malformed lists are refused (YZ_E_INVAL). */
+YZ_API int yz_msg_addresses(struct yz_msg *m, const char *name, const char *list);
+/** The same for the usual fields. */
+YZ_API int yz_msg_from(struct yz_msg *m, const char *list);
+YZ_API int yz_msg_sender(struct yz_msg *m, const char *mailbox);
+YZ_API int yz_msg_reply_to(struct yz_msg *m, const char *list);
+YZ_API int yz_msg_to(struct yz_msg *m, const char *list);
+YZ_API int yz_msg_cc(struct yz_msg *m, const char *list);
+/** Who gets it unseen: never written, unless asked for (yz_msg_options.keeps_bcc). */
+YZ_API int yz_msg_bcc(struct yz_msg *m, const char *list);
+/** One more mailbox of field `name`; `display` may be NULL, and may hold anything that is text. */
+YZ_API int yz_msg_mailbox(
+	struct yz_msg *m, const char *name, const char *display, const char *address);
+/** A group of mailboxes (RFC 5322 section 3.4), also an empty one; of the items name and address
+ * count. */
+YZ_API int yz_msg_group(struct yz_msg *m, const char *name, const char *group,
+	const struct yz_address *items, size_t count);
+
+YZ_API int yz_msg_subject(struct yz_msg *m, const char *text);
+/** Date, Resent-Date … in place of one that is there. Without Date the time of writing is put. */
+YZ_API int yz_msg_date(struct yz_msg *m, const char *name, int64_t unix_sec, int zone_minutes);
+/** Message-ID "<left@right>", or "left@right". Without it one is made when it is written, and stays. */
+YZ_API int yz_msg_id(struct yz_msg *m, const char *id);
+/** The Message-ID it has or will have. Lives as long as the message. */
+YZ_API const char *yz_msg_message_id(struct yz_msg *m);
+/** The name behind the @ of a Message-ID that is made; "": none is made. By default the domain of From,
+ * else "localhost". */
+YZ_API int yz_msg_host(struct yz_msg *m, const char *host);
+/** Minutes east of UTC of a Date that is made; 0 is the default. */
+YZ_API int yz_msg_zone(struct yz_msg *m, int zone_minutes);
+/** List-Unsubscribe (RFC 2369): `https` and `mailto` URLs, either may be NULL; with `one_click` (needs
+ * https) List-Unsubscribe-Post too (RFC 8058). In place of what was there. */
+YZ_API int yz_msg_list_unsubscribe(
+	struct yz_msg *m, const char *https, const char *mailto, bool one_click);
+
+/* Bodies: text and HTML together become multipart/alternative, HTML with inline parts
+ * multipart/related, and attachments make it multipart/mixed. */
+
+/** The text, in place of what was there. Lines end with LF or CRLF. */
+YZ_API int yz_msg_text(struct yz_msg *m, const char *text);
+YZ_API int yz_msg_html(struct yz_msg *m, const char *html);
+/** The text travels as format=flowed (RFC 3676): each of its lines is a paragraph. */
+YZ_API void yz_msg_flowed(struct yz_msg *m, bool is_flowed);
+/** An invitation (RFC 6047) beside the text; `method` is "REQUEST", "REPLY", "CANCEL" … */
+YZ_API int yz_msg_calendar(struct yz_msg *m, const char *method, const char *ics);
+
+struct yz_attachment {
+	size_t size;
+	const char *filename;    /* NULL: none (of yz_msg_attach_file: the path's last name) */
+	const char *type;        /* "type/subtype"; NULL: by the file name's ending, else
+	                          * application/octet-stream */
+	const char *id;          /* Content-ID without angle brackets; needed by inline parts */
+	const char *description; /* NULL: none */
+	bool is_inline;          /* shown by the HTML as cid:ID (RFC 2392) */
+	bool is_borrowed;        /* octets in memory are not copied: they outlive the message */
+};
+/** Octets in memory, copied. `a` may be NULL. */
+YZ_API int yz_msg_attach(
+	struct yz_msg *m, const void *octets, size_t n, const struct yz_attachment *a);
+/** A file that is opened now and read, a piece at a time, when the message is written. YZ_E_SYSTEM. */
+YZ_API int yz_msg_attach_file(struct yz_msg *m, const char *path, const struct yz_attachment *a);
+/** What a descriptor has from where it stands now; it stays open until the message is freed, and the
+ * caller's. A pipe can be written once. */
+YZ_API int yz_msg_attach_fd(struct yz_msg *m, int fd, const struct yz_attachment *a);
+/** What a callback gives. The source's arg outlives the message. */
+YZ_API int yz_msg_attach_source(
+	struct yz_msg *m, const struct yz_source *source, const struct yz_attachment *a);
+/** A whole message, forwarded as it is (message/rfc822). Copied. */
+YZ_API int yz_msg_attach_message(struct yz_msg *m, const void *octets, size_t n);
+
+/* Any tree of parts by hand. NULL is returned, and yz_msg_error() set, where something is refused. */
+
+/** text/subtype */
+YZ_API struct yz_part *yz_part_text(struct yz_msg *m, const char *subtype, const char *text);
+/** Octets of any type but multipart, copied. */
+YZ_API struct yz_part *yz_part_octets(
+	struct yz_msg *m, const char *type, const void *octets, size_t n);
+YZ_API struct yz_part *yz_part_source(
+	struct yz_msg *m, const char *type, const struct yz_source *source);
+YZ_API struct yz_part *yz_part_message(struct yz_msg *m, const void *octets, size_t n);
+/** multipart/subtype: mixed, alternative, related, report … */
+YZ_API struct yz_part *yz_part_multi(struct yz_msg *m, const char *subtype);
+/** At the end of a multipart. YZ_E_STATE: `parent` is none, or `child` is in a part already. */
+YZ_API int yz_part_add(struct yz_part *parent, struct yz_part *child);
+/** A parameter of Content-Type; RFC 2231 is seen to. */
+YZ_API int yz_part_param(struct yz_part *p, const char *name, const char *value);
+/** Content-Disposition; `filename` may be NULL. */
+YZ_API int yz_part_disposition(struct yz_part *p, const char *disposition, const char *filename);
+YZ_API int yz_part_id(struct yz_part *p, const char *id);
+YZ_API int yz_part_description(struct yz_part *p, const char *text);
+/** This part is the message's body: the texts and attachments of above are not written. NULL: they
+ * are again. */
+YZ_API int yz_msg_body(struct yz_msg *m, struct yz_part *root);
+/** No text, HTML, calendar, attachment or root any more; the fields stay. */
+YZ_API void yz_msg_clear_body(struct yz_msg *m);
+
+/* Writing. Lines end with CRLF. Lines are folded at 78 octets and never longer than 998; encoded words
+ * have at most 75; base64 and quoted-printable lines 76. No boundary is in what it bounds. */
+
+enum yz_way { YZ_WAY_7BIT, YZ_WAY_8BIT, YZ_WAY_BINARY };
+struct yz_msg_options {
+	size_t size;
+	enum yz_way way;       /* what octets may be in it */
+	bool is_utf8;          /* SMTPUTF8: fields in bare UTF-8 (RFC 6532) */
+	bool is_ascii_domains; /* domains of addresses as A-labels (RFC 5890) */
+	bool keeps_bcc;        /* a copy for the sender's own folder */
+	bool is_lf;            /* line ends are LF: for files of Unix programs, not for sending */
+	const char *charset; /* of words and texts where it has all their characters; NULL: UTF-8 */
+	size_t fold;         /* columns, 0: 78, at most 998 */
+};
+/** To a callback; `o` NULL: 7-bit, for everywhere. YZ_E_NOTSUPP: the way cannot carry it (an address in
+ * UTF-8, a forwarded 8-bit message on a 7-bit way: that is never re-encoded). YZ_E_SOURCE. May be called
+ * again, with other options, unless a source can be read once only (YZ_E_STATE). */
+YZ_API int yz_msg_write(
+	struct yz_msg *m, const struct yz_msg_options *o, yz_write_fn *write, void *arg);
+YZ_API int yz_msg_write_fd(struct yz_msg *m, const struct yz_msg_options *o, int fd);
+/** A file of that name is made anew, mode 0600 but for the umask. */
+YZ_API int yz_msg_write_file(struct yz_msg *m, const struct yz_msg_options *o, const char *path);
+/** As a NUL-ended string that the caller frees with yz_free(); at most `max` octets (YZ_E_LIMIT). */
+YZ_API int yz_msg_write_mem(
+	struct yz_msg *m, const struct yz_msg_options *o, size_t max, char **octets_r, size_t *n_r);
+/** Does an address in it need SMTPUTF8 (RFC 6531)? With `also_domains` an IDN counts too. */
+YZ_API bool yz_msg_needs_utf8(const struct yz_msg *m, bool also_domains);
+
+/* --- reading a message ------------------------------------------------------------------------- */
+
+struct yz_mail;   /* a parsed message */
+struct yz_entity; /* it, and each of its parts (RFC 2045 section 2.4); lives as long as it does */
+
+struct yz_mail_options { /* 0: the default */
+	size_t size;
+	size_t parts;           /* 10,000; what is beyond a limit is not read apart: a defect */
+	size_t depth;           /* 100 */
+	size_t params;          /* 10,000 of all parts */
+	size_t header_octets;   /* 4 MiB of all header sections */
+	size_t fields;          /* 50,000 */
+	size_t memory;          /* octets kept of what cannot be read again (feed, pipes): 64 MiB */
+	bool allows_from_line;  /* an mbox's "From " line may stand in front */
+	bool is_structure_only; /* feed: octets are not kept, only their places */
+};
+/** Push parser: give it octets in any cut, then yz_mail_end(). Never NULL. */
+YZ_API struct yz_mail *yz_mail_new(const struct yz_mail_options *o);
+/** YZ_E_LIMIT: more than is kept. YZ_E_STATE behind the end. */
+YZ_API int yz_mail_feed(struct yz_mail *m, const void *octets, size_t n);
+YZ_API int yz_mail_end(struct yz_mail *m);
+/** A whole message in memory; the octets are borrowed. Anything at all can be read: never NULL. */
+YZ_API struct yz_mail *yz_mail_parse(const void *octets, size_t n, const struct yz_mail_options *o);
+/** From where the descriptor stands to its end. A file is read again for its bodies: the descriptor (of
+ * the caller) stays open as long. What a pipe has is kept. *mail_r is NULL after an error. */
+YZ_API int yz_mail_parse_fd(int fd, const struct yz_mail_options *o, struct yz_mail **mail_r);
+YZ_API int yz_mail_parse_file(
+	const char *path, const struct yz_mail_options *o, struct yz_mail **mail_r);
+YZ_API void yz_mail_free(struct yz_mail **m);
+YZ_API const struct yz_error *yz_mail_error(const struct yz_mail *m);
+
+/** The message itself; NULL before yz_mail_end(). */
+YZ_API const struct yz_entity *yz_mail_root(const struct yz_mail *m);
+YZ_API uint64_t yz_mail_size(const struct yz_mail *m);
+
+/* Walking. message/rfc822 has one child: the message in it. */
+YZ_API const struct yz_entity *yz_entity_parent(const struct yz_entity *e);
+YZ_API const struct yz_entity *yz_entity_child(const struct yz_entity *e, size_t i);
+YZ_API size_t yz_entity_children(const struct yz_entity *e);
+/** The next one in the order of the message, depth first; NULL at the end. */
+YZ_API const struct yz_entity *yz_entity_next(const struct yz_entity *e);
+YZ_API unsigned yz_entity_depth(const struct yz_entity *e);
+
+struct yz_place {              /* octets from the message's first */
+	uint64_t header, body; /* where they begin */
+	uint64_t end;          /* of the body; the line end before a boundary is the boundary's */
+	uint64_t preamble_end; /* of a multipart: the text before the first boundary; else body */
+	uint64_t epilogue;     /* of a multipart: where the text behind the last begins; else end */
+	uint64_t body_lines;
+	bool has_8bit, has_nul; /* the body */
+};
+YZ_API void yz_entity_place(const struct yz_entity *e, struct yz_place *place_r);
+
+/* Content. Types, names of parameters and encodings are in lower case. */
+YZ_API const char *yz_entity_type(const struct yz_entity *e); /* "text/plain" where none counts */
+YZ_API bool yz_entity_is(const struct yz_entity *e, const char *type); /* "text/html", "text/" */
+YZ_API bool yz_entity_is_multipart(const struct yz_entity *e);
+/** A parameter of Content-Type as people read it; NULL: none. */
+YZ_API const char *yz_entity_param(const struct yz_entity *e, const char *name);
+/** The i-th one's name; NULL behind the last. */
+YZ_API const char *yz_entity_param_at(const struct yz_entity *e, size_t i, const char **value_r);
+YZ_API const char *yz_entity_charset(const struct yz_entity *e); /* "us-ascii" where none is told */
+YZ_API const char *yz_entity_encoding(const struct yz_entity *e);    /* "7bit" where none is told */
+YZ_API const char *yz_entity_disposition(const struct yz_entity *e); /* "" where none is told */
+YZ_API const char *yz_entity_disposition_param(const struct yz_entity *e, const char *name);
+/** By Content-Disposition, else by Content-Type, in UTF-8; NULL: none. It is what the sender wrote: not
+ * a path to be trusted. */
+YZ_API const char *yz_entity_filename(const struct yz_entity *e);
+YZ_API const char *yz_entity_id(const struct yz_entity *e); /* Content-ID without brackets; NULL */
+YZ_API bool yz_entity_is_attachment(const struct yz_entity *e); /* as its disposition says */
+
+/* Fields. */
+struct yz_field {
+	const char *name;      /* as written */
+	const char *raw;       /* the value as it stands, folds and all, NUL-ended */
+	size_t raw_len;        /* it may hold NULs itself */
+	uint64_t offset, len;  /* of the whole field, with its last line end */
+	uint64_t value_offset; /* behind the colon */
+};
+YZ_API size_t yz_entity_fields(const struct yz_entity *e);
+/** YZ_E_INVAL behind the last. */
+YZ_API int yz_entity_field(const struct yz_entity *e, size_t i, struct yz_field *field_r);
+/** The value of the i-th field of that name (any case) in UTF-8 on one line, encoded words decoded; NULL
+ * when there are fewer. */
+YZ_API const char *yz_entity_get(const struct yz_entity *e, const char *name, size_t i);
+/** The same unfolded, but not decoded. */
+YZ_API const char *yz_entity_raw(const struct yz_entity *e, const char *name, size_t i);
+/** The addresses of all fields of that name, as they stand. Never NULL. */
+YZ_API const struct yz_addresses *yz_entity_addresses(const struct yz_entity *e, const char *name);
+/** YZ_E_INVAL: no such field, or it is no date. */
+YZ_API int yz_entity_date(const struct yz_entity *e, const char *name, struct yz_date *date_r);
+/** "<left@right>" of Message-ID, In-Reply-To, References; an array of *count_r, with a NULL behind. */
+YZ_API const char *const *yz_entity_ids(
+	const struct yz_entity *e, const char *name, size_t *count_r);
+/** yz_entity_get(yz_mail_root(m), name, 0). */
+YZ_API const char *yz_mail_get(const struct yz_mail *m, const char *name);
+
+/* Bodies. */
+enum yz_form {
+	YZ_RAW,     /* as it stands in the message */
+	YZ_OCTETS,  /* transfer encoding undone */
+	YZ_TEXT,    /* charset undone too: UTF-8 */
+	YZ_UNFLOWED /* and format=flowed: one line a paragraph */
+};
+/** In pieces to a callback. YZ_E_SOURCE, YZ_E_STATE (octets were not kept). Defects that are found join
+ * the message's list. */
+YZ_API int yz_entity_read(
+	const struct yz_entity *e, enum yz_form form, yz_write_fn *write, void *arg);
+/** The same as a NUL-ended string of *n_r octets, at most `max` (YZ_E_LIMIT), that the caller frees with
+ * yz_free(). */
+YZ_API int yz_entity_read_mem(
+	const struct yz_entity *e, enum yz_form form, size_t max, char **octets_r, size_t *n_r);
+/** What is best shown: the first of the words of `preference` ("html plain") that there is; "related" is
+ * the multipart/related with its HTML, "calendar" an invitation. NULL: none. */
+YZ_API const struct yz_entity *yz_mail_body(const struct yz_mail *m, const char *preference);
+/** All that is no shown text (RFC 8621 section 4.1.4): an array of *count_r that the message keeps. */
+YZ_API const struct yz_entity *const *yz_mail_attachments(const struct yz_mail *m, size_t *count_r);
+
+/* What is wrong with it. Never fatal: reading goes on as most readers do. */
+struct yz_defect {
+	const char *name; /* "two-from-fields", see yz_defect_name() */
+	const struct yz_entity *entity;
+	uint64_t offset;   /* in the message */
+	bool is_ambiguous; /* readers are known to disagree about what the message says */
+};
+YZ_API size_t yz_mail_defects(const struct yz_mail *m);
+YZ_API int yz_mail_defect(const struct yz_mail *m, size_t i, struct yz_defect *defect_r);
+/** Every name there is, by number; NULL behind the last. */
+YZ_API const char *yz_defect_name(unsigned number);
+YZ_API bool yz_mail_is_ambiguous(const struct yz_mail *m);
+/** The strict reading: YZ_E_INVAL with the first ambiguous defect and its place in the text. */
+YZ_API int yz_mail_check(struct yz_mail *m);
+
+/* Changing the header and writing it back: what is not changed stays octet for octet. Reading shows
+ * the message as it came. Values are text as in yz_msg_add(). */
+YZ_API size_t yz_mail_remove(struct yz_mail *m, const char *name);
+/** The first field of that name gets this value, the others stay. YZ_E_INVAL: there is none. */
+YZ_API int yz_mail_replace(struct yz_mail *m, const char *name, const char *text);
+/** Before the first field (as trace fields are), or behind the last. */
+YZ_API int yz_mail_prepend(struct yz_mail *m, const char *name, const char *text);
+YZ_API int yz_mail_append(struct yz_mail *m, const char *name, const char *text);
+YZ_API int yz_mail_write(struct yz_mail *m, yz_write_fn *write, void *arg);
+YZ_API int yz_mail_write_mem(struct yz_mail *m, size_t max, char **octets_r, size_t *n_r);
+
+/* Answers. */
+enum yz_reply_flag {
+	YZ_REPLY_ALL = 1,   /* To and Cc of the original too, but for `self` */
+	YZ_REPLY_QUOTE = 2, /* the text begins with the original's, behind "> " */
+};
+/** A new message to who wrote it (Reply-To, else From): "Re: ", In-Reply-To and References (RFC 5322
+ * section 3.6.4). `self`: addresses of the one who answers, which become From; NULL: none is set.
+ * Never NULL. */
+YZ_API struct yz_msg *yz_mail_reply(const struct yz_mail *m, const char *self, unsigned flags);
+enum yz_forward_flag {
+	YZ_FORWARD_INLINE = 1 /* its text and header in the text, instead of message/rfc822 */
+};
+/** A new message with "Fwd: " that holds it. NULL when it could not be read (yz_mail_error). */
+YZ_API struct yz_msg *yz_mail_forward(struct yz_mail *m, unsigned flags);
+
+/* --- reports ----------------------------------------------------------------------------------- */
+
+struct yz_report_field { /* one that stands in a report: an extension, or as it was */
+	const char *name, *value;
+};
+struct yz_dsn_rcpt {        /* RFC 3464 section 2.3; NULL, 0: not told */
+	const char *action; /* "failed", "delayed", "delivered", "relayed", "expanded" */
+	const char *status; /* "5.1.1" */
+	unsigned cls, subject, detail;
+	const char *final_recipient;                           /* the address */
+	const char *original_recipient;                        /* decoded */
+	const char *remote_mta, *diagnostic, *diagnostic_type; /* "550 5.1.1 …", "smtp" */
+	const char *final_log_id;
+	struct yz_date last_attempt, will_retry_until; /* unix_sec 0 */
+	const struct yz_report_field *fields;          /* all, as they stand */
+	size_t field_count;
+};
+struct yz_dsn {
+	const char *reporting_mta, *received_from_mta, *dsn_gateway; /* the names */
+	const char *envid;                                           /* as given to MAIL */
+	struct yz_date arrival;
+	const struct yz_dsn_rcpt *rcpts;
+	size_t rcpt_count;
+	const struct yz_report_field *fields;
+	size_t field_count;
+	const struct yz_entity *text;     /* for people; NULL */
+	const struct yz_entity *original; /* the message or its header that came back; NULL */
+	const char *original_message_id;  /* NULL */
+};
+/** What a delivery status notification says (RFC 3464, 6533); NULL: this is none. Kept by the message. */
+YZ_API const struct yz_dsn *yz_mail_dsn(const struct yz_mail *m);
+
+struct yz_mdn { /* RFC 8098 section 3 */
+	const char *reporting_ua, *mdn_gateway;
+	const char *final_recipient, *original_recipient;
+	const char *original_message_id;
+	const char *disposition;     /* "displayed", "deleted", "dispatched", "processed" */
+	bool is_automatic;           /* automatic-action, not manual-action */
+	bool was_sent_automatically; /* MDN-sent-automatically */
+	const char *modifiers;       /* "error", "…,…"; "" */
+	const char *error;           /* the text of the first Error field; NULL */
+	const struct yz_report_field *fields;
+	size_t field_count;
+	const struct yz_entity *text, *original;
+};
+/** What a read receipt says; NULL: this is none. */
+YZ_API const struct yz_mdn *yz_mail_mdn(const struct yz_mail *m);
+
+/* --- sending a message ------------------------------------------------------------------------- */
+
+/** The transaction sends this message (borrowed, with its sources, until it was sent) in the form that
+ * the server takes: 8BITMIME, SMTPUTF8 when an address needs it, A-labels where that is not offered.
+ * Called before or after connecting. YZ_E_STATE: it has a body. */
+YZ_API int yz_txn_message(struct yz_txn *t, struct yz_msg *m);
+
+/** From the message's own fields to a transaction, and send it, as smtplib's send_message: from Sender,
+ * else From; to To, Cc and Bcc; of one block of Resent fields those instead; several are refused
+ * (YZ_E_INVAL). Bcc and Resent-Bcc do not travel, Date and Message-ID that are missing do; the message
+ * stays as it was. `params` may be NULL. *txn_r, when asked for, has the results and is freed by the
+ * caller; it is NULL when there was nothing to send (YZ_E_INVAL, YZ_E_LIMIT). Else as yz_send(). */
+YZ_API YZ_WAITS int yz_send_message(struct yz_session *s, struct yz_msg *m,
+	const struct yz_mail_params *params, struct yz_txn **txn_r);
+/** The same with a message that is ready: its octets go as they are, but for what is said above. 8-bit
+ * octets for a server without 8BITMIME: YZ_E_NOTSUPP. In non-blocking use `octets` live until it is
+ * sent. */
+YZ_API YZ_WAITS int yz_send_message_bytes(struct yz_session *s, const void *octets, size_t n,
+	const struct yz_mail_params *params, struct yz_txn **txn_r);
+/** And with a parsed one, changes included; it lives until it is sent. */
+YZ_API YZ_WAITS int yz_send_mail(struct yz_session *s, struct yz_mail *m,
+	const struct yz_mail_params *params, struct yz_txn **txn_r);
+
+/* The envelope of a message, by the rules above. */
+struct yz_envelope {
+	const char *from; /* "local@domain"; "" when there is none */
+	const char *const *rcpts;
+	size_t rcpt_count; /* each once */
+	bool is_resent, needs_utf8;
+};
+/** Belongs to the message, until the next call with it. */
+YZ_API int yz_msg_envelope(struct yz_msg *m, struct yz_envelope *envelope_r);
+YZ_API int yz_mail_envelope(struct yz_mail *m, struct yz_envelope *envelope_r);
+
+/* --- helpers of email.utils -------------------------------------------------------------------- */
+
+/* Strings that these return are the caller's, freed with yz_free(); NULL: the input cannot be made
+ * into one. Any thread. */
+
+/** The addresses of a list; with `is_strict` NULL when it is malformed. Freed by yz_addresses_free(). */
+YZ_API struct yz_addresses *yz_addresses_parse(const char *list, bool is_strict);
+YZ_API void yz_addresses_free(struct yz_addresses **a);
+/** "Zoë <zoe@example.org>" in ASCII ("=?utf-8?q?…?= <…>"); with `is_utf8` as it is. */
+YZ_API char *yz_address_format(const char *name, const char *address, bool is_utf8);
+/** "…Re: x" helpers of parseaddr: the first mailbox of a text, its two halves. false: there is none. */
+YZ_API bool yz_address_split(const char *text, char **name_r, char **address_r);
+
+/** RFC 5322 sections 3.3 and 4.3, and the forms seen beside it. false: it is no date. */
+YZ_API bool yz_date_parse(const char *text, struct yz_date *date_r);
+/** "Mon, 23 Nov 2026 06:30:00 +0000" */
+YZ_API char *yz_date_format(int64_t unix_sec, int zone_minutes);
+/** "<time.random[.left]@domain>"; `left` may be NULL; `domain` NULL: "localhost". */
+YZ_API char *yz_make_message_id(const char *left, const char *domain);
+
+/** A field's value to text (RFC 2047), and text to a field's value of lines of at most 78 octets with
+ * CRLF folds; `column`: how much stands before it. `charset` NULL: UTF-8. */
+YZ_API char *yz_words_decode(const char *value);
+YZ_API char *yz_words_encode(const char *text, const char *charset, size_t column);
+/** RFC 2231 section 4: "utf-8'en'caf%C3%A9" and back; `language` may be NULL, and so may the outputs. */
+YZ_API char *yz_rfc2231_encode(const char *text, const char *language);
+YZ_API char *yz_rfc2231_decode(const char *value, char **charset_r, char **language_r);
+/** "name=value", "name*0*=utf-8''…; name*1*=…": a parameter in the form that its value needs, and the
+ * parameter `name` of a whole field value ("text/plain; charset=x") as people read it. */
+YZ_API char *yz_param_encode(const char *name, const char *value);
+YZ_API char *yz_param_get(const char *field, const char *name);
+/** Quotes and backslashes of a quoted string, undone or put; the quotes at both ends are not part. */
+YZ_API char *yz_quote(const char *text);
+YZ_API char *yz_unquote(const char *text);
+
+/** Lines of 76 with CRLF. *n_r may be NULL. */
+YZ_API char *yz_base64_encode(const void *octets, size_t n, size_t *n_r);
+/** Lenient, as mail needs it; NULL when what is there is no base64 at all and `is_strict`. */
+YZ_API char *yz_base64_decode(const char *text, size_t n, bool is_strict, size_t *n_r);
+/** `is_text`: line ends stay line ends (as CRLF). */
+YZ_API char *yz_qp_encode(const void *octets, size_t n, bool is_text, size_t *n_r);
+YZ_API char *yz_qp_decode(const char *text, size_t n, size_t *n_r);
+/** Octets in a charset to UTF-8; what means nothing becomes U+FFFD. NULL: the charset is not known. */
+YZ_API char *yz_to_utf8(const void *octets, size_t n, const char *charset, size_t *n_r);
+/** The media type that a file of that name has; "application/octet-stream" when it says nothing. */
+YZ_API const char *yz_type_of_name(const char *filename);
+
+/** The messages of an mbox file (From_ lines) in memory, one at a time: begin with *at 0; false at the
+ * end. The message lies within `mbox`, behind its From_ line, without the empty line that ends it; its
+ * quoted From_ lines (">From ") are left as they are: yz_mbox_unquote(). */
+YZ_API bool yz_mbox_next(const void *mbox, size_t n, size_t *at, const char **from_line_r,
+	size_t *from_line_len_r, const void **octets_r, size_t *octets_len_r);
+/** ">From " to "From ", ">>From " to ">From " … (mboxrd), *n_r octets. */
+YZ_API char *yz_mbox_unquote(const void *octets, size_t n, size_t *n_r);
+/** A message as a piece of an mbox: From_ line, quoted, with the empty line behind it. */
+YZ_API char *yz_mbox_quote(
+	const void *octets, size_t n, const char *from, int64_t unix_sec, size_t *n_r);
 /* MESSAGES-END */
 
 #ifdef __cplusplus
