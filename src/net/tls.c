@@ -493,3 +493,90 @@ FIBER int tls_connect(struct stream *s, struct tls_client *client, struct span n
 	SSL_set_verify(t->ssl, is_verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
 	return tls_begin(s, t, e);
 }
+
+/* ---- channel bindings ---- */
+
+#define TLS_EXPORTER_LABEL "EXPORTER-Channel-Binding" /* RFC 9266 section 2 */
+#define TLS_EXPORTER_BYTES 32
+#define TLS_FINISHED_MAX   64
+
+static int tls_binding_missing(struct err *e, const char *why)
+{
+	ERR_clear_error();
+	return err_set(e, ERR_UNSUPPORTED, "no channel binding: %s", why);
+}
+
+/* RFC 5929 section 3.1: the first Finished message of the (last) handshake: the client's in a full
+ * one, the server's in a resumed one. */
+static int tls_binding_unique(SSL *ssl, struct buf *out, struct err *e)
+{
+	unsigned char finished[TLS_FINISHED_MAX];
+	bool is_ours = (SSL_is_server(ssl) == 1) == (SSL_session_reused(ssl) == 1);
+	size_t len;
+
+	if (SSL_version(ssl) >= TLS1_3_VERSION)
+		return tls_binding_missing(e, "tls-unique is not defined for TLS 1.3");
+	len = is_ours ? SSL_get_finished(ssl, finished, sizeof(finished))
+		      : SSL_get_peer_finished(ssl, finished, sizeof(finished));
+	if (len == 0 || len > sizeof(finished))
+		return tls_binding_missing(e, "the handshake is not over");
+	buf_put(out, finished, len);
+	return 0;
+}
+
+static int tls_binding_exporter(SSL *ssl, struct buf *out, struct err *e)
+{
+	unsigned char key[TLS_EXPORTER_BYTES];
+
+	/* RFC 9266 section 2: a context, and that of length zero */
+	if (SSL_export_keying_material(ssl, key, sizeof(key), TLS_EXPORTER_LABEL,
+		    strlen(TLS_EXPORTER_LABEL), (const unsigned char *)"", 0, 1) != 1)
+		return tls_binding_missing(e, "nothing was exported");
+	buf_put(out, key, sizeof(key));
+	return 0;
+}
+
+/* RFC 5929 section 4.1: hashed by the hash of its own signature; SHA-256 where that is MD5 or
+ * SHA-1. */
+static int tls_binding_certificate(SSL *ssl, struct buf *out, struct err *e)
+{
+	const X509 *cert = SSL_is_server(ssl) ? SSL_get_certificate(ssl)
+					      : SSL_get0_peer_certificate(ssl);
+	unsigned char hash[EVP_MAX_MD_SIZE];
+	const EVP_MD *md;
+	unsigned len;
+	int nid;
+
+	if (!cert)
+		return tls_binding_missing(e, "the server has no certificate");
+	if (X509_get_signature_info((X509 *)cert, &nid, NULL, NULL, NULL) != 1 || nid == NID_undef)
+		return tls_binding_missing(e, "the signature of the certificate names no hash");
+	if (nid == NID_md5 || nid == NID_sha1)
+		nid = NID_sha256;
+	md = EVP_get_digestbynid(nid);
+	if (!md || X509_digest(cert, md, hash, &len) != 1)
+		return tls_binding_missing(e, "the certificate cannot be hashed");
+	buf_put(out, hash, len);
+	return 0;
+}
+
+int tls_channel_binding(
+	const struct stream *s, enum tls_binding kind, struct buf *out, struct err *e)
+{
+	const struct filter *f = s->top;
+	SSL *ssl;
+
+	while (f && f->ops != &tls_ops)
+		f = f->below;
+	if (!f)
+		return err_set(e, ERR_STATE, "no channel binding without TLS");
+	ssl = ((const struct tls_filter *)f)->ssl;
+	if (kind == TLS_BINDING_SERVER_END_POINT)
+		return tls_binding_certificate(ssl, out, e);
+	/* RFC 9266 section 4.2 and RFC 7627 section 5.4: without it another connection can be made
+	 * to have the same secret. */
+	if (SSL_version(ssl) < TLS1_3_VERSION && SSL_get_extms_support(ssl) != 1)
+		return tls_binding_missing(e, "TLS 1.2 without the extended master secret");
+	return kind == TLS_BINDING_UNIQUE ? tls_binding_unique(ssl, out, e)
+					  : tls_binding_exporter(ssl, out, e);
+}

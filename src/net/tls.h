@@ -49,6 +49,21 @@ FIBER int tls_accept(struct stream *s, struct tls_server *t, struct err *e);
 FIBER int tls_connect(
 	struct stream *s, struct tls_client *t, struct span name, bool is_verify, struct err *e);
 
+/* Channel bindings: what both ends of one TLS connection can compute and nobody between them can
+ * (RFC 5056). */
+enum tls_binding {
+	TLS_BINDING_EXPORTER,         /* RFC 9266: any version */
+	TLS_BINDING_UNIQUE,           /* RFC 5929 section 3: up to TLS 1.2 */
+	TLS_BINDING_SERVER_END_POINT, /* RFC 5929 section 4: the server's certificate */
+};
+
+/** Append the binding of the connection to `out`. Does not yield. ERR_STATE without TLS; and
+ * ERR_UNSUPPORTED where it is not defined: the unique one in TLS 1.3, both of the connection in TLS
+ * 1.2 without the extended master secret (RFC 7627), the certificate's when its signature names no
+ * hash or there is none. */
+int tls_channel_binding(
+	const struct stream *s, enum tls_binding kind, struct buf *out, struct err *e);
+
 /** Write a self-signed certificate and key (ECDSA P-256, ten years) to the files, the key readable
  * for its owner only. `names` is a list with commas of host names and IP addresses. Blocks. */
 int tls_make_self_signed(
