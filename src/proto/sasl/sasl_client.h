@@ -42,6 +42,10 @@ struct sasl_client_opts { /* spans are copied; "" for none */
 	/* Channel binding (RFC 5929, RFC 9266): what both ends of this TLS connection can compute;
 	 * "" where it is not to be had. */
 	struct span tls_exporter, tls_unique;
+	/* What the server offers ("PLAIN SCRAM-SHA-256 ..."), as given to sasl_client_choose: a
+	 * SCRAM that could bind tells the server that it saw no -PLUS there, so that a list
+	 * shortened on the way is found out (RFC 5802 section 6). "": not told. */
+	struct span offered;
 	bool has_tls;
 };
 
