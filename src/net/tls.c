@@ -23,7 +23,8 @@ struct tls_filter {
 	bool is_wire_end; /* the filter below has nothing more */
 	bool is_closed;   /* close_notify came */
 	struct stream_tls info;
-	char *sni, *alpn; /* owned, for info */
+	char *sni, *alpn;    /* owned, for info */
+	struct tls_ask *ask; /* owned; NULL in a server */
 };
 
 /* ---- OpenSSL's side of the two buffers ---- */
@@ -310,6 +311,7 @@ static void tls_free(struct filter *f)
 
 	SSL_free(t->ssl);
 	ERR_clear_error();
+	tls_ask_free(t->ask);
 	tls_config_unref(t->config);
 	buf_fini(&t->in);
 	buf_fini(&t->out);
@@ -330,8 +332,7 @@ static const struct filter_ops tls_ops = {
 
 /* ---- handshakes ---- */
 
-/* Takes over the reference to `c`. */
-static struct tls_filter *tls_filter_new(struct tls_config *c, struct filter *below, struct err *e)
+struct tls_filter *tls_filter_new(struct tls_config *c, struct filter *below, struct err *e)
 {
 	struct tls_filter *t = NEW(struct tls_filter);
 	BIO *bio;
@@ -353,6 +354,31 @@ static struct tls_filter *tls_filter_new(struct tls_config *c, struct filter *be
 	BIO_set_init(bio, 1);
 	SSL_set_bio(t->ssl, bio, bio);
 	return t;
+}
+
+void tls_filter_set_ask(struct tls_filter *t, struct tls_ask *ask)
+{
+	t->ask = ask;
+	ask->config = t->config;
+	SSL_set_app_data(t->ssl, ask);
+}
+
+SSL *tls_filter_ssl(struct tls_filter *t)
+{
+	return t->ssl;
+}
+
+void tls_filter_free(struct tls_filter *t)
+{
+	tls_free(&t->filter);
+}
+
+SSL *tls_ssl(const struct stream *s)
+{
+	for (struct filter *f = s->top; f; f = f->below)
+		if (f->ops == &tls_ops)
+			return ((struct tls_filter *)f)->ssl;
+	return NULL;
 }
 
 static void tls_learn(struct tls_filter *t)
@@ -408,8 +434,7 @@ static FIBER int tls_handshake(struct tls_filter *t, int64_t deadline_ns, struct
 	return -1;
 }
 
-/* Shake hands and push, or break the stream. */
-static FIBER int tls_begin(struct stream *s, struct tls_filter *t, struct err *e)
+FIBER int tls_begin(struct stream *s, struct tls_filter *t, struct err *e)
 {
 	struct err why = {0};
 
@@ -437,60 +462,6 @@ FIBER int tls_accept(struct stream *s, struct tls_server *server, struct err *e)
 	if (!t)
 		return -1;
 	SSL_set_accept_state(t->ssl);
-	return tls_begin(s, t, e);
-}
-
-/* The name for SNI and for the certificate; an address is only verified (RFC 6066 section 3). */
-static int tls_expect(struct tls_filter *t, struct span name, struct err *e)
-{
-	X509_VERIFY_PARAM *param = SSL_get0_param(t->ssl);
-	struct addr ip;
-	char *text;
-	bool is_set;
-
-	if (name.len > 1 && name.ptr[name.len - 1] == '.')
-		name.len--;
-	if (name.len == 0)
-		return 0;
-	if (name.len > TLS_NAME_MAX || span_has_line_break(name))
-		return err_set(e, ERR_TLS, "no name to verify");
-	text = mem_dup(name.ptr, name.len);
-	if (addr_parse_ip(name, 0, &ip))
-		is_set = X509_VERIFY_PARAM_set1_ip_asc(param, text) == 1;
-	else
-		is_set = X509_VERIFY_PARAM_set1_host(param, text, name.len) == 1 &&
-			SSL_set_tlsext_host_name(t->ssl, text) == 1;
-	X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-	free(text);
-	return is_set ? 0 : tls_err(e, "setting the name to verify");
-}
-
-FIBER int tls_connect(struct stream *s, struct tls_client *client, struct span name, bool is_verify,
-	struct err *e)
-{
-	struct tls_filter *t;
-	struct err why = {0};
-
-	if (stream_flush(s, e) < 0)
-		return -1;
-	if (buf_len(&s->in)) {
-		err_set(&why, ERR_TLS, "%zu octets came in clear where TLS begins",
-			buf_len(&s->in));
-		err_scope_set(&why, ERR_SCOPE_PEER, ERR_AGAIN_LATER);
-		return stream_fail(s, &why, e);
-	}
-	if (is_verify && name.len == 0)
-		return err_set(e, ERR_TLS, "no name to verify");
-	t = tls_filter_new(tls_client_config(client), stream_base(s), e);
-	if (!t)
-		return -1;
-	if (tls_expect(t, name, e) < 0) {
-		tls_free(&t->filter);
-		return -1;
-	}
-	SSL_set_connect_state(t->ssl);
-	/* Without SSL_VERIFY_PEER the chain is checked all the same and the verdict kept. */
-	SSL_set_verify(t->ssl, is_verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
 	return tls_begin(s, t, e);
 }
 

@@ -30,11 +30,88 @@ void tls_server_free(struct tls_server **t);
 
 struct tls_client_opts {
 	const char *alpn;
-	const char *ca_file; /* NULL: the system's (SSL_CERT_FILE of the environment first) */
+	const char *ca_file; /* with ca_dir NULL too: the system's (SSL_CERT_FILE of the
+				environment first), except where pins are given */
+	const char *ca_dir;  /* every PEM file in it is read now, hashed names or not */
+	bool is_without_ca; /* no authority is known: for those who verify by DANE alone, or only look */
+	const char *cert_file, *key_file; /* shown to servers that ask; key NULL: in cert_file */
+	const char *key_password;
+	int min_version,
+		max_version;      /* 10, 11, 12, 13; 0: 12, the newest. Below 12 the weak ciphers
+				of that time come along: for looking, never for secrets */
+	const char *ciphers;      /* TLS 1.2 and below, OpenSSL's list; NULL: ours */
+	const char *ciphersuites; /* TLS 1.3; NULL: OpenSSL's */
+	/* "sha256:HEX[,...]": the certificate's or its public key's (SPKI) SHA-256. One of them fits:
+	 * verified, whoever issued it for whatever name. None: not verified. */
+	const char *pins;
 };
-/** Reads all of the CA file: some 20 ms for the system's. */
+/** Reads all of the CA files: some 20 ms for the system's. Shared by all threads. ERR_CONFIG for pins,
+ * ciphers and versions that are none, ERR_TLS for files. */
 struct tls_client *tls_client_new(const struct tls_client_opts *opts, struct err *e);
 void tls_client_free(struct tls_client **t);
+
+/* Why a certificate is not to be trusted. */
+#define TLS_TRUSTS(X)                                                                              \
+	X(GOOD, "trusted")                                                                         \
+	X(EXPIRED, "expired")                                                                      \
+	X(NOT_YET, "not yet valid")                                                                \
+	X(SELF_SIGNED, "self-signed")                                                              \
+	X(UNKNOWN_ISSUER, "unknown issuer")                                                        \
+	X(WRONG_NAME, "wrong name")                                                                \
+	X(WEAK, "too weak")                                                                        \
+	X(REVOKED, "revoked")                                                                      \
+	X(DANE_MISMATCH, "fits no TLSA record")                                                    \
+	X(PIN_MISMATCH, "not the pinned one")                                                      \
+	X(OTHER, "not valid")
+enum tls_trust {
+#define X(id, text) TLS_TRUST_##id,
+	TLS_TRUSTS(X)
+#undef X
+		TLS_TRUST_COUNT
+};
+/** Never NULL. */
+const char *tls_trust_str(enum tls_trust t);
+
+struct tls_verdict {
+	enum tls_trust trust;
+	long error;       /* X509_V_ERR_... of OpenSSL; 0: X509_V_OK */
+	const char *text; /* of `error`; static */
+	bool is_dane;     /* good because of a TLSA record */
+};
+
+/* RFC 6698 section 2.1: what stands in a TLSA record. */
+struct tls_tlsa {
+	uint8_t usage, selector, matching;
+	struct span data;
+};
+/** A record that SMTP can use: DANE-TA or DANE-EE, known selector and matching type, data of the right
+ * length (RFC 7672 section 3.1). Pure. */
+bool tls_tlsa_is_usable(const struct tls_tlsa *r);
+
+/* The peer's certificates while the handshake is under way. */
+struct tls_chain;
+
+/* One connection. Zeroed: nothing is verified, no SNI. All borrowed during the call. */
+struct tls_connect_opts {
+	struct span
+		name; /* that the certificate must be for; an IP address fits an IP name in it */
+	struct span also; /* or that one (RFC 7672 section 3.2.2: the next-hop domain); "" */
+	struct span sni;  /* asked for in its place; "": `name` */
+	bool is_no_sni;   /* ask for none */
+	bool is_verify;   /* a certificate that does not fit ends the handshake */
+	/* When at least one is usable, these alone decide, and no authority does (RFC 7672 section 3.1).
+	 * When none is, they are as if they were not there. */
+	const struct tls_tlsa *tlsa;
+	size_t tlsa_count;
+	/* The last word on every certificate, good or bad: true takes it, false ends the handshake,
+	 * whatever is_verify says. Called in the middle of the handshake: must not yield. What is taken
+	 * against the verdict stays is_verified = false. */
+	bool (*verify)(void *arg, const struct tls_verdict *verdict, const struct tls_chain *chain);
+	void *verify_arg;
+	bool is_ticket_wanted;           /* keep the newest for tls_ticket_take */
+	const struct tls_ticket *ticket; /* try to resume with it: only for the name and the options
+				that it was got with */
+};
 
 /* A handshake that fails leaves the stream broken: nothing is said in clear after it. Session
  * tickets and the client's last flight are not sent by themselves but with the first data, or
@@ -48,6 +125,51 @@ FIBER int tls_accept(struct stream *s, struct tls_server *t, struct err *e);
  * before the handshake is an injection attempt: ERR_TLS. */
 FIBER int tls_connect(
 	struct stream *s, struct tls_client *t, struct span name, bool is_verify, struct err *e);
+/** The same with all that can be said. `verdict_r` (may be NULL) is filled as soon as the certificate
+ * has come, also when the handshake fails; trust OTHER with error 0 before. */
+FIBER int tls_connect_with(struct stream *s, struct tls_client *t,
+	const struct tls_connect_opts *opts, struct tls_verdict *verdict_r, struct err *e);
+
+/* A session ticket of a server, to come back with. Any thread, one at a time. */
+struct tls_ticket;
+/** The newest that came, now the caller's; NULL: none yet (TLS 1.3 sends them behind the handshake:
+ * read something first). */
+struct tls_ticket *tls_ticket_take(struct stream *s);
+void tls_ticket_free(struct tls_ticket **t);
+
+/* ---- what is known of a connection, by question: streams stay small ---- */
+
+struct tls_facts {
+	struct tls_verdict verdict; /* client side */
+	const char *group;          /* key exchange: "x25519", "secp256r1"; NULL: not known */
+	bool is_resumed;
+};
+/** Both sides. false without TLS. Strings are static. */
+bool tls_facts(const struct stream *s, struct tls_facts *facts_r);
+
+struct tls_cert {
+	const char *subject, *issuer;  /* RFC 2253; UTF-8, control characters escaped */
+	const char *names;             /* "DNS:a.example DNS:b.example IP:192.0.2.1" */
+	int64_t not_before, not_after; /* seconds since 1970 */
+	const char *serial;            /* hex */
+	const char *key;               /* "RSA 2048", "EC P-256", "Ed25519" */
+	unsigned key_bits;
+	const char *signature;            /* "sha256WithRSAEncryption" */
+	const char *sha256, *spki_sha256; /* hex, lower case */
+	const char *pem;
+	bool is_self_issued; /* subject and issuer are the same */
+};
+#define TLS_CERTS_MAX 32          /* told of one chain */
+#define TLS_CERT_TEXT (16 * 1024) /* of one name or list of names; cut beyond */
+
+/** The server's certificates as sent, its own first; 0: none. Made anew in `a` at each call. */
+size_t tls_certs(const struct stream *s, struct arena *a, struct tls_cert **certs_r);
+size_t tls_chain_certs(const struct tls_chain *chain, struct arena *a, struct tls_cert **certs_r);
+/** Is the server's own certificate for this name or IP address? */
+bool tls_is_named(const struct stream *s, struct span name);
+/** Does the server's chain fit this record, by itself? Only says whether the bytes are the same: of
+ * DANE-TA neither names nor signatures are looked at. */
+bool tls_tlsa_fits(const struct stream *s, const struct tls_tlsa *r);
 
 /* Channel bindings: what both ends of one TLS connection can compute and nobody between them can
  * (RFC 5056). */

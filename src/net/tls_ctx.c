@@ -1,16 +1,12 @@
 #include "net/tls_priv.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/mem.h"
 #include "base/must.h"
 #include "base/secret.h"
 
-/* Where the system keeps its authorities, beside what OpenSSL was built with. */
-#define TLS_SYSTEM_CA "/etc/ssl/certs/ca-certificates.crt"
 /* TLS 1.2 beside the defaults: nothing without forward secrecy, nothing exotic. */
 #define TLS_CIPHERS_12 "HIGH:!aNULL:!kRSA:!PSK:!SRP:!CAMELLIA:!ARIA:!AESCCM"
 
@@ -30,10 +26,6 @@ struct tls_server {
 	struct tls_config *config;
 };
 
-struct tls_client {
-	struct tls_config *config;
-};
-
 int tls_err(struct err *e, const char *what)
 {
 	/* The first in the queue is the cause, the others are its echoes on the way up. */
@@ -46,13 +38,13 @@ int tls_err(struct err *e, const char *what)
 	return err_set(e, ERR_TLS, "%s: %s", what, reason ? reason : "unknown reason");
 }
 
-static char *tls_copy(const char *s)
+char *tls_copy(const char *s)
 {
 	return s ? mem_dup(s, strlen(s)) : NULL;
 }
 
 /* "smtp" as "\4smtp". */
-static struct span tls_alpn_wire(const char *alpn)
+struct span tls_alpn_wire(const char *alpn)
 {
 	size_t len = alpn ? strlen(alpn) : 0;
 	char *wire;
@@ -66,13 +58,13 @@ static struct span tls_alpn_wire(const char *alpn)
 	return span_of(wire, len + 1);
 }
 
-static void tls_alpn_fini(struct span *alpn)
+void tls_alpn_fini(struct span *alpn)
 {
 	free((char *)(uintptr_t)alpn->ptr);
 	*alpn = SPAN_NONE;
 }
 
-static struct tls_config *tls_config_new(struct span alpn, size_t count)
+struct tls_config *tls_config_new(struct span alpn, size_t count)
 {
 	struct tls_config *c = NEW(struct tls_config);
 
@@ -84,7 +76,7 @@ static struct tls_config *tls_config_new(struct span alpn, size_t count)
 	return c;
 }
 
-static struct tls_config *tls_config_ref(struct tls_config *c)
+struct tls_config *tls_config_ref(struct tls_config *c)
 {
 	MUST(atomic_fetch_add(&c->refs, 1) > 0);
 	return c;
@@ -106,6 +98,7 @@ void tls_config_unref(struct tls_config *c)
 	}
 	free(c->named);
 	BIO_meth_free(c->bio);
+	free(c->pins);
 	tls_alpn_fini(&c->alpn);
 	free(c);
 }
@@ -116,7 +109,7 @@ static int tls_no_password(char *to, int size, int is_write, void *arg)
 	return -1;
 }
 
-static SSL_CTX *tls_ctx_new(const SSL_METHOD *method, int min_version, struct err *e)
+SSL_CTX *tls_ctx_new(const SSL_METHOD *method, int min_version, struct err *e)
 {
 	SSL_CTX *ctx = SSL_CTX_new(method);
 
@@ -186,19 +179,19 @@ static int tls_on_sni(SSL *ssl, int *alert, void *arg)
 	return SSL_TLSEXT_ERR_OK;
 }
 
-static int tls_load_files(SSL_CTX *ctx, const struct tls_files *f, struct err *e)
+int tls_load_pair(SSL_CTX *ctx, const char *cert, const char *key, struct err *e)
 {
-	if (SSL_CTX_use_certificate_chain_file(ctx, f->cert) != 1) {
-		tls_err(e, f->cert);
+	if (SSL_CTX_use_certificate_chain_file(ctx, cert) != 1) {
+		tls_err(e, cert);
 		return err_wrap(e, "reading a certificate");
 	}
-	if (SSL_CTX_use_PrivateKey_file(ctx, f->key, SSL_FILETYPE_PEM) != 1) {
-		tls_err(e, f->key);
+	if (SSL_CTX_use_PrivateKey_file(ctx, key, SSL_FILETYPE_PEM) != 1) {
+		tls_err(e, key);
 		return err_wrap(e, "reading a private key");
 	}
 	if (SSL_CTX_check_private_key(ctx) != 1) {
-		tls_err(e, f->key);
-		return err_wrap(e, "the key does not belong to %s", f->cert);
+		tls_err(e, key);
+		return err_wrap(e, "the key does not belong to %s", cert);
 	}
 	return 0;
 }
@@ -253,7 +246,7 @@ static struct tls_config *tls_server_load(struct tls_server *t, struct err *e)
 	for (size_t i = 0; i < t->file_count; i++) {
 		struct tls_named *n = tls_config_named(t, c, t->files[i].name, e);
 
-		if (!n || tls_load_files(n->ctx, &t->files[i], e) < 0) {
+		if (!n || tls_load_pair(n->ctx, t->files[i].cert, t->files[i].key, e) < 0) {
 			tls_config_unref(c);
 			return NULL;
 		}
@@ -335,63 +328,4 @@ struct tls_config *tls_server_config(struct tls_server *t)
 	c = tls_config_ref(t->config);
 	pthread_mutex_unlock(&t->lock);
 	return c;
-}
-
-/* ---- the client ---- */
-
-/* All of them are read now: a look-up by hash would open files in the middle of a handshake, on a
- * loop's thread. None found: nothing can be verified, and so it is told at each connection. */
-static int tls_load_authorities(SSL_CTX *ctx, const char *ca_file, struct err *e)
-{
-	const char *env = getenv(X509_get_default_cert_file_env());
-	const char *candidates[] = {env, X509_get_default_cert_file(), TLS_SYSTEM_CA};
-
-	if (ca_file && SSL_CTX_load_verify_file(ctx, ca_file) != 1) {
-		tls_err(e, ca_file);
-		return err_wrap(e, "reading certificate authorities");
-	}
-	for (size_t i = 0; !ca_file && i < ARRAY_LEN(candidates); i++)
-		if (candidates[i] && access(candidates[i], R_OK) == 0 &&
-			SSL_CTX_load_verify_file(ctx, candidates[i]) == 1)
-			break;
-	ERR_clear_error();
-	return 0;
-}
-
-struct tls_client *tls_client_new(const struct tls_client_opts *opts, struct err *e)
-{
-	struct tls_client *t = NEW(struct tls_client);
-	struct span alpn = tls_alpn_wire(opts->alpn);
-	struct tls_config *c = tls_config_new(alpn, 1);
-	SSL_CTX *ctx = tls_ctx_new(TLS_client_method(), TLS1_2_VERSION, e);
-
-	t->config = c;
-	c->fallback = c->named[0].ctx = ctx;
-	c->count = ctx ? 1 : 0;
-	if (ctx && alpn.len &&
-		SSL_CTX_set_alpn_protos(ctx, (const unsigned char *)alpn.ptr, (unsigned)alpn.len) !=
-			0) {
-		tls_err(e, "setting the application protocol");
-		ctx = NULL;
-	}
-	tls_alpn_fini(&alpn);
-	if (!ctx || tls_load_authorities(ctx, opts->ca_file, e) < 0)
-		tls_client_free(&t);
-	return t;
-}
-
-void tls_client_free(struct tls_client **t_p)
-{
-	struct tls_client *t = *t_p;
-
-	if (!t)
-		return;
-	*t_p = NULL;
-	tls_config_unref(t->config);
-	free(t);
-}
-
-struct tls_config *tls_client_config(struct tls_client *t)
-{
-	return tls_config_ref(t->config);
 }

@@ -24,6 +24,9 @@
 #define TLS_NAME_MAX    255
 #define TLS_ALPN_MAX    255
 #define TLS_TICKET_KEYS 80 /* what SSL_CTX_set_tlsext_ticket_keys takes */
+#define TLS_SHA256      32
+#define TLS_PINS_MAX    32
+#define TLS_CA_FILES    4096 /* looked at in a directory */
 #define TLS_SERVICE_MAX SSL_MAX_SID_CTX_LENGTH
 
 /* One certificate and the names it is for. */
@@ -41,6 +44,17 @@ struct tls_config {
 	size_t count;
 	SSL_CTX *fallback; /* borrowed from named: for clients that ask for no name we have */
 	struct span alpn;  /* wire form: length octet and name; owned */
+	unsigned char (*pins)[TLS_SHA256]; /* client; owned */
+	size_t pin_count;
+};
+
+/* What a client connection has beside its filter. Hangs at the SSL (app data). */
+struct tls_ask {
+	const struct tls_connect_opts *opts; /* while the handshake is under way, else NULL */
+	struct tls_verdict *verdict;         /* the same */
+	const struct tls_config *config;     /* the filter's */
+	SSL_SESSION *ticket;                 /* owned */
+	bool is_ticket_wanted;
 };
 
 void tls_config_unref(struct tls_config *c);
@@ -50,6 +64,35 @@ struct tls_config *tls_client_config(struct tls_client *t);
 
 /** How OpenSSL reads and writes a struct tls_filter's buffers. Never NULL. */
 BIO_METHOD *tls_bio_new(void);
+
+/* ---- contexts, for both sides ---- */
+char *tls_copy(const char *s);
+struct span tls_alpn_wire(const char *alpn);
+void tls_alpn_fini(struct span *alpn);
+struct tls_config *tls_config_new(struct span alpn, size_t count);
+struct tls_config *tls_config_ref(struct tls_config *c);
+SSL_CTX *tls_ctx_new(const SSL_METHOD *method, int min_version, struct err *e);
+int tls_load_pair(SSL_CTX *ctx, const char *cert, const char *key, struct err *e);
+
+/* ---- the filter ---- */
+struct tls_filter;
+/** Takes over the reference to `c`. */
+struct tls_filter *tls_filter_new(struct tls_config *c, struct filter *below, struct err *e);
+/** Takes over `ask`. */
+void tls_filter_set_ask(struct tls_filter *t, struct tls_ask *ask);
+SSL *tls_filter_ssl(struct tls_filter *t);
+void tls_filter_free(struct tls_filter *t);
+/** Shake hands and push, or break the stream (and free `t`). */
+FIBER int tls_begin(struct stream *s, struct tls_filter *t, struct err *e);
+/** The connection's SSL; NULL without TLS. */
+SSL *tls_ssl(const struct stream *s);
+
+void tls_verdict_set(struct tls_verdict *v, long error);
+void tls_ask_free(struct tls_ask *ask);
+/** For SSL_CTX_set_cert_verify_callback. */
+int tls_on_chain(X509_STORE_CTX *x, void *arg);
+/** SHA-256 of the certificate, or of its public key (RFC 6698 selector 1). */
+bool tls_cert_digest(X509 *cert, bool is_spki, const EVP_MD *md, unsigned char *to, unsigned *n_r);
 
 /** ERR_TLS with what OpenSSL says first, and empty its queue. */
 int tls_err(struct err *e, const char *what);
