@@ -1,7 +1,6 @@
 #include "proto/mail/msg_build.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -64,7 +63,7 @@ static int check_name(struct span name, struct err *e)
 	return 0;
 }
 
-static struct msg_field *find_field(const struct msg *m, struct span name)
+struct msg_field *msg_find_field(const struct msg *m, struct span name)
 {
 	for (struct msg_field *f = m->fields; f; f = f->next)
 		if (span_eq_nocase(f->name, name))
@@ -99,7 +98,7 @@ static bool is_content(struct span name)
 		span_eq_nocase(name, SPAN("MIME-Version"));
 }
 
-static struct msg_field *add_field(
+struct msg_field *msg_add_field(
 	struct msg *m, enum msg_field_kind kind, struct span name, struct span value, struct err *e)
 {
 	struct msg_field *f;
@@ -110,7 +109,7 @@ static struct msg_field *add_field(
 		msg_refuse(e, "fields of the content are told by its parts");
 		return NULL;
 	}
-	if (is_single(name) && find_field(m, name)) {
+	if (is_single(name) && msg_find_field(m, name)) {
 		err_set(e, ERR_EXISTS, "a second field " SPAN_FMT, SPAN_ARG(name));
 		err_scope_set(e, ERR_SCOPE_MSG, ERR_AGAIN_NEVER);
 		return NULL;
@@ -149,7 +148,7 @@ int msg_add_text(struct msg *m, struct span name, struct span text, struct err *
 	case MIME_FIELD_MESSAGE_ID:
 	case MIME_FIELD_IN_REPLY_TO:
 	case MIME_FIELD_REFERENCES: return msg_add_value(m, name, text, e);
-	default: return add_field(m, MSG_FIELD_TEXT, name, text, e) ? 0 : -1;
+	default: return msg_add_field(m, MSG_FIELD_TEXT, name, text, e) ? 0 : -1;
 	}
 }
 
@@ -167,7 +166,7 @@ int msg_add_value(struct msg *m, struct span name, struct span value, struct err
 			return msg_refuse(
 				e, "a ready header value has a word that fits in no line");
 	}
-	return add_field(m, MSG_FIELD_VALUE, name, value, e) ? 0 : -1;
+	return msg_add_field(m, MSG_FIELD_VALUE, name, value, e) ? 0 : -1;
 }
 
 int msg_add_date(struct msg *m, struct span name, int64_t unix_sec, int zone_minutes, struct err *e)
@@ -182,79 +181,47 @@ int msg_add_date(struct msg *m, struct span name, int64_t unix_sec, int zone_min
 	return rc;
 }
 
-/* local@domain, as it may stand in a header: what cannot be quoted is refused. */
-static int check_address(const struct mime_address *m, struct err *e)
+/* The last field goes where `at` others stand before it. */
+static void move_last(struct msg *m, size_t at)
 {
-	if (m->kind != MIME_MAILBOX)
-		return 0;
-	if (m->local.len + m->domain.len > MSG_ADDRESS_MAX)
-		return err_set(e, ERR_LIMIT, "an address of more than %d octets", MSG_ADDRESS_MAX);
-	for (size_t i = 0; i < m->local.len; i++)
-		if ((unsigned char)m->local.ptr[i] < ' ' || m->local.ptr[i] == 0x7f)
-			return msg_refuse(e, "an address with control characters");
-	for (size_t i = 0; m->domain.len && m->domain.ptr[0] == '[' && i < m->domain.len; i++)
-		if (m->domain.ptr[i] <= ' ' || m->domain.ptr[i] >= 0x7f)
-			return msg_refuse(e, "an address literal with forbidden characters");
-	return 0;
+	struct msg_field **to = &m->fields, **from, *last;
+
+	while (at-- > 0)
+		to = &(*to)->next;
+	for (from = to; (*from)->next;)
+		from = &(*from)->next;
+	if (from == to)
+		return;
+	last = *from;
+	*from = NULL;
+	m->fields_end = from;
+	last->next = *to;
+	*to = last;
 }
 
-int msg_add_mailboxes(struct msg *m, struct span name, struct span list, struct err *e)
+int msg_replace(struct msg *m, struct span name, struct span value, msg_add_fn *add, struct err *e)
 {
-	struct mime_address_list parsed;
-	struct msg_field *f;
+	struct msg_field **was = ARENA_ARRAY(m->a, struct msg_field *, m->field_count + 1), *f;
+	size_t count = 0, first = m->field_count;
 
-	if (msg_check_value(list, e) < 0)
-		return -1;
-	list = arena_span(m->a, list);
-	mime_address_parse(m->a, list, MIME_ADDRESSES_MAX, &parsed);
-	if (mime_defects_ambiguous(parsed.defects))
-		return msg_refuse(e, "a malformed address list");
-	for (size_t i = 0; i < parsed.count; i++) {
-		if (check_address(&parsed.items[i], e) < 0)
-			return -1;
-		parsed.items[i].name = mime_address_name(m->a, &parsed.items[i]);
+	for (f = m->fields; f; f = f->next) {
+		if (first == m->field_count && span_eq_nocase(f->name, name))
+			first = count;
+		was[count++] = f;
 	}
-	f = add_field(m, MSG_FIELD_MAILBOXES, name, list, e);
-	if (!f)
+	msg_remove(m, name);
+	if (add(m, name, value, e) < 0) {
+		m->fields_end = &m->fields;
+		for (size_t i = 0; i < count; i++) {
+			*m->fields_end = was[i];
+			m->fields_end = &was[i]->next;
+		}
+		*m->fields_end = NULL;
+		m->field_count = count;
 		return -1;
-	f->list = parsed;
-	return 0;
-}
-
-static void append_address(
-	struct arena *a, struct mime_address_list *l, const struct mime_address *m)
-{
-	struct mime_address *more = ARENA_ARRAY(a, struct mime_address, l->count + 1);
-
-	/* lists made one by one are short; a long one comes through msg_add_mailboxes() */
-	if (l->count)
-		memcpy(more, l->items, l->count * sizeof(*more));
-	more[l->count] = *m;
-	l->items = more;
-	l->count++;
-	l->mailboxes++;
-}
-
-int msg_add_mailbox(
-	struct msg *m, struct span name, struct span display, struct span address, struct err *e)
-{
-	struct mime_address_list parsed;
-	struct msg_field *f = find_field(m, name);
-
-	if (msg_check_value(display, e) < 0 || msg_check_value(address, e) < 0)
-		return -1;
-	mime_address_parse(m->a, arena_span(m->a, address), 2, &parsed);
-	if (parsed.count != 1 || parsed.mailboxes != 1 || parsed.items[0].name.len ||
-		mime_defects_ambiguous(parsed.defects))
-		return msg_refuse(e, "not an address");
-	if (check_address(&parsed.items[0], e) < 0)
-		return -1;
-	parsed.items[0].name = arena_span(m->a, display);
-	if (!f || f->kind != MSG_FIELD_MAILBOXES)
-		f = add_field(m, MSG_FIELD_MAILBOXES, name, address, e);
-	if (!f)
-		return -1;
-	append_address(m->a, &f->list, &parsed.items[0]);
+	}
+	if (first < count)
+		move_last(m, first);
 	return 0;
 }
 
@@ -278,20 +245,44 @@ size_t msg_remove(struct msg *m, struct span name)
 
 struct span msg_get(const struct msg *m, struct span name)
 {
-	const struct msg_field *f = find_field(m, name);
+	const struct msg_field *f = msg_find_field(m, name);
 
 	return f ? f->value : SPAN_NONE;
 }
 
-bool msg_needs_utf8(const struct msg *m)
+bool msg_field_at(
+	const struct msg *m, size_t i, struct arena *a, struct span *name_r, struct span *value_r)
+{
+	const struct msg_field *f = m->fields;
+
+	while (f && i-- > 0)
+		f = f->next;
+	if (!f)
+		return false;
+	*name_r = f->name;
+	*value_r = msg_value(a, f);
+	return true;
+}
+
+static bool needs_utf8(const struct msg *m, bool also_domains)
 {
 	for (const struct msg_field *f = m->fields; f; f = f->next)
 		for (size_t i = 0; i < f->list.count; i++)
 			if (f->list.items[i].kind == MIME_MAILBOX &&
 				!(span_is_ascii(f->list.items[i].local) &&
-					span_is_ascii(f->list.items[i].domain)))
+					(!also_domains || span_is_ascii(f->list.items[i].domain))))
 				return true;
 	return false;
+}
+
+bool msg_needs_utf8(const struct msg *m)
+{
+	return needs_utf8(m, true);
+}
+
+bool msg_needs_utf8_locals(const struct msg *m)
+{
+	return needs_utf8(m, false);
 }
 
 /* Bcc stays at home (RFC 5322 section 3.6.3). */
@@ -316,17 +307,20 @@ static int put_field(
 	return rc;
 }
 
-static int put_header(struct msg *m, const struct msg_part *root, const struct msg_settings *s,
+int msg_put_header(struct msg *m, const struct msg_part *root, const struct msg_settings *s,
 	struct buf *b, struct err *e)
 {
 	for (const struct msg_field *f = m->fields; f; f = f->next)
 		if ((s->keeps_bcc || !is_hidden(f->name)) && put_field(b, f, s, e) < 0)
 			return -1;
-	if (!find_field(m, SPAN("Date")))
+	if (!msg_find_field(m, SPAN("Date")))
 		mail_date_put(b, s->now_sec, s->zone_minutes);
-	if (!find_field(m, SPAN("Message-ID")) && s->host.len) {
+	if (!msg_find_field(m, SPAN("Message-ID")) && (s->message_id.len || s->host.len)) {
 		buf_str(b, "Message-ID: ");
-		mail_message_id_put(b, s->id, s->random, s->host);
+		if (s->message_id.len)
+			buf_span_put(b, s->message_id);
+		else
+			mail_message_id_put(b, s->id, s->random, s->host);
 		buf_str(b, "\r\n");
 	}
 	buf_str(b, "MIME-Version: 1.0\r\n");
@@ -348,31 +342,28 @@ static bool is_charset(struct span name)
 	return name.len <= MIME_CHARSET_NAME_MAX;
 }
 
+void msg_settle(struct msg_settings *s)
+{
+	if (!s->line_max || s->line_max > MSG_LINE_MUST)
+		s->line_max = MSG_LINE_SHOULD;
+	if (!is_charset(s->charset))
+		s->charset = SPAN_NONE;
+}
+
 int msg_write(
 	struct msg *m, const struct msg_settings *s, const struct msg_sink *sink, struct err *e)
 {
-	struct msg_settings own = *s;
-	struct msg_part *root;
-	struct buf header;
-	unsigned counter = 0;
-	struct err first = {0};
-	int rc = -1;
+	struct msg_reader *r = msg_reader_new(m, s, e);
+	struct span piece = SPAN_NONE;
+	int rc = r ? 0 : -1;
 
-	if (!own.line_max || own.line_max > MSG_LINE_MUST)
-		own.line_max = MSG_LINE_SHOULD;
-	if (!is_charset(own.charset))
-		own.charset = SPAN_NONE;
-	root = m->root ? m->root : msg_compose(m, &first);
-	if (!root && first.code != ERR_NONE)
-		return err_copy(e, &first);
-	buf_init(&header, 16 * MSG_FIELD_MAX);
-	if ((!root || msg_plan(root, &own, &counter, e) == 0) &&
-		put_header(m, root, &own, &header, e) == 0 &&
-		sink->write(sink->arg, buf_span(&header), e) == 0)
-		rc = root ? msg_write_body(root, &own, sink, e) : 0;
-	if (root)
-		msg_unplan(root);
-	buf_fini(&header);
+	while (rc == 0) {
+		rc = msg_reader_next(r, &piece, e);
+		if (rc < 0 || !piece.len)
+			break;
+		rc = sink->write(sink->arg, piece, e);
+	}
+	msg_reader_free(&r);
 	return rc;
 }
 

@@ -42,6 +42,10 @@ struct msg_settings {
 	uint64_t random, id; /* for boundaries, and the Message-ID that is made when missing */
 	struct span host;    /* right side of that; "" : none is made */
 	bool keeps_bcc;      /* a copy for the sender's own folder */
+	struct span
+		message_id; /* "<…>" in place of one that is made; ASCII, checked by the caller */
+	/* A domain in UTF-8 on a way without SMTPUTF8: append its A-label, or false. NULL: refused. */
+	bool (*ascii_domain)(struct buf *b, struct span domain);
 };
 
 struct msg;
@@ -54,6 +58,9 @@ struct msg_source {
 	/* Begin anew, for a second writing; NULL: can be read once. */
 	int (*rewind)(void *arg, struct err *e);
 	void *arg;
+	/* It will give exactly that many (else ERR_IO); so the size of the message is known. */
+	bool has_size;
+	uint64_t size;
 };
 
 struct msg_sink {
@@ -76,14 +83,30 @@ int msg_add_mailboxes(struct msg *m, struct span name, struct span list, struct 
 /** One mailbox; `display` may be "". The field is begun or gets one more. */
 int msg_add_mailbox(
 	struct msg *m, struct span name, struct span display, struct span address, struct err *e);
+/** The same behind those of a field that is there already. */
+int msg_join_mailboxes(struct msg *m, struct span name, struct span list, struct err *e);
+struct msg_mailbox {
+	struct span display, address;
+};
+/** A group (RFC 5322 section 3.4), may be empty. The field is begun or gets one more. */
+int msg_add_group(struct msg *m, struct span name, struct span group,
+	const struct msg_mailbox *items, size_t count, struct err *e);
 /** A value that is ready (structured, ASCII); it is folded at its blanks. */
 int msg_add_value(struct msg *m, struct span name, struct span value, struct err *e);
 int msg_add_date(
 	struct msg *m, struct span name, int64_t unix_sec, int zone_minutes, struct err *e);
+typedef int msg_add_fn(struct msg *m, struct span name, struct span value, struct err *e);
+/** What `add` (msg_add_text, _value, _mailboxes) makes stands where the first field of that name did; the
+ * others go. After an error all is as before. */
+int msg_replace(struct msg *m, struct span name, struct span value, msg_add_fn *add, struct err *e);
 /** How many fields of that name went. */
 size_t msg_remove(struct msg *m, struct span name);
 /** The first one's value as it was given; ptr NULL: none. */
 struct span msg_get(const struct msg *m, struct span name);
+/** The i-th field: its name, and its value as text in UTF-8 (in `a`, or the message's); false behind
+ * the last. */
+bool msg_field_at(
+	const struct msg *m, size_t i, struct arena *a, struct span *name_r, struct span *value_r);
 
 /* The usual shapes. Texts and octets of bodies are borrowed until the message is freed. */
 
@@ -126,11 +149,15 @@ int msg_part_disposition(
 int msg_part_id(struct msg_part *p, struct span id, struct err *e);
 int msg_part_description(struct msg_part *p, struct span utf8, struct err *e);
 int msg_set_root(struct msg *m, struct msg_part *p, struct err *e);
+/** No body any more, of either kind. */
+void msg_clear_parts(struct msg *m);
 
 /* Writing */
 
 /** Does an address need SMTPUTF8 (RFC 6531)? */
 bool msg_needs_utf8(const struct msg *m);
+/** The same, where domains can go as A-labels (settings.ascii_domain). */
+bool msg_needs_utf8_locals(const struct msg *m);
 /** Lines end with CRLF, the last one too. ERR_UNSUPPORTED: the way cannot carry it (an address that
  * needs UTF-8, a forwarded message with 8-bit octets on a 7-bit way: it is never re-encoded). May
  * be called again with other settings. */
@@ -138,6 +165,22 @@ int msg_write(
 	struct msg *m, const struct msg_settings *s, const struct msg_sink *sink, struct err *e);
 /** The same into a buffer (ERR_LIMIT when it is full). */
 int msg_write_buf(struct msg *m, const struct msg_settings *s, struct buf *out, struct err *e);
+
+/* The same for whoever pulls: the message is planned at once, its bodies are read and encoded as they
+ * are asked for. Several may be under way, each with its own settings; a source is one for all. The
+ * message is not changed meanwhile. */
+struct msg_reader;
+/** NULL as msg_write() fails. */
+struct msg_reader *msg_reader_new(struct msg *m, const struct msg_settings *s, struct err *e);
+void msg_reader_free(struct msg_reader **r);
+/** The next octets, empty at the end. They live until the next call. */
+int msg_reader_next(struct msg_reader *r, struct span *piece_r, struct err *e);
+/** From the first octet on again. */
+int msg_reader_rewind(struct msg_reader *r, struct err *e);
+/** How many octets there will be; false: nobody knows before they were read. */
+bool msg_reader_size(const struct msg_reader *r, uint64_t *size_r);
+/** What octets there will be: MSG_WAY_7BIT, where no more is used. */
+enum msg_way msg_reader_way(const struct msg_reader *r);
 
 /* From a message's header to its envelope, as Python's send_message does */
 
@@ -152,6 +195,8 @@ struct msg_envelope {
  * of them nobody can tell (ERR_SYNTAX). Fields too long to be read whole: ERR_LIMIT. `root` is a parsed message's. Lives in `a`. */
 int msg_envelope_of(
 	struct arena *a, const struct mime_part *root, struct msg_envelope *env_r, struct err *e);
+/** The envelope of a message that was made. Lives in `a`. */
+int msg_envelope(struct arena *a, const struct msg *m, struct msg_envelope *env_r, struct err *e);
 /** The header section without its Bcc and Resent-Bcc fields, all else as it was, and with the Date
  * and Message-ID it lacks (`s` NULL: none is made); with its empty line. ERR_LIMIT when the section
  * was too long to be read as a whole. */

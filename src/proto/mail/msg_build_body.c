@@ -7,8 +7,6 @@
 #include "proto/mail/mime_flowed.h"
 #include "proto/mail/msg_build_priv.h"
 
-#define WRITE_OCTETS (64 << 10) /* given to the sink at a time */
-
 struct survey {
 	bool has_8bit;     /* octets above 127 */
 	bool has_long;     /* lines above RFC 5322's 998 octets */
@@ -124,7 +122,7 @@ static int plan_message(struct msg_part *p, const struct msg_settings *s, struct
 	return 0;
 }
 
-static struct span body_of(const struct msg_part *p)
+struct span msg_body_of(const struct msg_part *p)
 {
 	return p->has_text ? buf_span(&p->text) : p->octets;
 }
@@ -132,7 +130,7 @@ static struct span body_of(const struct msg_part *p)
 /* Does a part in it hold the boundary's text bare? Base64 has no '_', quoted-printable no "=_". */
 static bool holds(const struct msg_part *p, struct span boundary)
 {
-	struct span body = body_of(p);
+	struct span body = msg_body_of(p);
 
 	if (p->encoding != MIME_CTE_BASE64 && p->encoding != MIME_CTE_QP && body.len &&
 		memmem(body.ptr, body.len, boundary.ptr, boundary.len))
@@ -143,12 +141,12 @@ static bool holds(const struct msg_part *p, struct span boundary)
 	return false;
 }
 
-static int plan_multi(
-	struct msg_part *p, const struct msg_settings *s, unsigned *counter, struct err *e)
+static int plan_multi(struct arena *a, struct msg_part *p, const struct msg_settings *s,
+	unsigned *counter, struct err *e)
 {
 	p->encoding = MIME_CTE_7BIT;
 	for (struct msg_part *c = p->first; c; c = c->next) {
-		if (msg_plan(c, s, counter, e) < 0)
+		if (msg_plan(a, c, s, counter, e) < 0)
 			return -1;
 		/* RFC 2045 section 6.4: what its parts need */
 		if (c->encoding == MIME_CTE_BINARY ||
@@ -161,17 +159,18 @@ static int plan_multi(
 	}
 	do {
 		p->boundary = span_str(arena_printf(
-			p->msg->a, "=_%016llx.%u", (unsigned long long)s->random, (*counter)++));
+			a, "=_%016llx.%u", (unsigned long long)s->random, (*counter)++));
 	} while (holds(p, p->boundary));
 	return 0;
 }
 
-int msg_plan(struct msg_part *p, const struct msg_settings *s, unsigned *counter, struct err *e)
+int msg_plan(struct arena *a, struct msg_part *p, const struct msg_settings *s, unsigned *counter,
+	struct err *e)
 {
 	switch (p->body) {
 	case MSG_BODY_TEXT: return plan_text(p, s, e);
 	case MSG_BODY_MESSAGE: return plan_message(p, s, e);
-	case MSG_BODY_MULTI: return plan_multi(p, s, counter, e);
+	case MSG_BODY_MULTI: return plan_multi(a, p, s, counter, e);
 	case MSG_BODY_OCTETS:
 	case MSG_BODY_SOURCE: break;
 	}
@@ -232,135 +231,4 @@ void msg_put_content(struct buf *b, const struct msg_part *p, const struct msg_s
 		msg_fold_text(&f, p->description);
 		msg_fold_end(&f);
 	}
-}
-
-static int flush(const struct msg_sink *sink, struct buf *b, struct err *e)
-{
-	int rc = buf_len(b) ? sink->write(sink->arg, buf_span(b), e) : 0;
-
-	buf_clear(b);
-	return rc;
-}
-
-static int write_octets(
-	struct span in, struct mime_encoder *c, const struct msg_sink *sink, struct err *e)
-{
-	struct buf out;
-	int rc = 0;
-
-	/* what goes as it is needs no copy */
-	if (c->encoding != MIME_CTE_BASE64 && c->encoding != MIME_CTE_QP)
-		return in.len ? sink->write(sink->arg, in, e) : 0;
-	buf_init(&out, 4 * WRITE_OCTETS);
-	while (in.len && rc == 0) {
-		struct span piece = span_sub(in, 0, WRITE_OCTETS);
-
-		mime_encoder_feed(c, piece, &out);
-		MUST(buf_ok(&out));
-		rc = flush(sink, &out, e);
-		in = span_skip(in, piece.len);
-	}
-	buf_fini(&out);
-	return rc;
-}
-
-static int write_end(struct mime_encoder *c, const struct msg_sink *sink, struct err *e)
-{
-	struct buf out;
-	int rc;
-
-	buf_init(&out, 2 * MIME_LINE_MAX);
-	mime_encoder_end(c, &out);
-	rc = flush(sink, &out, e);
-	buf_fini(&out);
-	return rc;
-}
-
-static int write_source(
-	struct msg_part *p, struct mime_encoder *c, const struct msg_sink *sink, struct err *e)
-{
-	struct buf in;
-	int rc = 0;
-
-	if (*p->was_read) {
-		if (!p->source.rewind)
-			return err_set(e, ERR_STATE, "a body that can be read once only");
-		if (p->source.rewind(p->source.arg, e) < 0)
-			return -1;
-	}
-	*p->was_read = true;
-	buf_init(&in, MSG_SOURCE_OCTETS);
-	do {
-		buf_clear(&in);
-		rc = p->source.read(p->source.arg, &in, MSG_SOURCE_OCTETS, e);
-		if (rc == 0)
-			rc = write_octets(buf_span(&in), c, sink, e);
-	} while (rc == 0 && buf_len(&in));
-	buf_fini(&in);
-	return rc;
-}
-
-static int write_leaf(struct msg_part *p, const struct msg_sink *sink, struct err *e)
-{
-	struct mime_encoder c;
-	struct span body = body_of(p);
-
-	mime_encoder_init(&c, p->encoding, p->body == MSG_BODY_TEXT);
-	if (p->body == MSG_BODY_SOURCE ? write_source(p, &c, sink, e) < 0
-				       : write_octets(body, &c, sink, e) < 0)
-		return -1;
-	return write_end(&c, sink, e);
-}
-
-/* Does what was written for the part end with a line end? */
-static bool ends_line(const struct msg_part *p)
-{
-	struct span body = body_of(p);
-
-	if (p->body == MSG_BODY_MULTI || p->encoding == MIME_CTE_BASE64)
-		return true;
-	return body.len > 1 && memcmp(body.ptr + body.len - 2, "\r\n", 2) == 0;
-}
-
-static int write_multi(struct msg_part *p, const struct msg_settings *s,
-	const struct msg_sink *sink, struct err *e)
-{
-	struct buf b;
-	int rc = 0;
-
-	buf_init(&b, 4 * MSG_FIELD_MAX);
-	for (struct msg_part *c = p->first; c && rc == 0; c = c->next) {
-		/* the line end before a boundary belongs to it */
-		buf_printf(&b, "%s--" SPAN_FMT "\r\n", c == p->first ? "" : "\r\n",
-			SPAN_ARG(p->boundary));
-		msg_put_content(&b, c, s);
-		buf_str(&b, "\r\n");
-		if (!buf_ok(&b))
-			rc = err_set(
-				e, ERR_LIMIT, "a header section of more than %zu octets", b.max);
-		else
-			rc = flush(sink, &b, e);
-		if (rc == 0)
-			rc = c->body == MSG_BODY_MULTI ? write_multi(c, s, sink, e)
-						       : write_leaf(c, sink, e);
-	}
-	buf_printf(&b, "\r\n--" SPAN_FMT "--\r\n", SPAN_ARG(p->boundary));
-	if (rc == 0)
-		rc = flush(sink, &b, e);
-	buf_fini(&b);
-	return rc;
-}
-
-int msg_write_body(struct msg_part *p, const struct msg_settings *s, const struct msg_sink *sink,
-	struct err *e)
-{
-	if (p->body == MSG_BODY_MULTI)
-		return write_multi(p, s, sink, e);
-	if (write_leaf(p, sink, e) < 0)
-		return -1;
-	/* a message ends with a line end (RFC 5321 section 4.1.1.4) */
-	if (!ends_line(p) && p->encoding != MIME_CTE_BINARY &&
-		(body_of(p).len || p->body == MSG_BODY_SOURCE))
-		return sink->write(sink->arg, SPAN("\r\n"), e);
-	return 0;
 }

@@ -83,6 +83,11 @@ static size_t count_fields(const struct mime_part *root, enum mime_field_id id)
 	return n;
 }
 
+static int refuse_blocks(struct err *e)
+{
+	return msg_refuse(e, "several Resent blocks: nobody can tell which one counts");
+}
+
 int msg_envelope_of(
 	struct arena *a, const struct mime_part *root, struct msg_envelope *env_r, struct err *e)
 {
@@ -96,7 +101,7 @@ int msg_envelope_of(
 	if (root->defects & mime_bit(MIME_HEADER_TOO_LONG))
 		return err_set(e, ERR_LIMIT, "a header section that is too long");
 	if (resent > 1)
-		return msg_refuse(e, "several Resent blocks: nobody can tell which one counts");
+		return refuse_blocks(e);
 	hash_map_init(&g.seen, (struct hash_key){(uintptr_t)a, (uintptr_t)root});
 	env_r->is_resent = is_resent;
 	env_r->from = first_address(
@@ -112,6 +117,55 @@ int msg_envelope_of(
 		rc = add_fields(&g, root, is_resent ? MIME_FIELD_RESENT_CC : MIME_FIELD_CC, e);
 	hash_map_fini(&g.seen);
 	return rc;
+}
+
+static size_t count_built(const struct msg *m, enum mime_field_id id)
+{
+	size_t n = 0;
+
+	for (const struct msg_field *f = m->fields; f; f = f->next)
+		n += mime_field_id_of(f->name) == id;
+	return n;
+}
+
+static void add_built(struct gathering *g, const struct msg *m, enum mime_field_id id)
+{
+	for (const struct msg_field *f = m->fields; f; f = f->next)
+		for (size_t i = 0; mime_field_id_of(f->name) == id && i < f->list.count; i++)
+			if (f->list.items[i].kind == MIME_MAILBOX && f->list.items[i].local.len)
+				add_rcpt(g, mime_address_spec(g->a, &f->list.items[i]));
+}
+
+static struct span first_built(struct arena *a, const struct msg *m, enum mime_field_id id)
+{
+	for (const struct msg_field *f = m->fields; f; f = f->next)
+		for (size_t i = 0; mime_field_id_of(f->name) == id && i < f->list.count; i++)
+			if (f->list.items[i].kind == MIME_MAILBOX && f->list.items[i].local.len)
+				return mime_address_spec(a, &f->list.items[i]);
+	return SPAN("");
+}
+
+int msg_envelope(struct arena *a, const struct msg *m, struct msg_envelope *env_r, struct err *e)
+{
+	struct gathering g = {.a = a, .env = env_r};
+	size_t resent = count_built(m, MIME_FIELD_RESENT_DATE);
+	bool is_resent = resent == 1;
+
+	memset(env_r, 0, sizeof(*env_r));
+	if (resent > 1)
+		return refuse_blocks(e);
+	hash_map_init(&g.seen, (struct hash_key){(uintptr_t)a, (uintptr_t)m});
+	env_r->is_resent = is_resent;
+	env_r->from = first_built(a, m, is_resent ? MIME_FIELD_RESENT_SENDER : MIME_FIELD_SENDER);
+	if (!env_r->from.len)
+		env_r->from = first_built(
+			a, m, is_resent ? MIME_FIELD_RESENT_FROM : MIME_FIELD_FROM);
+	env_r->needs_utf8 = !span_is_ascii(env_r->from);
+	add_built(&g, m, is_resent ? MIME_FIELD_RESENT_TO : MIME_FIELD_TO);
+	add_built(&g, m, is_resent ? MIME_FIELD_RESENT_BCC : MIME_FIELD_BCC);
+	add_built(&g, m, is_resent ? MIME_FIELD_RESENT_CC : MIME_FIELD_CC);
+	hash_map_fini(&g.seen);
+	return 0;
 }
 
 int msg_header_put(struct buf *b, const struct mime_part *root, struct span message,

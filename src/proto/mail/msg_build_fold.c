@@ -365,30 +365,43 @@ void msg_fold_phrase(struct msg_fold *f, struct span name)
 	}
 }
 
+static int refuse_utf8(const struct mime_address *m, struct err *e)
+{
+	err_set(e, ERR_UNSUPPORTED,
+		span_is_ascii(m->local) ? "a domain in UTF-8 on a way without SMTPUTF8: give "
+					  "its A-label"
+					: "an address in UTF-8 on a way without SMTPUTF8");
+	return err_scope_set(e, ERR_SCOPE_MSG, ERR_AGAIN_NEVER);
+}
+
 static int put_mailbox(
 	struct msg_fold *f, const struct mime_address *m, const char *behind, struct err *e)
 {
-	struct buf b;
+	bool is_idn = !f->s->is_utf8 && !span_is_ascii(m->domain);
+	struct mime_address own = *m;
+	struct buf b, domain;
 
-	if (!f->s->is_utf8 && !(span_is_ascii(m->local) && span_is_ascii(m->domain))) {
-		err_set(e, ERR_UNSUPPORTED,
-			span_is_ascii(m->local)
-				? "a domain in UTF-8 on a way without SMTPUTF8: give "
-				  "its A-label"
-				: "an address in UTF-8 on a way without SMTPUTF8");
-		return err_scope_set(e, ERR_SCOPE_MSG, ERR_AGAIN_NEVER);
+	if ((!f->s->is_utf8 && !span_is_ascii(m->local)) || (is_idn && !f->s->ascii_domain))
+		return refuse_utf8(m, e);
+	buf_init(&domain, MSG_ADDRESS_MAX);
+	if (is_idn && (!f->s->ascii_domain(&domain, m->domain) || !buf_ok(&domain))) {
+		buf_fini(&domain);
+		return refuse_utf8(m, e);
 	}
+	if (is_idn)
+		own.domain = buf_span(&domain);
 	buf_init(&b, MSG_ADDRESS_MAX * 2 + 16);
 	if (m->name.len) {
 		msg_fold_phrase(f, m->name);
 		buf_char(&b, '<');
 	}
-	mime_address_put_spec(&b, m);
+	mime_address_put_spec(&b, &own);
 	if (m->name.len)
 		buf_char(&b, '>');
 	buf_str(&b, behind);
 	msg_fold_word(f, buf_span(&b));
 	buf_fini(&b);
+	buf_fini(&domain);
 	return 0;
 }
 

@@ -185,7 +185,7 @@ int msg_part_description(struct msg_part *p, struct span utf8, struct err *e)
 
 int msg_set_root(struct msg *m, struct msg_part *p, struct err *e)
 {
-	if (p->parent || p->msg != m)
+	if (p && (p->parent || p->msg != m))
 		return err_set(e, ERR_STATE, "the root is in no other part");
 	m->root = p;
 	return 0;
@@ -275,71 +275,96 @@ int msg_attach_message(struct msg *m, struct span message, struct err *e)
 	return attach(m, msg_part_message(m, message), SPAN(""), e);
 }
 
-/* The parts of the usual shapes are put together anew for each writing. */
-static struct msg_part *fresh(const struct msg_part *p)
+/* A tree is planned and written as a copy of its own, so that several may be under way. */
+static struct msg_part *fresh(struct arena *a, const struct msg_part *p)
 {
-	struct msg_part *copy = ARENA_NEW(p->msg->a, struct msg_part);
+	struct msg_part *copy = ARENA_NEW(a, struct msg_part);
 
 	*copy = *p;
-	copy->next = copy->parent = NULL;
+	copy->next = copy->parent = copy->first = copy->last = NULL;
+	for (const struct msg_part *c = p->first; c; c = c->next) {
+		struct msg_part *child = fresh(a, c); /* at most MSG_DEPTH_MAX deep */
+
+		*(copy->last ? &copy->last->next : &copy->first) = child;
+		copy->last = child;
+		child->parent = copy;
+	}
 	return copy;
 }
 
-static struct msg_part *wrap(struct msg *m, const char *subtype, struct msg_part *first)
+/* A multipart that begins with `first`. */
+static struct msg_part *wrap(
+	struct arena *a, struct msg *m, struct span type, struct msg_part *first)
 {
-	struct msg_part *p = msg_part_multi(m, span_str(subtype));
+	struct msg_part *p = ARENA_NEW(a, struct msg_part);
 
+	p->msg = m;
+	p->body = MSG_BODY_MULTI;
+	p->type = type;
 	MUST(msg_part_add(p, first, NULL) == 0);
 	return p;
 }
 
 /* text, HTML and calendar; HTML with what is in it */
-static struct msg_part *compose_body(struct msg *m)
+static struct msg_part *compose_body(struct arena *a, struct msg *m)
 {
 	struct msg_part *parts[3], *body;
 	size_t count = 0;
 
 	if (m->text) {
-		parts[count] = fresh(m->text);
+		parts[count] = fresh(a, m->text);
 		parts[count++]->is_flowed = m->is_flowed;
 	}
 	if (m->html) {
-		body = fresh(m->html);
+		body = fresh(a, m->html);
 		if (m->inlines) {
-			body = wrap(m, "related", body); /* RFC 2387 */
-			MUST(msg_part_param(body, SPAN("type"), SPAN("text/html"), NULL) == 0);
+			body = wrap(a, m, SPAN("multipart/related"), body); /* RFC 2387 */
+			body->params = ARENA_NEW(a, struct msg_param);
+			body->params->name = SPAN("type");
+			body->params->value = SPAN("text/html");
 			for (struct msg_part *p = m->inlines; p; p = p->next)
-				MUST(msg_part_add(body, fresh(p), NULL) == 0);
+				MUST(msg_part_add(body, fresh(a, p), NULL) == 0);
 		}
 		parts[count++] = body;
 	}
 	if (m->calendar)
-		parts[count++] = fresh(m->calendar);
+		parts[count++] = fresh(a, m->calendar);
 	if (count < 2)
 		return count ? parts[0] : NULL;
-	body = wrap(m, "alternative", parts[0]);
+	body = wrap(a, m, SPAN("multipart/alternative"), parts[0]);
 	for (size_t i = 1; i < count; i++)
 		MUST(msg_part_add(body, parts[i], NULL) == 0);
 	return body;
 }
 
-struct msg_part *msg_compose(struct msg *m, struct err *e)
+int msg_compose(struct arena *a, struct msg *m, struct msg_part **root_r, struct err *e)
 {
-	struct msg_part *body = compose_body(m), *root = NULL, *p;
+	struct msg_part *root = NULL;
 
-	if (m->inlines && !m->html) {
-		err_set(e, ERR_STATE, "inline parts need an HTML text that shows them");
-		return NULL;
+	*root_r = NULL;
+	if (m->root) {
+		*root_r = fresh(a, m->root);
+		return 0;
 	}
-	if (!m->attachments)
-		return body;
-	if (body)
-		root = wrap(m, "mixed", body);
-	for (p = m->attachments; p; p = p->next) {
+	if (m->inlines && !m->html)
+		return err_set(e, ERR_STATE, "inline parts need an HTML text that shows them");
+	root = compose_body(a, m);
+	if (root && m->attachments)
+		root = wrap(a, m, SPAN("multipart/mixed"), root);
+	for (struct msg_part *p = m->attachments; p; p = p->next) {
 		if (!root)
-			root = wrap(m, "mixed", fresh(p));
+			root = wrap(a, m, SPAN("multipart/mixed"), fresh(a, p));
 		else
-			MUST(msg_part_add(root, fresh(p), NULL) == 0);
+			MUST(msg_part_add(root, fresh(a, p), NULL) == 0);
 	}
-	return root;
+	*root_r = root;
+	return 0;
+}
+
+void msg_clear_parts(struct msg *m)
+{
+	m->root = m->text = m->html = m->calendar = m->inlines = m->attachments = NULL;
+	m->inlines_end = &m->inlines;
+	m->attachments_end = &m->attachments;
+	m->is_flowed = false;
 }

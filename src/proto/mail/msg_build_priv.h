@@ -11,6 +11,7 @@ struct msg_field {
 	enum msg_field_kind kind;
 	struct span name, value; /* as given */
 	struct mime_address_list list;
+	size_t room; /* of the list's items */
 };
 
 struct msg_param {
@@ -49,6 +50,10 @@ struct msg {
 	bool is_flowed;
 };
 
+struct msg_field *msg_find_field(const struct msg *m, struct span name);
+struct msg_field *msg_add_field(struct msg *m, enum msg_field_kind kind, struct span name,
+	struct span value, struct err *e);
+
 /** ERR_SYNTAX, scope message, never again. */
 int msg_refuse(struct err *e, const char *what);
 /** The one place where foreign text enters a header: no CR, LF, NUL; UTF-8; not too long. */
@@ -76,12 +81,21 @@ void msg_fold_value(struct msg_fold *f, struct span value);
 void msg_fold_param(struct msg_fold *f, struct span name, struct span utf8);
 void msg_fold_end(struct msg_fold *f);
 
-/** The parts of the usual shapes put together; NULL for a message without any. */
-struct msg_part *msg_compose(struct msg *m, struct err *e);
+/** A copy of the root, or the parts of the usual shapes put together, in `a`; NULL for a message without
+ * any. */
+int msg_compose(struct arena *a, struct msg *m, struct msg_part **root_r, struct err *e);
+/** Limits and charset of the settings put right. */
+void msg_settle(struct msg_settings *s);
 /** Encodings, charsets and boundaries of a part and of those in it (msg_build_body.c). */
-int msg_plan(struct msg_part *p, const struct msg_settings *s, unsigned *counter, struct err *e);
+int msg_plan(struct arena *a, struct msg_part *p, const struct msg_settings *s, unsigned *counter,
+	struct err *e);
 void msg_unplan(struct msg_part *p);
+/** What is encoded: the text in its charset, or the octets. */
+struct span msg_body_of(const struct msg_part *p);
+/** The header section with its empty line; content fields of `root` (NULL: none). */
+int msg_put_header(struct msg *m, const struct msg_part *root, const struct msg_settings *s,
+	struct buf *b, struct err *e);
 /** Content fields of a part. */
 void msg_put_content(struct buf *b, const struct msg_part *p, const struct msg_settings *s);
-int msg_write_body(struct msg_part *p, const struct msg_settings *s, const struct msg_sink *sink,
-	struct err *e);
+/** The value as text: addresses as people write them, in UTF-8; in `a` or the message's own. */
+struct span msg_value(struct arena *a, const struct msg_field *f);
