@@ -307,6 +307,20 @@ static int put_field(
 	return rc;
 }
 
+int msg_put_one(struct buf *b, struct span name, struct span text, const struct msg_settings *s,
+	struct err *e)
+{
+	struct msg *m = msg_new();
+	int rc = msg_add_text(m, name, text, e);
+
+	if (rc == 0)
+		rc = put_field(b, m->fields, s, e);
+	if (rc == 0 && !buf_ok(b))
+		rc = err_set(e, ERR_LIMIT, "a field of more than %zu octets", b->max);
+	msg_free(&m);
+	return rc;
+}
+
 int msg_put_header(struct msg *m, const struct msg_part *root, const struct msg_settings *s,
 	struct buf *b, struct err *e)
 {

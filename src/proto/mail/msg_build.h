@@ -120,6 +120,8 @@ int msg_add_inline(struct msg *m, struct span id, struct span type, struct span 
 	struct span filename, struct err *e);
 /** An invitation (RFC 6047): text/calendar among the alternatives. */
 int msg_add_calendar(struct msg *m, struct span method, struct span utf8, struct err *e);
+/** A part that was made by hand (in no other yet) among those that the HTML shows, or the attachments. */
+void msg_append_part(struct msg *m, struct msg_part *p, bool is_inline);
 int msg_attach(
 	struct msg *m, struct span filename, struct span type, struct span octets, struct err *e);
 int msg_attach_source(struct msg *m, struct span filename, struct span type,
@@ -165,6 +167,22 @@ int msg_write(
 	struct msg *m, const struct msg_settings *s, const struct msg_sink *sink, struct err *e);
 /** The same into a buffer (ERR_LIMIT when it is full). */
 int msg_write_buf(struct msg *m, const struct msg_settings *s, struct buf *out, struct err *e);
+
+/** One field of free text, as msg_add_text() takes it, with its line end. */
+int msg_put_one(struct buf *b, struct span name, struct span text, const struct msg_settings *s,
+	struct err *e);
+
+/* Pieces of fields, without name and line end, folded as in a field whose line has `column` octets
+ * already. */
+
+/** Free text. */
+int msg_put_text(struct buf *b, struct span text, size_t column, const struct msg_settings *s,
+	struct err *e);
+/** One mailbox; `display` may be "". */
+int msg_put_mailbox(struct buf *b, struct span display, struct span address,
+	const struct msg_settings *s, struct err *e);
+/** "name=value" in the form that the value needs (RFC 2231). */
+int msg_put_param(struct buf *b, struct span name, struct span value, size_t column, struct err *e);
 
 /* The same for whoever pulls: the message is planned at once, its bodies are read and encoded as they
  * are asked for. Several may be under way, each with its own settings; a source is one for all. The

@@ -223,6 +223,11 @@ static void append(struct msg_part ***end, struct msg_part *p)
 	*end = &p->next;
 }
 
+void msg_append_part(struct msg *m, struct msg_part *p, bool is_inline)
+{
+	append(is_inline ? &m->inlines_end : &m->attachments_end, p);
+}
+
 int msg_add_inline(struct msg *m, struct span id, struct span type, struct span octets,
 	struct span filename, struct err *e)
 {
