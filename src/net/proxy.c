@@ -269,6 +269,11 @@ static bool proxy_rest_has_input(struct filter *f)
 	return buf_len(&((struct proxy_rest *)f)->bytes) || filter_has_input(f->below);
 }
 
+static bool proxy_rest_poll(struct filter *f)
+{
+	return buf_len(&((struct proxy_rest *)f)->bytes) || filter_poll(f->below);
+}
+
 static void proxy_rest_free(struct filter *f)
 {
 	buf_fini(&((struct proxy_rest *)f)->bytes);
@@ -282,6 +287,7 @@ static const struct filter_ops proxy_rest_ops = {
 	.free = proxy_rest_free,
 	.wait = proxy_rest_wait,
 	.has_input = proxy_rest_has_input,
+	.poll = proxy_rest_poll,
 };
 
 static void proxy_push_rest(struct stream *s)

@@ -49,6 +49,18 @@ static bool socket_has_input(struct filter *f)
 	return !((struct socket_filter *)f)->is_drained;
 }
 
+static bool socket_poll(struct filter *f)
+{
+	struct socket_filter *s = (struct socket_filter *)f;
+	char octet;
+	ssize_t got = recv(s->fd, &octet, 1, MSG_PEEK | MSG_DONTWAIT);
+
+	if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+		return false;
+	s->is_drained = false;
+	return true;
+}
+
 static FIBER ssize_t socket_read(
 	struct filter *f, void *p, size_t n, int64_t deadline_ns, struct err *e)
 {
@@ -156,6 +168,7 @@ static const struct filter_ops socket_ops = {
 	.free = socket_free,
 	.wait = socket_wait,
 	.has_input = socket_has_input,
+	.poll = socket_poll,
 };
 
 int socket_filter_fd(const struct filter *f)

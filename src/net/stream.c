@@ -221,6 +221,20 @@ bool filter_has_input(struct filter *f)
 	return !f || f->ops->has_input(f);
 }
 
+bool filter_poll(struct filter *f)
+{
+	while (f && !f->ops->poll && !f->ops->has_input)
+		f = f->below;
+	if (!f)
+		return true;
+	return f->ops->poll ? f->ops->poll(f) : f->ops->has_input(f);
+}
+
+bool stream_has_input(const struct stream *s)
+{
+	return buf_len(&s->in) || s->is_eof || s->is_broken || filter_poll(s->top);
+}
+
 /* One read into `in`. With nothing buffered and nothing to be had, memory is taken only when
  * something has come: thousands of connections that wait share the buffers of the few that do not. */
 static FIBER ssize_t stream_read_some(struct stream *s, struct err *cause)

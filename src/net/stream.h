@@ -36,6 +36,9 @@ struct filter_ops {
 	FIBER int (*wait)(struct filter *f, int64_t deadline_ns, struct err *e);
 	/* May a read find something without waiting? Goes with `wait`; NULL: pass down. */
 	bool (*has_input)(struct filter *f);
+	/* Is something to be read at this moment? Asks the system, never waits; goes with `wait`. NULL:
+	 * has_input says so, or pass down. */
+	bool (*poll)(struct filter *f);
 	/* This filter stays on top of those pushed later, except of others that want it too. */
 	bool is_sticky;
 };
@@ -90,6 +93,7 @@ void stream_push(struct stream *s, struct filter *f);
 /** For filters: ask the filter below, or the next one down that knows. */
 FIBER int filter_wait(struct filter *below, int64_t deadline_ns, struct err *e);
 bool filter_has_input(struct filter *below);
+bool filter_poll(struct filter *below);
 /** The filter that a filter pushed now would stand on. */
 struct filter *stream_base(const struct stream *s);
 /** Nothing more is sent or read: every later fill and flush reports `cause` (the first one that
@@ -118,6 +122,10 @@ FIBER int stream_read_line(
 	struct stream *s, size_t max, struct span *line_r, bool *is_crlf_r, struct err *e);
 /** Exactly n bytes into p. */
 FIBER int stream_read_full(struct stream *s, void *p, size_t n, struct err *e);
+
+/** Would a fill find something now: octets (under TLS they need not be data), the end, an error? One
+ * system call at most; never waits. */
+bool stream_has_input(const struct stream *s);
 
 /** Say something: buffered, sent at the next fill or flush, and when more than STREAM_OUT_FLUSH has
  * gathered at the next read of any kind. More than STREAM_OUT_MAX breaks the stream (ERR_LIMIT). A

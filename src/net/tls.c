@@ -294,6 +294,13 @@ static bool tls_has_input(struct filter *f)
 		filter_has_input(f->below);
 }
 
+static bool tls_poll(struct filter *f)
+{
+	struct tls_filter *t = (struct tls_filter *)f;
+
+	return t->is_closed || SSL_pending(t->ssl) > 0 || buf_len(&t->in) || filter_poll(f->below);
+}
+
 static FIBER int tls_wait(struct filter *f, int64_t deadline_ns, struct err *e)
 {
 	struct tls_filter *t = (struct tls_filter *)f;
@@ -328,6 +335,7 @@ static const struct filter_ops tls_ops = {
 	.free = tls_free,
 	.wait = tls_wait,
 	.has_input = tls_has_input,
+	.poll = tls_poll,
 };
 
 /* ---- handshakes ---- */

@@ -20,6 +20,13 @@ void smtp_reply_fini(struct smtp_reply *r)
 	r->code = r->cls = r->subject = r->detail = 0;
 }
 
+void smtp_reply_clear(struct smtp_reply *r)
+{
+	r->code = r->cls = r->subject = r->detail = 0;
+	buf_clear(&r->text);
+	buf_clear(&r->lines);
+}
+
 void smtp_reply_copy(struct smtp_reply *to, const struct smtp_reply *from)
 {
 	to->code = from->code;
@@ -138,11 +145,7 @@ void smtp_reply_parser_init(struct smtp_reply_parser *p)
 
 void smtp_reply_parser_reset(struct smtp_reply_parser *p)
 {
-	struct smtp_reply *r = &p->reply;
-
-	buf_clear(&r->text);
-	buf_clear(&r->lines);
-	r->code = r->cls = r->subject = r->detail = 0;
+	smtp_reply_clear(&p->reply);
 	p->lines = 0;
 	p->is_complete = false;
 }
@@ -173,7 +176,7 @@ static bool take_number(struct span *s, unsigned *v_r)
 
 /* status-code = class "." subject "." detail, followed by a blank or the end (RFC 3463 section 2;
  * RFC 2034 section 4: its class agrees with the reply code) */
-static bool take_enhanced(struct span *text, unsigned code, unsigned n_r[3])
+bool smtp_enhanced_take(struct span *text, unsigned code, unsigned n_r[3])
 {
 	struct span s = *text;
 
@@ -209,7 +212,7 @@ static void add_text(struct smtp_reply_parser *p, struct span text)
 	unsigned n[3];
 	size_t from;
 
-	if (take_enhanced(&text, r->code, n) && r->cls == 0) {
+	if (!p->is_plain && smtp_enhanced_take(&text, r->code, n) && r->cls == 0) {
 		r->cls = n[0];
 		r->subject = n[1];
 		r->detail = n[2];
@@ -274,6 +277,9 @@ static const struct {
 	{"VRFY", SMTP_FEATURE_VRFY},
 	{"AUTH", SMTP_FEATURE_AUTH},
 	{"REQUIRETLS", SMTP_REQUIRETLS},
+	{"DELIVERBY", SMTP_DELIVERBY},
+	{"FUTURERELEASE", SMTP_FUTURERELEASE},
+	{"MT-PRIORITY", SMTP_MT_PRIORITY},
 };
 
 /* RFC 9422 section 3: name "=" value pairs; unknown names and bad values are ignored */
@@ -292,16 +298,89 @@ static void parse_limits(struct span rest, struct smtp_caps *caps)
 	}
 }
 
+const struct smtp_cap *smtp_caps_find(const struct smtp_caps *caps, struct span name)
+{
+	for (size_t i = 0; i < caps->count; i++)
+		if (span_eq_nocase(caps->list[i].name, name))
+			return &caps->list[i];
+	return NULL;
+}
+
+static bool has_word(struct span list, struct span word)
+{
+	struct span w;
+
+	while ((w = span_word(&list)).len)
+		if (span_eq_nocase(w, word))
+			return true;
+	return false;
+}
+
+/* The words of `more` that `list` does not have behind those it has. */
+static struct span merge_words(struct arena *a, struct span list, struct span more)
+{
+	struct span word;
+
+	while ((word = span_word(&more)).len)
+		if (!has_word(list, word))
+			list = span_str(arena_printf(a, SPAN_FMT "%s" SPAN_FMT, SPAN_ARG(list),
+				list.len ? " " : "", SPAN_ARG(word)));
+	return list;
+}
+
+static unsigned feature_of(struct span word)
+{
+	for (size_t i = 0; i < ARRAY_LEN(keywords); i++)
+		if (span_eq_nocase(word, span_str(keywords[i].name)))
+			return keywords[i].feature;
+	return 0;
+}
+
+/* One keyword; a second one of the same name says the same again, but for AUTH, whose old form
+ * stands beside the new one. */
+static void add_cap(struct arena *a, struct smtp_caps *caps, struct span word, struct span params)
+{
+	unsigned feature = feature_of(word);
+	const struct smtp_cap *old = smtp_caps_find(caps, word);
+	struct smtp_cap *cap = &caps->list[old ? (size_t)(old - caps->list) : caps->count];
+
+	caps->features |= feature;
+	if (!old) {
+		caps->count++;
+		cap->name = arena_span(a, word);
+		cap->params = SPAN("");
+	}
+	if (feature == SMTP_FEATURE_AUTH)
+		caps->auth = cap->params = merge_words(a, cap->params, params);
+	else if (!old)
+		cap->params = arena_span(a, params);
+	if (feature == SMTP_SIZE && !span_u64(params, &caps->size_max))
+		caps->size_max = 0; /* RFC 1870 section 4: the number may be missing */
+	else if (feature == SMTP_LIMITS)
+		parse_limits(params, caps);
+}
+
+static size_t count_lines(struct span text)
+{
+	size_t n = 1;
+
+	for (size_t i = 0; i < text.len; i++)
+		n += text.ptr[i] == '\n';
+	return n;
+}
+
 void smtp_caps_parse(struct arena *a, struct span text, struct smtp_caps *caps_r)
 {
 	struct span line, word;
+	size_t max = count_lines(text);
 
 	memset(caps_r, 0, sizeof(*caps_r));
+	caps_r->list = ARENA_ARRAY(
+		a, struct smtp_cap, max < SMTP_REPLY_LINES_MAX ? max : SMTP_REPLY_LINES_MAX);
 	span_cut(text, '\n', &line, &text);
-	while (text.len) {
-		unsigned feature = 0;
-
+	while (text.len && caps_r->count < SMTP_REPLY_LINES_MAX) {
 		span_cut(text, '\n', &line, &text);
+		line = span_trim(line);
 		/* "AUTH=LOGIN" is what servers of the last century say for "AUTH LOGIN" */
 		if (span_starts_nocase(line, SPAN("AUTH="))) {
 			word = SPAN("AUTH");
@@ -309,16 +388,7 @@ void smtp_caps_parse(struct arena *a, struct span text, struct smtp_caps *caps_r
 		} else {
 			word = span_word(&line);
 		}
-		for (size_t i = 0; i < ARRAY_LEN(keywords); i++)
-			if (span_eq_nocase(word, span_str(keywords[i].name)))
-				feature = keywords[i].feature;
-		caps_r->features |= feature;
-		line = span_trim(line);
-		if (feature == SMTP_SIZE && !span_u64(line, &caps_r->size_max))
-			caps_r->size_max = 0; /* RFC 1870 section 4: the number may be missing */
-		else if (feature == SMTP_LIMITS)
-			parse_limits(line, caps_r);
-		else if (feature == SMTP_FEATURE_AUTH && line.len && caps_r->auth.len == 0)
-			caps_r->auth = arena_span(a, line);
+		if (word.len)
+			add_cap(a, caps_r, word, span_trim(line));
 	}
 }

@@ -7,14 +7,15 @@
 #include "base/err.h"
 
 /* RFC 5321 section 4.5.3.1 */
-#define SMTP_LOCAL_PART_MAX  128 /* the floor is 64; VERP and SRS senders pass it every day */
-#define SMTP_DOMAIN_MAX      255
-#define SMTP_LABEL_MAX       63   /* RFC 1035 section 2.3.4 */
-#define SMTP_PATH_MAX        256  /* with its angle brackets */
-#define SMTP_ENVID_MAX       100  /* RFC 3461 section 4.4, as encoded */
-#define SMTP_ORCPT_MAX       500  /* RFC 3461 section 4.2, as encoded */
-#define SMTP_REPLY_LINE_MAX  2048 /* we read longer lines than the 512 we may write */
-#define SMTP_REPLY_LINES_MAX 128
+#define SMTP_LOCAL_PART_MAX 128 /* the floor is 64; VERP and SRS senders pass it every day */
+#define SMTP_DOMAIN_MAX     255
+#define SMTP_LABEL_MAX      63  /* RFC 1035 section 2.3.4 */
+#define SMTP_PATH_MAX       256 /* with its angle brackets */
+#define SMTP_ENVID_MAX      100 /* RFC 3461 section 4.4, as encoded */
+#define SMTP_ORCPT_MAX      500 /* RFC 3461 section 4.2, as encoded */
+/* We read longer lines than the 512 we may write: RFC 4954 section 4.2 has challenges of 12288. */
+#define SMTP_REPLY_LINE_MAX  (12288 + 6)
+#define SMTP_REPLY_LINES_MAX 512
 #define SMTP_REPLY_LINE_OUT  512 /* with CRLF, RFC 5321 section 4.5.3.1.5 */
 #define SMTP_PARAMS_MAX      16
 
@@ -61,6 +62,9 @@ enum smtp_feature { /* bits */
 	SMTP_FEATURE_VRFY = 2048,
 	SMTP_FEATURE_AUTH = 4096,
 	SMTP_REQUIRETLS = 8192,
+	SMTP_DELIVERBY = 16384,
+	SMTP_FUTURERELEASE = 32768,
+	SMTP_MT_PRIORITY = 65536,
 };
 
 struct smtp_address {       /* spans of one text "local@domain" */
@@ -145,9 +149,11 @@ struct smtp_reply {
 	                   * code and the octet behind it taken off; max SMTP_REPLY_LINES_TEXT_MAX */
 };
 #define SMTP_REPLY_TEXT_MAX       8192
-#define SMTP_REPLY_LINES_TEXT_MAX (32 * 1024)
+#define SMTP_REPLY_LINES_TEXT_MAX (64 * 1024)
 void smtp_reply_init(struct smtp_reply *r);
 void smtp_reply_fini(struct smtp_reply *r);
+/** No reply; the memory is kept. */
+void smtp_reply_clear(struct smtp_reply *r);
 /** `to` becomes the same (it keeps its memory). */
 void smtp_reply_copy(struct smtp_reply *to, const struct smtp_reply *from);
 /** Replace the whole reply. CR, LF(other than the separator), NUL in the text become '?'. */
@@ -155,6 +161,10 @@ void smtp_reply_set(struct smtp_reply *r, unsigned code, unsigned cls, unsigned 
 	unsigned detail, const char *fmt, ...) __attribute__((format(printf, 6, 7)));
 /** The wire form: "250-… CRLF 250 … CRLF", each line at most 512 octets (RFC 5321 4.5.3.1.5). */
 void smtp_reply_put(const struct smtp_reply *r, bool is_enhanced, struct buf *out);
+
+/** Take the enhanced code (RFC 3463 section 2; its class is that of `code`: RFC 2034 section 4) and
+ * the blank behind it off the front of a reply's text. */
+bool smtp_enhanced_take(struct span *text, unsigned code, unsigned n_r[3]);
 
 /** Reading replies (client): feed lines (without their ends) until is_complete. ERR_PROTO, scope
  * peer, for what is no reply: no code, codes that differ, a line or a reply beyond the limits, NUL.
@@ -164,6 +174,7 @@ struct smtp_reply_parser {
 	size_t lines;
 	bool is_complete;
 	bool keeps_lines; /* reply.lines is wanted too; set after init */
+	bool is_plain;    /* has no enhanced codes: greeting, HELO, EHLO (RFC 2034 section 4) */
 };
 void smtp_reply_parser_init(struct smtp_reply_parser *p);
 /** Ready for the next reply; memory is kept. */
@@ -171,16 +182,25 @@ void smtp_reply_parser_reset(struct smtp_reply_parser *p);
 void smtp_reply_parser_fini(struct smtp_reply_parser *p);
 int smtp_reply_parser_line(struct smtp_reply_parser *p, struct span line, struct err *e);
 
+/* One keyword of an EHLO reply. */
+struct smtp_cap {
+	struct span name, params; /* as sent, NUL-ended; params "" when there are none */
+};
 /** What an EHLO (LHLO) reply offers. */
 struct smtp_caps {
 	unsigned features; /* enum smtp_feature bits */
 	uint64_t size_max; /* SIZE n; 0: no fixed limit */
 	uint64_t rcpt_max; /* LIMITS RCPTMAX, MAILMAX (RFC 9422); 0: not told */
 	uint64_t mail_max;
-	struct span auth; /* "PLAIN LOGIN …", in the arena */
+	struct span auth;      /* "PLAIN LOGIN …" of AUTH and AUTH=, each once */
+	struct smtp_cap *list; /* every keyword, in the server's order; AUTH= counts as AUTH */
+	size_t count;
 };
-/** `text` is a reply's text: the first line is the greeting, each other one a keyword line. */
+/** `text` is a reply's lines: the first is the greeting, each other one a keyword line. What is found
+ * lives in `a`. */
 void smtp_caps_parse(struct arena *a, struct span text, struct smtp_caps *caps_r);
+/** In any case of letters; NULL: not offered. */
+const struct smtp_cap *smtp_caps_find(const struct smtp_caps *caps, struct span name);
 
 /** Reading DATA: finds the end, removes the dots, checks line ends. Feed any cut. The content of
  * BDAT chunks goes through the same checks, without dots and without an end of its own. */
@@ -208,6 +228,27 @@ struct span smtp_data_finish(struct smtp_data_parser *p);
 /** The same with copying: consume from `in` (returns how many octets; all, unless the end came)
  * and append content to `out`, which must have room for twice as much and two octets. */
 size_t smtp_data_parse(struct smtp_data_parser *p, struct span in, struct buf *out);
+
+/** Line ends made fit for the wire (RFC 5321 section 2.3.8): CR, LF and CRLF all become CRLF, or are
+ * told apart from it; for any cut of the input. Zero at the start. */
+struct smtp_eol {
+	bool is_strict; /* set at the start: a bare CR or LF is not mended */
+	/* results */
+	bool is_bad;       /* strict: one was met */
+	uint64_t bad_at;   /* its offset in the input */
+	uint64_t in, out;  /* octets so far */
+	bool is_8bit;      /* an octet above 127 was among them */
+	uint64_t line_max; /* the longest line so far, without its end */
+	/* private */
+	bool has_cr, is_mid_line;
+	uint64_t line;
+};
+/** Take one run: returns how many octets of `in` it used (none when what was held back comes out first;
+ * none too when is_bad) and sets *out_r, which borrows `in` or is static, and may be empty. */
+size_t smtp_eol_take(struct smtp_eol *f, struct span in, struct span *out_r);
+/** The input has ended: what was held back, and the CRLF of a last line that has none. Strict: a CR
+ * at the very end is_bad. */
+struct span smtp_eol_finish(struct smtp_eol *f);
 
 /** Writing DATA. Content has CRLF line ends. `smtp_dot_next` says how many octets of `in` go out
  * as they are; when that is less than all, a dot goes out before the rest. */

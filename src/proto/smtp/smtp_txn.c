@@ -264,7 +264,7 @@ static bool is_safe(const struct smtp_txn *t)
 
 static FIBER int read_mail(struct smtp_client *c, struct smtp_txn *t, struct err *e)
 {
-	if (smtp_client_reply(c, SMTP_STAGE_MAIL, e) < 0)
+	if (smtp_client_reply(c, SMTP_STAGE_MAIL, c->opts.timeouts.mail_ns, e) < 0)
 		return -1;
 	if (c->parser.reply.code / 100 != 2)
 		decide_rest(t, SMTP_FATE_REFUSED, SMTP_STAGE_MAIL, &c->parser.reply);
@@ -274,7 +274,7 @@ static FIBER int read_mail(struct smtp_client *c, struct smtp_txn *t, struct err
 /* A recipient that MAIL's refusal has decided keeps that: the reply here is only its echo. */
 static FIBER int read_rcpt(struct smtp_client *c, struct smtp_txn_rcpt *r, struct err *e)
 {
-	if (smtp_client_reply(c, SMTP_STAGE_RCPT, e) < 0)
+	if (smtp_client_reply(c, SMTP_STAGE_RCPT, c->opts.timeouts.mail_ns, e) < 0)
 		return -1;
 	if (r->fate == SMTP_FATE_NONE && c->parser.reply.code / 100 != 2)
 		decide(r, SMTP_FATE_REFUSED, SMTP_STAGE_RCPT, &c->parser.reply);
@@ -447,7 +447,7 @@ static FIBER int read_end(struct smtp_client *c, struct smtp_txn *t, struct err 
 
 		if (t->rcpts[i].fate != SMTP_FATE_NONE)
 			continue;
-		if (smtp_client_reply(c, SMTP_STAGE_DOT, e) < 0)
+		if (smtp_client_reply(c, SMTP_STAGE_DOT, c->opts.timeouts.dot_ns, e) < 0)
 			return lost_after_dot(t);
 		fate = r->code / 100 == 2 ? SMTP_FATE_ACCEPTED : SMTP_FATE_REFUSED;
 		if (!c->opts.is_lmtp) {
@@ -469,7 +469,7 @@ static FIBER int reset(struct smtp_client *c, struct err *e)
 		return 0;
 	stream_set_timeout(c->stream, c->opts.timeouts.mail_ns);
 	stream_put(c->stream, SPAN("RSET\r\n"));
-	return smtp_client_reply(c, SMTP_STAGE_OTHER, e);
+	return smtp_client_reply(c, SMTP_STAGE_OTHER, c->opts.timeouts.mail_ns, e);
 }
 
 /* DATA's own reply. A server may say 354 although no recipient is left: it gets an empty body
@@ -477,7 +477,7 @@ static FIBER int reset(struct smtp_client *c, struct err *e)
 static FIBER int data_or_not(struct smtp_client *c, struct smtp_txn *t, bool *go_r, struct err *e)
 {
 	stream_set_timeout(c->stream, c->opts.timeouts.data_ns);
-	if (smtp_client_reply(c, SMTP_STAGE_DATA, e) < 0)
+	if (smtp_client_reply(c, SMTP_STAGE_DATA, c->opts.timeouts.data_ns, e) < 0)
 		return -1;
 	*go_r = c->parser.reply.code == 354;
 	if (!*go_r) {
@@ -492,7 +492,7 @@ static FIBER int data_or_not(struct smtp_client *c, struct smtp_txn *t, bool *go
 		return 0;
 	*go_r = false;
 	stream_put(c->stream, SPAN(".\r\n"));
-	return smtp_client_reply(c, SMTP_STAGE_DOT, e);
+	return smtp_client_reply(c, SMTP_STAGE_DOT, c->opts.timeouts.dot_ns, e);
 }
 
 /* Everything in one write, then all replies: one round trip a message. */
@@ -527,7 +527,7 @@ static FIBER int send_together(
 		return read_end(c, t, e);
 	/* Nobody was accepted: BDAT is answered all the same, once (in LMTP too). */
 	stream_set_timeout(c->stream, c->opts.timeouts.data_ns);
-	if (smtp_client_reply(c, SMTP_STAGE_DOT, e) < 0)
+	if (smtp_client_reply(c, SMTP_STAGE_DOT, c->opts.timeouts.dot_ns, e) < 0)
 		return -1;
 	return reset(c, e);
 }
@@ -571,4 +571,27 @@ FIBER int smtp_client_send(struct smtp_client *c, struct smtp_txn *t, struct err
 	stream_set_timeout(c->stream, c->opts.timeouts.mail_ns);
 	t->source->rewind(t->source);
 	return plan.is_together ? send_together(c, t, &plan, e) : send_in_steps(c, t, &plan, e);
+}
+
+FIBER int smtp_client_send_many(
+	struct smtp_client *c, struct smtp_txn *const *txns, size_t count, struct err *e)
+{
+	for (size_t i = 0; i < count; i++)
+		if (smtp_client_send(c, txns[i], e) < 0)
+			return -1;
+	return 0;
+}
+
+FIBER int smtp_client_data(struct smtp_client *c, struct smtp_source *source, struct err *e)
+{
+	struct smtp_txn t = {.source = source};
+
+	stream_put(c->stream, SPAN("DATA\r\n"));
+	if (smtp_client_reply(c, SMTP_STAGE_DATA, c->opts.timeouts.data_ns, e) < 0)
+		return -1;
+	if (c->parser.reply.code != 354)
+		return 0;
+	if (write_dotted(c, &t, e) < 0)
+		return -1;
+	return smtp_client_reply(c, SMTP_STAGE_DOT, c->opts.timeouts.dot_ns, e);
 }

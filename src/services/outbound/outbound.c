@@ -190,7 +190,7 @@ FIBER int outbound_carry(struct outbound_carrier *c, struct err *e)
 			if (!again)
 				c->feed->up(c->ctx);
 			rc = serve(&l, &again, e);
-			smtp_client_quit(&l.client);
+			smtp_client_quit(&l.client, NULL);
 			close_connection(&l);
 		} else if (again) {
 			outbound_give_up(&l, again, e);

@@ -148,7 +148,7 @@ static FIBER int client(struct play *p)
 	p->result = smtp_client_greet(&c, &p->err);
 	if (p->result == 0 && p->txn.rcpt_count)
 		p->result = smtp_client_send(&c, &p->txn, &p->err);
-	smtp_client_quit(&c);
+	smtp_client_quit(&c, NULL);
 	p->is_over = c.is_over;
 	smtp_client_fini(&c);
 	p->txn.source = NULL;

@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -157,13 +158,14 @@ static void hostile_replies_are_bounded(void **state)
 {
 	struct smtp_reply_parser p;
 	struct err e = {0};
-	char line[SMTP_REPLY_LINE_MAX + 1];
+	size_t len = SMTP_REPLY_LINE_MAX + 1;
+	char *line = malloc(len);
 	int rc = 0, n = 0;
 
-	memset(line, 'x', sizeof(line));
+	memset(line, 'x', len);
 	memcpy(line, "250-", 4);
 	smtp_reply_parser_init(&p);
-	assert_int_equal(smtp_reply_parser_line(&p, span_of(line, sizeof(line)), &e), -1);
+	assert_int_equal(smtp_reply_parser_line(&p, span_of(line, len), &e), -1);
 	smtp_reply_parser_reset(&p);
 	while (rc == 0 && n < 2000) {
 		rc = smtp_reply_parser_line(&p, span_of(line, SMTP_REPLY_LINE_MAX), &e);
@@ -174,6 +176,7 @@ static void hostile_replies_are_bounded(void **state)
 	smtp_reply_parser_reset(&p);
 	assert_int_equal(smtp_reply_parser_line(&p, span_of("250 a\0b", 7), &e), -1);
 	smtp_reply_parser_fini(&p);
+	free(line);
 }
 
 static void written_replies_are_read_back(void **state)
@@ -222,27 +225,54 @@ static void lines_are_kept_as_sent(void **state)
 	smtp_reply_parser_fini(&p);
 }
 
-static void caps_table(void **state)
+static void greetings_and_ehlo_have_no_enhanced_codes_behaviour_16(void **state)
+{
+	struct smtp_reply_parser p;
+
+	smtp_reply_parser_init(&p);
+	p.is_plain = true;
+	assert_int_equal(smtp_reply_parser_line(&p, SPAN("220 2.0.0 is my name"), NULL), 0);
+	assert_int_equal(p.reply.cls, 0);
+	assert_string_equal(buf_cstr(&p.reply.text), "2.0.0 is my name");
+	smtp_reply_parser_fini(&p);
+}
+
+static void caps_table_behaviours_20_24(void **state)
 {
 	struct arena *a = arena_new();
+	const struct smtp_cap *cap;
 	struct smtp_caps c;
 
 	smtp_caps_parse(a,
 		SPAN("SIZE is my name\nPIPELINING\nsize 1000\n8BITMIME\nLIMITS RCPTMAX=50 "
-		     "MAILMAX=x FOO=1\nAUTH=LOGIN\nAUTH PLAIN SCRAM-SHA-256\nXFOO\n\nDSN"),
+		     "MAILMAX=x FOO=1\nAUTH=LOGIN PLAIN\nauth PLAIN SCRAM-SHA-256\nX-foo a  b\n\nDSN\n"
+		     "DELIVERBY 240\nFUTURERELEASE 1 2\nMT-PRIORITY MIXER\nREQUIRETLS\n"),
 		&c);
 	assert_int_equal(c.features,
 		SMTP_PIPELINING | SMTP_SIZE | SMTP_8BITMIME | SMTP_LIMITS | SMTP_FEATURE_AUTH |
-			SMTP_DSN);
+			SMTP_DSN | SMTP_DELIVERBY | SMTP_FUTURERELEASE | SMTP_MT_PRIORITY |
+			SMTP_REQUIRETLS);
 	assert_int_equal(c.size_max, 1000);
 	assert_int_equal(c.rcpt_max, 50);
 	assert_int_equal(c.mail_max, 0);
-	assert_true(span_eq(c.auth, SPAN("LOGIN")));
+	assert_string_equal(c.auth.ptr, "LOGIN PLAIN SCRAM-SHA-256");
+	assert_int_equal(c.count, 11);
+	cap = smtp_caps_find(&c, SPAN("x-FOO"));
+	assert_non_null(cap);
+	assert_string_equal(cap->name.ptr, "X-foo");
+	assert_string_equal(cap->params.ptr, "a  b");
+	assert_string_equal(smtp_caps_find(&c, SPAN("Auth"))->params.ptr, c.auth.ptr);
+	assert_string_equal(smtp_caps_find(&c, SPAN("dsn"))->params.ptr, "");
+	assert_null(smtp_caps_find(&c, SPAN("is")));
+	assert_null(smtp_caps_find(&c, SPAN("CHUNKING")));
 	smtp_caps_parse(a, SPAN("mx\nSIZE\nSTARTTLS"), &c);
 	assert_int_equal(c.features, SMTP_SIZE | SMTP_FEATURE_STARTTLS);
 	assert_int_equal(c.size_max, 0);
+	smtp_caps_parse(a, SPAN("mx\nSIZE 0"), &c);
+	assert_int_equal(c.size_max, 0);
 	smtp_caps_parse(a, SPAN("mx"), &c);
 	assert_int_equal(c.features, 0);
+	assert_int_equal(c.count, 0);
 	smtp_caps_parse(a, SPAN(""), &c);
 	assert_int_equal(c.features, 0);
 	arena_free(&a);
@@ -258,7 +288,8 @@ int main(void)
 		cmocka_unit_test(hostile_replies_are_bounded),
 		cmocka_unit_test(written_replies_are_read_back),
 		cmocka_unit_test(lines_are_kept_as_sent),
-		cmocka_unit_test(caps_table),
+		cmocka_unit_test(greetings_and_ehlo_have_no_enhanced_codes_behaviour_16),
+		cmocka_unit_test(caps_table_behaviours_20_24),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

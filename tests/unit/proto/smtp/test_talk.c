@@ -103,7 +103,7 @@ static FIBER int talk_main(void *arg)
 	assert_int_equal(smtp_client_greet(&c, &e), 0);
 	for (size_t i = 0; i < t->messages; i++)
 		send_one(t, &c);
-	smtp_client_quit(&c);
+	smtp_client_quit(&c, NULL);
 	smtp_client_fini(&c);
 	fiber_group_join(&g);
 	stream_free(&p->client);
