@@ -300,10 +300,10 @@ const struct cli_command cli_probe = {
 		"versions of TLS, looks at certificates, DANE, MTA-STS and TLSRPT, and tells what is "
 		"wrong. Of a domain with MX records its MX hosts are compared at port 25; of a host "
 		"the ports 25, 465, 587, 143, 993, 110 and 995 are looked at. No message is ever sent. "
-		"Whether strangers may relay is tried on this machine's own addresses, and on others "
-		"with --relay-check only: that asks RCPT for a foreign address, which a server may "
-		"count against you. Exit status: 0 nothing to complain about, 1 warnings or problems, "
-		"68 no such host, 69 nothing answers, 75 DNS does not answer.",
+		"Whether strangers may relay is tried on other machines with --relay-check only: "
+		"RCPT for a foreign address is something that a server may count against you. Exit "
+		"status: 0 nothing to complain about, 1 warnings or problems, 68 no such host, "
+		"69 nothing answers, 75 DNS does not answer.",
 	.operands = {{"HOST|DOMAIN", NULL, false, false}, {"PORT", NULL, true, true}},
 	.options = {{"port", "PORTS", "ports to look at, with commas"},
 		{"protocol", "NAME", "what is spoken there", NULL, false,

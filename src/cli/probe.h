@@ -255,7 +255,7 @@ FIBER enum probe_answer probe_talk_inject(struct probe_talk *t, struct tls_clien
 	const struct tls_connect_opts *opts, const char **why_r);
 /** SMTP: one command; the code, or -1. */
 FIBER int probe_talk_command(struct probe_talk *t, const char *line);
-struct span probe_talk_text(const struct probe_talk *t); /* of the last SMTP reply, with code */
+struct span probe_talk_text(const struct probe_talk *t); /* of the last SMTP reply, without code */
 /** What to say of t->e to people: the system's words, or the text. */
 const char *probe_talk_why(const struct probe_talk *t);
 

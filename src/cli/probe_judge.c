@@ -174,7 +174,12 @@ static void judge_port(struct probe *p, const struct probe_port *port)
 		find(p, PROBE_PROBLEM, where, "starttls-injection",
 			"a command sent in clear before the handshake is obeyed after it: an attacker "
 			"can put words into sessions");
-	if (port->relay == PROBE_YES)
+	/* Servers commonly trust their own machine: seen from there it proves little. */
+	if (port->relay == PROBE_YES && !p->is_relay_checked)
+		find(p, PROBE_NOTE, where, "relays-here",
+			"it relays for this machine; whether for strangers too must be tried from "
+			"elsewhere");
+	else if (port->relay == PROBE_YES)
 		find(p, PROBE_PROBLEM, where, "open-relay",
 			"it relays for strangers: a foreign recipient was accepted (%s)",
 			port->relay_why);

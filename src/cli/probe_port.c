@@ -61,6 +61,8 @@ static FIBER const struct probe_kind *guess_kind(struct probe_port_job *j)
 		kind = guess_in(j, true);
 	if (!kind && j->port->is_open)
 		j->port->why = "it speaks none of SMTP, IMAP and POP3";
+	if (kind)
+		j->port->why = NULL; /* what the first try met is no news */
 	return kind;
 }
 

@@ -166,7 +166,10 @@ static struct cell cell_relay(const struct screen *s, const struct probe_port *p
 	const char *why = port->relay_why ? port->relay_why : "";
 
 	switch (port->relay) {
-	case PROBE_YES: return (struct cell){MARK_BAD, arena_printf(s->arena, "OPEN: %s", why)};
+	case PROBE_YES:
+		return (struct cell){s->p->is_relay_checked ? MARK_BAD : MARK_NOTE,
+			arena_printf(s->arena, "%s: %s",
+				s->p->is_relay_checked ? "OPEN" : "for this machine", why)};
 	case PROBE_NO: return (struct cell){MARK_GOOD, arena_printf(s->arena, "refused: %s", why)};
 	case PROBE_UNSURE: return (struct cell){MARK_NOTE, why};
 	default: return (struct cell){MARK_DIM, "not tried (--relay-check)"};
