@@ -5,6 +5,7 @@
 #include "base/must.h"
 #include "base/utf8.h"
 #include "proto/mail/mail_word.h"
+#include "proto/mail/mime_address.h"
 #include "proto/mail/mime_charset.h"
 #include "proto/mail/mime_imap.h"
 #include "proto/mail/msg_build.h"
@@ -60,6 +61,38 @@ static struct span decoded(
 	return s;
 }
 
+/* The lines of the header: none too long, no encoded word longer than 75 (RFC 2047 section 2). */
+static void check_header(struct span header)
+{
+	while (header.len) {
+		struct span line, word;
+
+		MUST(span_cut(header, '\n', &line, &header));
+		MUST(line.len && line.ptr[line.len - 1] == '\r' && line.len <= MSG_LINE_MUST + 1);
+		line = span_trim(line);
+		while ((word = span_word(&line)).len)
+			MUST(word.len <= 75 || !span_starts(word, SPAN("=?")) ||
+				!span_ends_nocase(word, SPAN("?=")));
+	}
+}
+
+/* A display name that has no blanks which a list of addresses may join. */
+static bool is_tame_name(struct span s)
+{
+	return is_tame(s) && s.len < 10000 && span_find_span(s, SPAN("  ")) < 0;
+}
+
+static void check_from(struct arena *a, const struct mime_part *root, struct span name)
+{
+	struct mime_address_list list;
+
+	mime_address_parse(a, root->raw[MIME_FIELD_FROM], 10, &list);
+	MUST(list.count == 1 && !mime_defects_ambiguous(list.defects));
+	MUST(span_eq(mime_address_spec(a, &list.items[0]), SPAN("a@example.org")));
+	if (is_tame_name(name))
+		MUST(span_eq(mime_address_name(a, &list.items[0]), name));
+}
+
 static void check(struct arena *a, struct span message, const struct span *in)
 {
 	const uint64_t fine = mime_bit(MIME_PARTS_TOO_MANY);
@@ -67,12 +100,35 @@ static void check(struct arena *a, struct span message, const struct span *in)
 	struct mime_part *text = t->root->first, *file = text->next;
 	struct span got = mail_word_decode(a, t->root->raw[MIME_FIELD_SUBJECT]);
 
+	check_header(span_sub(message, 0, (size_t)t->root->body_offset));
+	check_from(a, t->root, in[1]);
 	MUST(t->part_count == 3 && (t->defects & ~fine) == 0);
 	MUST(!is_tame(in[1]) || in[1].len > 10000 || span_eq(got, in[1]));
 	MUST(in[2].len == 0 || span_eq(mime_part_filename(a, file), in[2]));
 	MUST(span_eq(decoded(a, message, file, false), in[4]));
 	if (in[3].len < 10000)
 		MUST(span_eq(decoded(a, message, text, true), lines_of(a, in[3])));
+}
+
+/* What is pulled is what is written, of the size that was told before. */
+static void check_pulled(struct msg *m, const struct msg_settings *s, struct span written)
+{
+	struct msg_reader *r = msg_reader_new(m, s, NULL);
+	struct span piece;
+	uint64_t size;
+
+	MUST(r && msg_reader_size(r, &size) && size == written.len);
+	for (int round = 0; round < 2; round++) {
+		struct span rest = written;
+
+		do {
+			MUST(msg_reader_next(r, &piece, NULL) == 0);
+			MUST(span_starts(rest, piece));
+			rest = span_skip(rest, piece.len);
+		} while (piece.len);
+		MUST(!rest.len && msg_reader_rewind(r, NULL) == 0);
+	}
+	msg_reader_free(&r);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -97,6 +153,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		msg_attach(m, in[2], SPAN("a/b"), in[4], NULL) == 0) {
 		MUST(msg_write_buf(m, &s, &b, NULL) == 0);
 		check(a, buf_span(&b), in);
+		check_pulled(m, &s, buf_span(&b));
 	}
 	buf_fini(&b);
 	msg_free(&m);

@@ -39,7 +39,7 @@ static void add_field(struct reading *r, struct mail_report_group *g, struct spa
 {
 	struct span name, value;
 
-	if (!span_cut(text, ':', &name, &value))
+	if (!span_cut(text, ':', &name, &value) || span_find(span_trim(name), '\n') >= 0)
 		return; /* no field: passed over */
 	if (r->fields++ == MAIL_REPORT_FIELDS_MAX) {
 		r->report->is_cut = true;

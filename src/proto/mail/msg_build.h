@@ -172,6 +172,9 @@ int msg_write_buf(struct msg *m, const struct msg_settings *s, struct buf *out, 
 int msg_put_one(struct buf *b, struct span name, struct span text, const struct msg_settings *s,
 	struct err *e);
 
+/** Can it be written more than once? Not when a source begins once only. */
+bool msg_is_rewindable(const struct msg *m);
+
 /* Pieces of fields, without name and line end, folded as in a field whose line has `column` octets
  * already. */
 

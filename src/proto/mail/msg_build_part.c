@@ -373,3 +373,18 @@ void msg_clear_parts(struct msg *m)
 	m->attachments_end = &m->attachments;
 	m->is_flowed = false;
 }
+
+/* As deep as MSG_DEPTH_MAX. */
+static bool is_rewindable(const struct msg_part *p)
+{
+	for (; p; p = p->next)
+		if ((p->body == MSG_BODY_SOURCE && !p->source.rewind) || !is_rewindable(p->first))
+			return false;
+	return true;
+}
+
+bool msg_is_rewindable(const struct msg *m)
+{
+	return m->root ? is_rewindable(m->root)
+		       : is_rewindable(m->attachments) && is_rewindable(m->inlines);
+}
