@@ -678,9 +678,9 @@ YZ_API int yz_msg_set(struct yz_msg *m, const char *name, const char *text);
 YZ_API int yz_msg_add_ready(struct yz_msg *m, const char *name, const char *value);
 /** How many fields of that name went. */
 YZ_API size_t yz_msg_remove(struct yz_msg *m, const char *name);
-/** The first field of that name as it was given; NULL: none. Lives until the field goes. */
+/** The first field of that name as text; NULL: none. Lives until the next call with the message. */
 YZ_API const char *yz_msg_get(const struct yz_msg *m, const char *name);
-/** The i-th field's name and value; NULL behind the last. */
+/** The i-th field's name and value; NULL behind the last. They live as long. */
 YZ_API const char *yz_msg_field(const struct yz_msg *m, size_t i, const char **value_r);
 
 /** Addresses as people write them, "Zoë <zoe@example.org>, Team: a@b.c, d@e.f;". Those of a field that
@@ -1059,7 +1059,7 @@ YZ_API struct yz_addresses *yz_addresses_parse(const char *list, bool is_strict)
 YZ_API void yz_addresses_free(struct yz_addresses **a);
 /** "Zoë <zoe@example.org>" in ASCII ("=?utf-8?q?…?= <…>"); with `is_utf8` as it is. */
 YZ_API char *yz_address_format(const char *name, const char *address, bool is_utf8);
-/** "…Re: x" helpers of parseaddr: the first mailbox of a text, its two halves. false: there is none. */
+/** The first mailbox of a text, name and address (parseaddr); either may be NULL. false: there is none. */
 YZ_API bool yz_address_split(const char *text, char **name_r, char **address_r);
 
 /** RFC 5322 sections 3.3 and 4.3, and the forms seen beside it. false: it is no date. */
@@ -1086,7 +1086,7 @@ YZ_API char *yz_unquote(const char *text);
 
 /** Lines of 76 with CRLF. *n_r may be NULL. */
 YZ_API char *yz_base64_encode(const void *octets, size_t n, size_t *n_r);
-/** Lenient, as mail needs it; NULL when what is there is no base64 at all and `is_strict`. */
+/** Lenient, as mail needs it; with `is_strict` NULL when there is anything that base64 has not. */
 YZ_API char *yz_base64_decode(const char *text, size_t n, bool is_strict, size_t *n_r);
 /** `is_text`: line ends stay line ends (as CRLF). */
 YZ_API char *yz_qp_encode(const void *octets, size_t n, bool is_text, size_t *n_r);
