@@ -1,70 +1,34 @@
-/* Fibers: the switch of stacks, and waiting.
- *
- * A stack is entered for the first time through makecontext; every later switch is
- * sigsetjmp(…, 0) and siglongjmp, which make no system call. This file is built without
- * _FORTIFY_SOURCE, whose longjmp check takes a jump to another stack for an attack. Switches are
- * always between a fiber and its loop's own stack, never from fiber to fiber. */
+/* Fibers: running and waiting. Switches are always between a fiber and its loop's own stack, never
+ * from fiber to fiber (run/switch.h). */
 
 #include "run/fiber.h"
 
 #include <string.h>
-#include <ucontext.h>
 
 #include "base/must.h"
 #include "run/loop_priv.h"
-#include "run/sanitize.h"
 
-/* Leave `from` for `to`; returns when somebody switches back. */
-static SANITIZE_NO_TSAN __attribute__((noinline)) void fiber_jump(
-	struct fiber_ctx *from, struct fiber_ctx *to, bool is_ending)
+/* The bottom of every fiber's stack. A stack that comes out of the pool goes on here. */
+static void fiber_body(void *arg)
 {
-	from->sp = __builtin_frame_address(0);
-	if (sigsetjmp(from->regs, 0) == 0) {
-		sanitize_switch(from, to, is_ending);
-		siglongjmp(to->regs, 1);
-	}
-}
-
-/* The bottom frame of every fiber's stack. A stack that comes out of the pool goes on here. */
-static SANITIZE_NO_TSAN void fiber_bottom(unsigned high, unsigned low)
-{
-	struct fiber *f = (struct fiber *)((uintptr_t)high << 32 | low);
+	struct fiber *f = arg;
 
 	for (;;) {
-		sanitize_switched(&f->ctx, &f->loop->home);
 		f->fn(f->arg);
 		MUST(f->quiet == 0);
 		f->state = FIBER_DONE;
-		fiber_jump(&f->ctx, &f->loop->home, true);
-	}
-}
-
-static SANITIZE_NO_TSAN __attribute__((noinline)) void fiber_enter(
-	struct fiber_ctx *home, struct fiber *f)
-{
-	ucontext_t first;
-
-	MUST(getcontext(&first) == 0);
-	first.uc_stack.ss_sp = (void *)(uintptr_t)f->ctx.bottom;
-	first.uc_stack.ss_size = f->ctx.size;
-	first.uc_link = NULL;
-	makecontext(&first, (void (*)(void))fiber_bottom, 2, (unsigned)((uintptr_t)f >> 32),
-		(unsigned)(uintptr_t)f);
-	if (sigsetjmp(home->regs, 0) == 0) {
-		sanitize_switch(home, &f->ctx, false);
-		setcontext(&first);
+		switch_end(&f->ctx, &f->loop->home);
 	}
 }
 
 void fiber_switch_in(struct loop *l, struct fiber *f)
 {
 	if (f->is_started) {
-		fiber_jump(&l->home, &f->ctx, false);
+		switch_in(&l->home, &f->ctx);
 	} else {
 		f->is_started = true;
-		fiber_enter(&l->home, f);
+		switch_enter(&l->home, &f->ctx, fiber_body, f);
 	}
-	sanitize_switched(&l->home, NULL);
 }
 
 struct fiber *fiber_self(void)
@@ -131,8 +95,7 @@ enum fiber_cause fiber_wait(struct fiber *f, int64_t deadline_ns, bool is_deaf)
 	if (deadline_ns != CLOCK_NEVER)
 		loop_deadline_set(l, f, deadline_ns);
 	list_push_back(&l->parked, &f->queue_node);
-	fiber_jump(&f->ctx, &l->home, false);
-	sanitize_switched(&f->ctx, &l->home);
+	switch_out(&f->ctx, &l->home);
 	return f->cause;
 }
 
@@ -192,16 +155,15 @@ int fiber_yield(struct err *e)
 	f->state = FIBER_RUNNABLE;
 	f->cause = FIBER_WOKEN;
 	loop_ready(l, f);
-	fiber_jump(&f->ctx, &l->home, false);
-	sanitize_switched(&f->ctx, &l->home);
+	switch_out(&f->ctx, &l->home);
 	return 0;
 }
 
 int fiber_breathe(struct err *e)
 {
-	struct fiber *f = fiber_must_self();
+	struct fiber *f = fiber_self();
 
-	if (loop_now(f->loop) - f->loop->tick_ns < FIBER_BREATHE_NS)
+	if (!f || loop_now(f->loop) - f->loop->tick_ns < FIBER_BREATHE_NS)
 		return 0;
 	return fiber_yield(e);
 }

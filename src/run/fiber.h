@@ -72,7 +72,8 @@ void fiber_wake(struct fiber *f);
 FIBER int fiber_yield(struct err *e);
 FIBER int fiber_sleep(int64_t ns, struct err *e);
 /** Yield when this slice has lasted longer than FIBER_BREATHE_NS: for loops that work on input which
- * is always ready (a fast peer's message), so that they do not hog the loop. */
+ * is always ready (a fast peer's message), so that they do not hog the loop. Outside any fiber it does
+ * nothing and returns 0. */
 FIBER int fiber_breathe(struct err *e);
 
 /** Between these two a yield is our bug and aborts. They nest. */

@@ -2,20 +2,9 @@
 /* Inside the room: what a fiber is made of. The struct sits at the top of its own stack, so that
  * a parked fiber with shallow frames keeps a single page. */
 
-#include <setjmp.h>
-
 #include "base/heap.h"
 #include "run/fiber.h"
-
-/* A stack that can be switched away from and back to. */
-struct fiber_ctx {
-	sigjmp_buf regs;
-	char *sp;           /* no byte below is needed while it is switched away */
-	const void *bottom; /* lowest usable byte; the sanitizers want to know */
-	size_t size;
-	void *asan_fake;
-	void *tsan;
-};
+#include "run/switch.h"
 
 enum fiber_state {
 	FIBER_FREE,     /* a stack in the pool */

@@ -2,7 +2,7 @@
 /* Inside the room: what AddressSanitizer and ThreadSanitizer must be told about our stacks.
  * Everything here is nothing in other builds. */
 
-#include "run/fiber_priv.h"
+#include "run/switch.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #define SANITIZE_ASAN 1

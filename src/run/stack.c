@@ -9,7 +9,6 @@
 
 #include "base/must.h"
 #include "run/loop_priv.h"
-#include "run/sanitize.h"
 
 #define STACK_PAGE 4096
 #define STACK_MAP  (STACK_PAGE + FIBER_STACK_BYTES)
@@ -47,7 +46,7 @@ static struct fiber *stack_new(struct loop *l, struct err *e)
 	f->loop = l;
 	f->ctx.bottom = map + STACK_PAGE;
 	f->ctx.size = (size_t)((char *)f - (map + STACK_PAGE));
-	sanitize_fiber_new(&f->ctx);
+	switch_ctx_init(&f->ctx);
 	list_init(&f->queue_node);
 	list_init(&f->all_node);
 	list_init(&f->group_node);
@@ -58,7 +57,7 @@ static void stack_free(struct fiber *f)
 {
 	char *map = stack_map_of(f);
 
-	sanitize_fiber_free(&f->ctx);
+	switch_ctx_fini(&f->ctx);
 	list_remove(&f->queue_node);
 	munmap(map, STACK_MAP);
 	atomic_fetch_sub(&stack_count, 1);
