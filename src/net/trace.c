@@ -58,12 +58,14 @@ static void trace_finish(struct trace_filter *t, enum trace_dir dir)
 		trace_emit(t, dir);
 }
 
-static void trace_show_note(struct trace_filter *t, struct trace_span *sp)
+static void trace_hide(struct trace_filter *t, struct trace_span *sp, struct span s)
 {
-	if (!sp->note || sp->is_shown)
-		return;
-	trace_finish(t, TRACE_OUT);
-	t->opts.line(t->opts.arg, TRACE_OUT, loop_now_ns(), span_str(sp->note), false);
+	if (sp->note && !sp->is_shown)
+		trace_finish(t, TRACE_OUT);
+	if (t->opts.hidden)
+		t->opts.hidden(t->opts.arg, loop_now_ns(), sp->note, s);
+	else if (sp->note && !sp->is_shown)
+		t->opts.line(t->opts.arg, TRACE_OUT, loop_now_ns(), span_str(sp->note), false);
 	sp->is_shown = true;
 }
 
@@ -86,7 +88,7 @@ static void trace_written(struct trace_filter *t, struct span s)
 		if (sp && sp->from <= t->written) {
 			if (sp->to - t->written < n)
 				n = sp->to - t->written;
-			trace_show_note(t, sp);
+			trace_hide(t, sp, span_sub(s, 0, n));
 		} else {
 			if (sp && sp->from - t->written < n)
 				n = sp->from - t->written;

@@ -8,6 +8,10 @@ enum trace_dir { TRACE_IN, TRACE_OUT, TRACE_NOTE };
 struct trace_opts {
 	/* One line without its end; `is_cut` when it was longer than the line cap. Not FIBER. */
 	void (*line)(void *arg, enum trace_dir dir, int64_t mono_ns, struct span text, bool is_cut);
+	/* What trace_mask and trace_pause hide, in the pieces in which it is sent: `note` as given to
+	 * trace_mask (then `line` does not show it), NULL for what passes unseen. May be NULL. Not
+	 * FIBER. */
+	void (*hidden)(void *arg, int64_t mono_ns, const char *note, struct span octets);
 	void *arg;
 	size_t line_max; /* 0: 512 */
 };
@@ -27,4 +31,4 @@ void trace_pause(struct stream *s, bool is_paused);
 void trace_note(struct stream *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #define TRACE_LINE_MAX  512
-#define TRACE_SPANS_MAX 16 /* switches under way; more are joined, never to show more */
+#define TRACE_SPANS_MAX 64 /* switches under way; more are joined, never to show more */
