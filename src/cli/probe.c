@@ -2,11 +2,11 @@
 
 #include "cli/probe.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/must.h"
+#include "services/router/router.h"
 
 #define PROBE_TIMEOUT_NS (10 * CLOCK_SEC)
 #define PROBE_LANE       4
@@ -30,6 +30,21 @@ static int add_port(struct probe *p, struct span text)
 	if (p->port_count == PROBE_PORTS_MAX)
 		return cli_fail(EX_USAGE, "more than %d ports", PROBE_PORTS_MAX);
 	p->ports[p->port_count++] = port;
+	return 0;
+}
+
+/* What DNS is asked for is the A-label (RFC 5890). */
+static int spell_target(struct probe *p)
+{
+	struct span ascii;
+
+	if (span_is_ascii(span_str(p->target)))
+		return 0;
+	ascii = router_domain_key(p->arena, span_str(p->target));
+	if (!ascii.len)
+		return cli_fail(
+			EX_USAGE, "%s is no domain name", probe_clean(p->arena, p->target, false));
+	p->target = arena_str(p->arena, ascii);
 	return 0;
 }
 
@@ -59,7 +74,7 @@ static int take_target(struct probe *p, const char *text)
 	p->target = arena_str(p->arena, s);
 	if (!code && s.len == 0)
 		code = cli_fail(EX_USAGE, "which host?");
-	return code;
+	return code ? code : spell_target(p);
 }
 
 static int take_maps(struct probe *p, const char *text)
@@ -195,6 +210,15 @@ static void plan_addr(struct probe *p, struct probe_host *h, struct probe_addr *
 		plan_port(p, h, a, probe_kinds[i].port, false);
 }
 
+static FIBER int run_port(void *arg)
+{
+	struct probe_port_job *j = arg;
+
+	probe_port_run(j);
+	cli_progress(++j->p->ports_done, j->p->ports_planned);
+	return 0;
+}
+
 static FIBER void run_ports(struct probe *p)
 {
 	struct fiber_group g;
@@ -205,15 +229,18 @@ static FIBER void run_ports(struct probe *p)
 			struct probe_addr *a = &p->hosts[i].addrs[k];
 
 			plan_addr(p, &p->hosts[i], a);
+			p->ports_planned += a->port_count;
 			for (size_t n = 0; n < a->port_count; n++) {
 				struct probe_port_job *j = ARENA_NEW(
 					p->arena, struct probe_port_job);
 
 				*j = (struct probe_port_job){p, &a->ports[n]};
-				if (fiber_start(&g, "port", probe_port_run, j, NULL) < 0)
-					probe_port_run(j);
+				if (fiber_start(&g, "port", run_port, j, NULL) < 0)
+					run_port(j);
 			}
 		}
+	if (p->ports_planned)
+		cli_progress(0, p->ports_planned);
 	fiber_group_join(&g);
 }
 

@@ -201,6 +201,7 @@ struct probe {
 	struct probe_domain domain;
 	struct probe_host hosts[PROBE_HOSTS_MAX];
 	size_t host_count;
+	uint64_t ports_planned, ports_done;
 	struct probe_finding *findings;
 	size_t finding_count, finding_cap;
 	int code; /* sysexits when nothing could be looked at */

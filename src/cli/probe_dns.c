@@ -332,6 +332,12 @@ static FIBER int find_hosts(struct probe *p)
 			return e.code == ERR_SYNTAX ? EX_USAGE : EX_TEMPFAIL;
 		}
 	}
+	/* RFC 5321 section 5.1: without an answer nobody knows where its mail goes. */
+	if (mx.status == DNS_FAIL || mx.status == DNS_BOGUS) {
+		p->why = mx.status == DNS_FAIL ? "no name server answers for its MX"
+					       : "the DNSSEC signatures of its MX are wrong";
+		return EX_TEMPFAIL;
+	}
 	p->domain.name = p->target;
 	p->domain.mx_status = mx.status;
 	p->domain.is_mx_secure = mx.is_secure;

@@ -118,6 +118,11 @@ static void judge_certificate(struct probe *p, const struct probe_port *port, co
 		find(p, PROBE_WARNING, where, "certificate", "the certificate is not trusted: %s",
 			trust);
 	}
+	/* OpenSSL names one trouble, DANE-EE none of this kind. */
+	if (c && c->not_after < p->now_sec && x->verdict.trust != TLS_TRUST_EXPIRED &&
+		!probe_is_trusted(port))
+		find(p, PROBE_WARNING, where, "expired", "the certificate %s",
+			probe_days(p, p->arena, c->not_after));
 	if (!c || c->not_after < p->now_sec)
 		return;
 	if (c->not_after - p->now_sec < EXPIRY_NOTE)

@@ -551,8 +551,10 @@ static void put_findings(const struct screen *s)
 		screen_wrapped(s, 2, marks[f->level],
 			arena_printf(s->arena, "%s: %s", f->where, f->text), 2);
 	}
-	if (!counted)
-		screen_wrapped(s, 0, MARK_GOOD, "nothing to complain about", 2);
+	if (!counted) {
+		screen_blanks(2);
+		screen_wrapped(s, 2, MARK_GOOD, "nothing to complain about", 2);
+	}
 }
 
 /* The i-th port of every address: the k-th column is the k-th address. */
