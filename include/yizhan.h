@@ -1018,8 +1018,8 @@ YZ_API const struct yz_mdn *yz_mail_mdn(const struct yz_mail *m);
 /* --- sending a message ------------------------------------------------------------------------- */
 
 /** The transaction sends this message (borrowed, with its sources, until it was sent) in the form that
- * the server takes: 8BITMIME, SMTPUTF8 when an address needs it, A-labels where that is not offered.
- * Called before or after connecting. YZ_E_STATE: it has a body. */
+ * the server takes: 8BITMIME, SMTPUTF8 when an address needs it, A-labels for domains alone. Before or
+ * after connecting. YZ_E_NOTSUPP, YZ_E_STATE: as yz_msg_write(). */
 YZ_API int yz_txn_message(struct yz_txn *t, struct yz_msg *m);
 
 /** From the message's own fields to a transaction, and send it, as smtplib's send_message: from Sender,

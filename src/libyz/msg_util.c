@@ -15,11 +15,6 @@
 #include "proto/mail/mime_lex.h"
 #include "libyz/msg_priv.h"
 
-__attribute__((weak)) void yz_free(void *p)
-{
-	free(p);
-}
-
 int64_t msg_now_sec(void)
 {
 	return clock_wall_ns() / CLOCK_SEC;
