@@ -12,6 +12,7 @@ import socket
 import ssl
 import struct
 import subprocess
+import sys
 import termios
 import threading
 import time
@@ -353,6 +354,24 @@ def test_an_open_relay_is_found_without_sending_anything(certs, table):
         # asked from the machine itself and by default it is a note: servers trust their own machine
         code, result = probe_json(*words)
         assert code == 0 and first_port(result)["open_relay"] is True
+
+
+def test_other_machines_are_asked_to_relay_only_when_told(certs):
+    """In a network of its own, where 192.0.2.1 is not loopback."""
+    script = "import test_probe; test_probe.relay_elsewhere(%r, %r)" % certs.good
+    done = subprocess.run(["unshare", "-rn", "sh", "-c", "ip link set lo up && ip addr add 192.0.2.1/32 dev lo && exec "
+                           '"$0" -c "$1"', sys.executable, script], stdout=subprocess.PIPE, timeout=60, check=True,
+                          env=dict(environment(), PYTHONPATH=os.path.dirname(os.path.abspath(__file__))))
+    by_default, when_told, heard = json.loads(done.stdout.decode())
+    assert by_default is None and when_told is True
+    assert len([x for x in heard if x.startswith("RCPT")]) == 1
+
+
+def relay_elsewhere(*pair):
+    with Scripted(pair=pair, host="192.0.2.1", is_relay=True) as server:
+        words = ["192.0.2.1", str(server.port), "--dns-table", "/dev/null"]
+        answers = [first_port(probe_json(*words, *more)[1])["open_relay"] for more in ([], ["--relay-check"])]
+        print(json.dumps(answers + [sum(server.heard, [])]))
 
 
 def test_passwords_in_clear_are_found(certs, table):
