@@ -157,6 +157,16 @@ static int tail_put(void *arg, struct span s, struct err *e)
 	return t->to->write(t->to->arg, s, e);
 }
 
+/* Would what stands there, at the begin of a line, become part of a field that is put before it? */
+static bool continues(struct yz_mail *m, uint64_t at)
+{
+	struct peek p = {.n = 0};
+	const struct msg_sink sink = {peek_put, &p};
+
+	return at < m->tree->size && mail_octets(m, at, at + 1, &sink, NULL) == 0 && p.n &&
+		(p.octets[0] == ' ' || p.octets[0] == '\t');
+}
+
 /* From the header's first octet up to its empty line, changes made. *at_r: where the rest begins. */
 static int put_edited(struct yz_mail *m, const struct msg_sink *to, uint64_t *at_r, struct err *e)
 {
@@ -188,6 +198,10 @@ static int put_edited(struct yz_mail *m, const struct msg_sink *to, uint64_t *at
 	for (size_t i = 0; i < m->behind_count; i++)
 		if (tail_put(&tail, m->behind[i], e) < 0)
 			return -1;
+	/* a message without any field, whose body begins with a blank: they need the empty line now */
+	if (m->before_count + m->behind_count && !root->field_count && continues(m, at) &&
+		tail_put(&tail, SPAN("\r\n"), e) < 0)
+		return -1;
 	*at_r = at;
 	return 0;
 }

@@ -1,7 +1,10 @@
 /* Messages that are made: writing. */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "libyz/msg_priv.h"
@@ -45,13 +48,36 @@ int msg_to_buf(void *arg, const void *octets, size_t n)
 	return buf_ok(b) ? 0 : -1;
 }
 
+/* write(2) without the SIGPIPE of a pipe that nobody reads: it is held back, and taken away when it was
+ * not waiting before. */
+static ssize_t quiet_write(int fd, const void *octets, size_t n)
+{
+	const struct timespec now = {0};
+	sigset_t pipe_signal, before, pending;
+	ssize_t done;
+	int why;
+
+	sigemptyset(&pipe_signal);
+	sigaddset(&pipe_signal, SIGPIPE);
+	sigpending(&pending);
+	pthread_sigmask(SIG_BLOCK, &pipe_signal, &before);
+	done = write(fd, octets, n);
+	why = errno;
+	if (done < 0 && why == EPIPE && !sigismember(&pending, SIGPIPE))
+		while (sigtimedwait(&pipe_signal, NULL, &now) < 0 && errno == EINTR)
+			;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	errno = why;
+	return done;
+}
+
 int msg_to_fd(void *arg, const void *octets, size_t n)
 {
 	const int *fd = arg;
 	const char *at = octets;
 
 	while (n) {
-		ssize_t done = write(*fd, at, n);
+		ssize_t done = quiet_write(*fd, at, n);
 
 		if (done < 0 && errno == EINTR)
 			continue;

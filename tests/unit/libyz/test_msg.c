@@ -1,4 +1,5 @@
 /* Messages that are made, by the public header alone. */
+#include <errno.h>
 #include <stdio.h>
 #include <fcntl.h>
 #include <unistd.h>
@@ -494,6 +495,19 @@ static void writing_to_places(void **state)
 	yz_msg_free(&m);
 }
 
+static void a_pipe_that_nobody_reads_is_an_error_and_no_signal(void **state)
+{
+	struct yz_msg *m = letter();
+	int ends[2];
+
+	assert_int_equal(pipe(ends), 0);
+	close(ends[0]);
+	assert_int_equal(yz_msg_write_fd(m, NULL, ends[1]), YZ_E_SYSTEM);
+	assert_int_equal(yz_msg_error(m)->os_errno, EPIPE);
+	close(ends[1]);
+	yz_msg_free(&m);
+}
+
 static void shapes(void **state)
 {
 	struct yz_msg *m = letter();
@@ -623,6 +637,7 @@ int main(void)
 		cmocka_unit_test(list_unsubscribe),
 		cmocka_unit_test(attachments_from_files_pipes_and_callbacks),
 		cmocka_unit_test(writing_to_places),
+		cmocka_unit_test(a_pipe_that_nobody_reads_is_an_error_and_no_signal),
 		cmocka_unit_test(shapes),
 		cmocka_unit_test(parts_by_hand),
 		cmocka_unit_test(ways),

@@ -238,6 +238,12 @@ static void behaviour_83_changes_leave_all_else(void **state)
 	assert_string_equal(out, "A: 1\r\nB: 2\r\nC: 3\r\n");
 	yz_free(out);
 	yz_mail_free(&m);
+	m = read_text(" no field\r\nA: b\r\n\r\nx"); /* what comes must not join the new one */
+	assert_ok(yz_mail_prepend(m, "C", "3"));
+	assert_ok(yz_mail_write_mem(m, OUT_MAX, &out, &n));
+	assert_string_equal(out, "C: 3\r\n\r\n no field\r\nA: b\r\n\r\nx");
+	yz_free(out);
+	yz_mail_free(&m);
 }
 
 static void behaviour_83_defects_are_listed(void **state)
