@@ -112,7 +112,7 @@ int error_code(const struct err *e)
 	case ERR_TLS: return YZ_E_TLS;
 	case ERR_DNS:
 	case ERR_NOT_FOUND: return YZ_E_RESOLVE;
-	case ERR_REPLY: return YZ_E_REPLY;
+	case ERR_REPLY: return YZ_E_CLOSED; /* a 421: where a reply decides, fail_reply is asked */
 	case ERR_PROTO:
 	case ERR_LIMIT: return YZ_E_PROTO;
 	case ERR_SYNTAX: return e->scope == ERR_SCOPE_PEER ? YZ_E_PROTO : YZ_E_INVAL;

@@ -54,7 +54,8 @@ FIBER int talk(struct yz_session *s, const char *verb, const char *args)
 	}
 	rc = smtp_client_command(&s->client, buf_span(&line), s->client.opts.timeouts.mail_ns, &e);
 	buf_fini(&line);
-	return talk_result(s, rc, YZ_E_REPLY, &e);
+	/* Any reply is fine but a 421 that came unasked. */
+	return talk_result(s, rc, YZ_E_CLOSED, &e);
 }
 
 FIBER int talk_greeting(struct yz_session *s)

@@ -366,6 +366,8 @@ static int lost(struct yz_session *s, struct yz_txn *const *txns, size_t count, 
 		is_unknown = is_unknown || yz_txn_outcome(txns[i]) == YZ_UNKNOWN;
 	}
 	s->phase = txns[0]->error.phase;
+	if (s->client.parser.reply.code)
+		reply_keep(&s->last, &s->client.parser.reply);
 	session_close(s);
 	if (e->code == ERR_CANCELLED)
 		return fail_err(s, e);
@@ -373,7 +375,10 @@ static int lost(struct yz_session *s, struct yz_txn *const *txns, size_t count, 
 		return fail(s, YZ_E_SOURCE, "%s", e->text);
 	if (is_unknown)
 		return fail(s, YZ_E_UNKNOWN, "%s", e->text);
-	return fail_err(s, e);
+	fail_err(s, e);
+	if (e->code == ERR_REPLY)
+		s->error.reply = s->last.reply;
+	return s->error.code;
 }
 
 /* Hand those that are ready to the client, and take what it has decided. */

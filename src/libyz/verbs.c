@@ -181,7 +181,7 @@ static FIBER int run_put(struct yz_session *s, struct call *c)
 		return rc;
 	line = arena_printf(s->call_arena, "%s%s%s", c->a, c->b ? " " : "", c->b ? c->b : "");
 	rc = smtp_client_put(&s->client, span_str(line), s->client.opts.timeouts.mail_ns, &e);
-	return talk_result(s, rc, YZ_E_REPLY, &e);
+	return talk_result(s, rc, YZ_E_CLOSED, &e);
 }
 
 int yz_put(struct yz_session *s, const char *verb, const char *args)
