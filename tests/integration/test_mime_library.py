@@ -46,9 +46,11 @@ def test_behaviour_83_the_corpus_is_written_back_octet_for_octet(kind):
         before, found, behind = more[len(first):].partition(last)
         assert found, name
         without = before + behind
-        # a header that ends without a line end gets one
-        assert without in (message, message + first[10:]) or \
-            without.replace(first[10:], b"", 1) == message.replace(first[10:], b"", 1), name
+        # a header that ends without a line end gets one; a body that would join the field, its empty line
+        if message[:1] in (b" ", b"\t") and not before:
+            assert behind == b"\r\n" + message, name
+        else:
+            assert without in (message, message + first[10:]), name
         changed += 1
     assert changed == len(named)
     assert forwarded > len(named) * 0.9
