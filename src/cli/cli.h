@@ -98,6 +98,10 @@ extern const struct cli_command *const cli_commands[];
 extern const size_t cli_command_count;
 extern const struct cli_option cli_globals[];
 
+/** Completion scripts, from those rows (complete.c). */
+void cli_put_zsh(struct buf *b);
+void cli_put_fish(struct buf *b);
+
 /** The value of an option ("" for a switch), or NULL when it was not given. */
 const char *cli_value(const struct cli_call *c, const char *option);
 

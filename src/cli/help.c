@@ -425,10 +425,14 @@ static int run_help(struct cli_call *c)
 
 	if (cli_value(c, "man"))
 		return print_made(is_config ? config_put_man : put_man);
+	if (shell && strcmp(shell, "bash") == 0)
+		return print_made(put_bash);
+	if (shell && strcmp(shell, "zsh") == 0)
+		return print_made(cli_put_zsh);
+	if (shell && strcmp(shell, "fish") == 0)
+		return print_made(cli_put_fish);
 	if (shell)
-		return strcmp(shell, "bash") == 0
-			? print_made(put_bash)
-			: cli_fail(EX_USAGE, "--completion: bash is what there is");
+		return cli_fail(EX_USAGE, "--completion: bash, zsh and fish are what there is");
 	if (!c->operand_count)
 		return cli_help_all(stdout);
 	if (is_config)
@@ -456,7 +460,7 @@ const struct cli_command cli_help_command = {
 	.line = "explain a command, or all settings",
 	.operands = {{"COMMAND", NULL, true, true}},
 	.options = {{"man", NULL, "as a man page (with \"config\": that of yizhan.conf)"},
-		{"completion", "SHELL", "completion for a shell", NULL, false, "bash"}},
+		{"completion", "SHELL", "completion for a shell", NULL, false, "bash zsh fish"}},
 	.run = run_help,
 };
 

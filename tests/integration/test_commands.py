@@ -4,6 +4,7 @@ import json
 import os
 import re
 import smtplib
+import shutil
 import subprocess
 
 import pytest
@@ -235,3 +236,27 @@ def test_completion_is_good_bash(tmp_path):
     probe = '. "$0"; COMP_WORDS=(yizhan queue li); COMP_CWORD=2; _yizhan; echo "${COMPREPLY[*]}"'
     done = subprocess.run(["bash", "-c", probe, str(script)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert done.stdout == b"list\n" and done.stderr == b""
+
+
+@pytest.mark.skipif(not shutil.which("zsh"), reason="zsh is not installed")
+def test_completion_is_good_zsh(tmp_path):
+    script = tmp_path / "_yizhan"
+    script.write_bytes(run("help", "--completion", "zsh").stdout)
+    # compdef and _describe are zsh's own; what is handed to them is looked at
+    probe = ("compdef() { }; _describe() { print -rl -- ${(P)2} }; _files() { }; . \"$0\"; "
+             "words=(yizhan queue ''); CURRENT=3; _yizhan")
+    done = subprocess.run(["zsh", "-fc", probe, str(script)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert done.stderr == b"", done.stderr
+    assert b"list:list the recipients that wait" in done.stdout.splitlines()
+
+
+@pytest.mark.skipif(not shutil.which("fish"), reason="fish is not installed")
+@pytest.mark.parametrize("line, word", [("yizhan que", b"queue"), ("yizhan queue li", b"list"),
+                                        ("yizhan help --completion z", b"zsh"), ("yizhan queue list --jso", b"--json")])
+def test_completion_is_good_fish(tmp_path, line, word):
+    script = tmp_path / "yizhan.fish"
+    script.write_bytes(run("help", "--completion", "fish").stdout)
+    done = subprocess.run(["fish", "--no-config", "-c", "source %s; complete -C '%s'" % (script, line)],
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=dict(os.environ, HOME=str(tmp_path)))
+    assert done.stderr == b"", done.stderr
+    assert word in [row.split(b"\t")[0] for row in done.stdout.splitlines()]
