@@ -270,8 +270,8 @@ struct yz_txn {
 };
 
 /* Where a body comes from, made fit for the wire: a struct smtp_source over the caller's. */
-struct body *body_new(struct yz_session *s);
-void body_free(struct body **b);
+struct body *source_body_new(struct yz_session *s);
+void source_body_free(struct body **b);
 /** One of these says what it is. */
 void body_set_octets(struct body *b, const void *octets, size_t n, enum yz_eol eol);
 void body_set_source(struct body *b, const struct yz_source *src, enum yz_eol eol);

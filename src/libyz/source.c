@@ -215,7 +215,7 @@ static void body_rewind(struct smtp_source *src)
 
 /* ---- making ---- */
 
-struct body *body_new(struct yz_session *s)
+struct body *source_body_new(struct yz_session *s)
 {
 	struct body *b = NEW(struct body);
 
@@ -227,7 +227,7 @@ struct body *body_new(struct yz_session *s)
 	return b;
 }
 
-void body_free(struct body **b_p)
+void source_body_free(struct body **b_p)
 {
 	struct body *b = *b_p;
 

@@ -89,7 +89,7 @@ struct yz_txn *yz_txn_new(
 	t->session = s;
 	t->arena = arena_new();
 	t->out = arena_new();
-	t->body = body_new(s);
+	t->body = source_body_new(s);
 	t->reverse_path = txn_path(t, reverse_path ? reverse_path : "");
 	if (params && params->size < sizeof(params->size))
 		txn_bad(t, "the parameters' size is not set");
@@ -110,7 +110,7 @@ void yz_txn_free(struct yz_txn **t_p)
 	if (!t)
 		return;
 	*t_p = NULL;
-	body_free(&t->body);
+	source_body_free(&t->body);
 	free(t->rcpts);
 	arena_free(&t->out);
 	arena_free(&t->arena);

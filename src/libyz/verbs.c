@@ -321,7 +321,7 @@ static FIBER int run_data(struct yz_session *s, struct call *c)
 		rc = fail(s, YZ_E_INVAL, "binary octets do not go with DATA");
 	if (rc != YZ_OK)
 		return rc;
-	body = body_new(s);
+	body = source_body_new(s);
 	body_set_octets(body, c->octets, c->n, (enum yz_eol)c->flag);
 	rc = smtp_client_data(&s->client, body_source(body), &e);
 	if (rc < 0 && body_has_failed(body)) {
@@ -330,7 +330,7 @@ static FIBER int run_data(struct yz_session *s, struct call *c)
 	} else {
 		rc = talk_result(s, rc, YZ_E_DATA, &e);
 	}
-	body_free(&body);
+	source_body_free(&body);
 	if (c->reply_r)
 		*c->reply_r = s->last.reply;
 	if (rc == YZ_OK && s->last.reply->code / 100 != 2)
