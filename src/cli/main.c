@@ -40,6 +40,7 @@ const struct cli_command *const cli_commands[] = {
 	&cli_backup,
 	&cli_restore,
 	&cli_check,
+	&cli_send,
 	&cli_probe,
 	&cli_bench_command,
 	&cli_help_command,
