@@ -176,6 +176,7 @@ struct smtp_txn_rcpt {
 	/* results */
 	enum smtp_fate fate;
 	enum smtp_stage stage; /* that decided */
+	bool is_taken;         /* RCPT was answered with 2yz */
 	bool is_ours;          /* the reply is our own: the message needs what the peer lacks */
 	bool is_dsn_passed;    /* NOTIFY went along: reports are the peer's duty now */
 	struct smtp_reply reply;
@@ -251,7 +252,9 @@ FIBER int smtp_client_send_many(
  * not 354). -1: the connection failed, or the source. */
 FIBER int smtp_client_data(struct smtp_client *c, struct smtp_source *source, struct err *e);
 
-#define SMTP_CLIENT_SMALL (64 * 1024) /* content up to here may travel with its envelope */
+#define SMTP_CLIENT_PATH_MAX  4096 /* octets of an address; servers set the real limits */
+#define SMTP_CLIENT_EXTRA_MAX 8192
+#define SMTP_CLIENT_SMALL     (64 * 1024) /* content up to here may travel with its envelope */
 /* What may be under way before replies are read: the replies (RFC 5321 section 4.5.3.1.5: 512 octets
  * each) fit into any socket's buffers, so that neither side waits for the other to read. */
 #define SMTP_WINDOW_COMMANDS 128
