@@ -1,0 +1,29 @@
+#!/bin/sh
+# check_library.sh LIBRARY INCLUDE: what libyizhan shows and needs, and that its header is also C++.
+set -eu
+lib=$1 include=$2
+fail() {
+	echo "not ok 1 - $*"
+	exit 1
+}
+foreign=$(nm -D --defined-only "$lib" | awk '$2 != "A" { print $3 }' | grep -v '^yz_' || true)
+[ -z "$foreign" ] || fail "exported beside yz_*: $foreign"
+for name in $(grep -ohE '\byz_[a-z0-9_]+\(' "$include/yizhan.h" | tr -d '(' | sort -u); do
+	# What the header declares (YZ_API …) is there; types of functions and words in comments are not.
+	grep -qE "^YZ_API[^;]*\b$name\(" "$include/yizhan.h" || continue
+	nm -D --defined-only "$lib" | grep -qE " $name(@|\$)" || fail "declared, not there: $name"
+done
+for other in uv unbound pq sqlite3 curl confuse jansson; do
+	if readelf -d "$lib" | grep NEEDED | grep -q "lib$other\.so"; then
+		fail "it needs lib$other"
+	fi
+done
+nm -D -u "$lib" | grep -E ' (uv_|ub_|PQ|sqlite3_|curl_)' && fail "names of a library it must not need"
+nm -D -u "$lib" | grep -E ' (signal|sigaction|setlocale|fork)(@|$)' && fail "it changes what is the process'"
+if command -v g++ >/dev/null; then
+	printf '#include <yizhan.h>\nint main() { yz_options o = YZ_INIT(o); return (int)o.flags; }\n' |
+		g++ -Wall -Wextra -Werror -Wno-missing-field-initializers -I"$include" -fsyntax-only -x c++ -std=c++20 - ||
+		fail "the header is no C++"
+fi
+echo "1..1"
+echo "ok 1 - the library shows and needs what it should"
