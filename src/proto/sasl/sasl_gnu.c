@@ -108,17 +108,29 @@ static bool sasl_gnu_is_ours(int rc)
 	}
 }
 
-int sasl_client_gnu(struct sasl_client *c, struct span challenge, struct buf *out, struct err *e)
+/* The library reads a challenge of NTLM into a struct of 1076 octets and looks at all of it, however
+ * few came: what is not there must be zeros, not what lay on the stack. */
+#define SASL_NTLM_CHALLENGE 1072
+#define SASL_NTLM_MIN       32 /* up to and with the server's nonce */
+
+static int sasl_ntlm_pad(struct span challenge, struct buf *padded, struct err *e)
+{
+	if (challenge.len < SASL_NTLM_MIN || challenge.len > SASL_NTLM_CHALLENGE ||
+		!span_starts(challenge, span_of("NTLMSSP\0\2\0\0\0", 12)))
+		return sasl_fault(e, "NTLM: this is no challenge");
+	memset(buf_reserve(padded, SASL_NTLM_CHALLENGE), 0, SASL_NTLM_CHALLENGE);
+	memcpy(buf_reserve(padded, SASL_NTLM_CHALLENGE), challenge.ptr, challenge.len);
+	buf_added(padded, SASL_NTLM_CHALLENGE);
+	return 0;
+}
+
+static int sasl_gnu_step(
+	struct sasl_client *c, struct span challenge, struct buf *out, struct err *e)
 {
 	char *answer = NULL;
 	size_t len = 0;
-	int rc;
+	int rc = gsasl_step(c->gnu->session, challenge.ptr, challenge.len, &answer, &len);
 
-	if (!c->gnu && sasl_gnu_start(c, e) < 0)
-		return -1;
-	if (!c->mech->is_first && challenge.len == 0)
-		return sasl_fault(e, "%s: an empty challenge", c->mech->name);
-	rc = gsasl_step(c->gnu->session, challenge.ptr, challenge.len, &answer, &len);
 	if (rc != GSASL_OK && rc != GSASL_NEEDS_MORE) {
 		if (sasl_gnu_is_ours(rc))
 			return err_set(e, ERR_STATE, "%s: %s", c->mech->name, gsasl_strerror(rc));
@@ -132,6 +144,25 @@ int sasl_client_gnu(struct sasl_client *c, struct span challenge, struct buf *ou
 		gsasl_free(answer);
 	}
 	return 0;
+}
+
+int sasl_client_gnu(struct sasl_client *c, struct span challenge, struct buf *out, struct err *e)
+{
+	struct buf padded;
+	int rc;
+
+	if (!c->gnu && sasl_gnu_start(c, e) < 0)
+		return -1;
+	if (!c->mech->is_first && challenge.len == 0)
+		return sasl_fault(e, "%s: an empty challenge", c->mech->name);
+	if (c->steps == 0 || strcmp(c->mech->name, "NTLM") != 0)
+		return sasl_gnu_step(c, challenge, out, e);
+	buf_init(&padded, SASL_NTLM_CHALLENGE);
+	rc = sasl_ntlm_pad(challenge, &padded, e);
+	if (rc == 0)
+		rc = sasl_gnu_step(c, buf_span(&padded), out, e);
+	buf_fini(&padded);
+	return rc;
 }
 
 /* ---- SASLprep ---- */
