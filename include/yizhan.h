@@ -142,8 +142,7 @@ struct yz_error {
 	long tls_verify;     /* X509_V_ERR_… of OpenSSL when the code is YZ_E_TLS_VERIFY */
 	bool is_temporary;   /* trying again later may help */
 	const struct yz_reply
-		*reply;           /* that caused it; NULL: none. Lives as the error's session does,
-	                               * until its next call */
+		*reply;           /* that caused it, until the session's next call; NULL: none */
 	char text[YZ_ERROR_TEXT]; /* one line for people; no secret in it */
 };
 
@@ -357,10 +356,13 @@ YZ_API YZ_WAITS int yz_cmd_rcpt(struct yz_session *s, const char *path, const ch
 enum yz_eol {
 	YZ_EOL_FIX,    /* CR, LF and CRLF all become CRLF; a last line without an end gets one */
 	YZ_EOL_STRICT, /* a bare CR or LF is refused (YZ_E_SOURCE, with its offset in the text) */
-	YZ_EOL_BINARY  /* octets as they are: BINARYMIME with CHUNKING only */
+	YZ_EOL_BINARY, /* octets as they are: BINARYMIME with CHUNKING only */
+	YZ_EOL_KEEP /* as they are by yz_cmd_data, dots behind LF doubled: smtplib's byte strings */
 };
 YZ_API YZ_WAITS int yz_cmd_data(struct yz_session *s, const void *octets, size_t n, enum yz_eol eol,
 	const struct yz_reply **reply_r);
+/** STARTTLS and the handshake, no more: the capabilities are forgotten, EHLO is yours. */
+YZ_API YZ_WAITS int yz_cmd_starttls(struct yz_session *s, const struct yz_reply **reply_r);
 YZ_API YZ_WAITS int yz_vrfy(
 	struct yz_session *s, const char *what, const struct yz_reply **reply_r);
 YZ_API YZ_WAITS int yz_expn(
@@ -613,8 +615,7 @@ YZ_API char *yz_quote_address(const char *address);
 YZ_API char *yz_quote_data(const void *octets, size_t n, size_t *n_r);
 YZ_API void yz_free(void *p);
 
-/* --- messages: include/yizhan.h, second half --------------------------------------------------- */
-/* MESSAGES-BEGIN (builder, parser, addresses, dates: one room's work) */
+/* --- messages: include/yizhan.h, second half --------------------------- MESSAGES-BEGIN --------- */
 
 /* Rules of this half
  * - Nothing waits but for what the caller's callbacks, files and descriptors do.
@@ -1107,7 +1108,6 @@ YZ_API char *yz_mbox_unquote(const void *octets, size_t n, size_t *n_r);
 YZ_API char *yz_mbox_quote(
 	const void *octets, size_t n, const char *from, int64_t unix_sec, size_t *n_r);
 /* MESSAGES-END */
-
 #ifdef __cplusplus
 }
 #endif

@@ -187,6 +187,8 @@ int talk_check_text(struct yz_session *s, const char *what, const char *text);
 FIBER int tls_begin_session(struct yz_session *s);
 /** STARTTLS, the handshake, and EHLO again when one was said. */
 FIBER int tls_starttls(struct yz_session *s);
+/** The same without EHLO before and behind. */
+FIBER int tls_starttls_alone(struct yz_session *s);
 /** The policy of the options, with the defaults of the URL. */
 enum yz_tls_policy tls_policy(const struct yz_session *s);
 FIBER int login(struct yz_session *s, const char *user, const char *password);
@@ -277,6 +279,7 @@ void body_set_octets(struct body *b, const void *octets, size_t n, enum yz_eol e
 void body_set_source(struct body *b, const struct yz_source *src, enum yz_eol eol);
 void body_set_fd(struct body *b, int fd, bool is_owned, enum yz_eol eol);
 bool body_is_set(const struct body *b);
+bool body_is_begun(const struct body *b); /* was it asked for by 354 */
 bool body_is_binary(const struct body *b);
 struct smtp_source *body_source(struct body *b);
 /** Octets on the wire before stuffing, exactly, and whether one is above 127: read through where it

@@ -133,10 +133,15 @@ static int body_filter(struct body *b, struct span *out_r, struct err *e)
 	return 0;
 }
 
+static bool is_untouched(const struct body *b)
+{
+	return b->eol == YZ_EOL_BINARY || b->eol == YZ_EOL_KEEP;
+}
+
 static int body_finish(struct body *b, struct span *out_r, struct err *e)
 {
 	b->is_finished = true;
-	*out_r = b->eol == YZ_EOL_BINARY ? SPAN_NONE : smtp_eol_finish(&b->filter);
+	*out_r = is_untouched(b) ? SPAN_NONE : smtp_eol_finish(&b->filter);
 	if (!b->filter.is_bad)
 		return 0;
 	b->has_failed = true;
@@ -154,7 +159,7 @@ static FIBER int body_some(struct body *b, struct span *out_r, struct err *e)
 		if (b->is_end) {
 			if (body_finish(b, out_r, e) < 0)
 				return -1;
-		} else if (b->eol == YZ_EOL_BINARY) {
+		} else if (is_untouched(b)) {
 			*out_r = b->piece;
 			b->piece = SPAN_NONE;
 		} else if (body_filter(b, out_r, e) < 0) {
@@ -253,6 +258,7 @@ static void body_set(struct body *b, enum yz_eol eol)
 	b->source.rewind = body_rewind;
 	b->eol = eol;
 	b->filter = (struct smtp_eol){.is_strict = eol == YZ_EOL_STRICT};
+	b->source.keeps_bare = eol == YZ_EOL_KEEP;
 	b->is_set = true;
 }
 
@@ -289,6 +295,11 @@ struct smtp_source *body_source(struct body *b)
 bool body_is_set(const struct body *b)
 {
 	return b->is_set;
+}
+
+bool body_is_begun(const struct body *b)
+{
+	return b->is_begun;
 }
 
 bool body_is_binary(const struct body *b)

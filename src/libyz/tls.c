@@ -262,9 +262,24 @@ FIBER int tls_begin_session(struct yz_session *s)
 	return YZ_OK;
 }
 
-FIBER int tls_starttls(struct yz_session *s)
+FIBER int tls_starttls_alone(struct yz_session *s)
 {
 	struct err e = {0};
+	int rc;
+
+	s->phase = YZ_PHASE_TLS;
+	if (session_has_tls(s))
+		return fail(s, YZ_E_STATE, "TLS is there already");
+	rc = smtp_client_starttls_ask(&s->client, &e);
+	rc = talk_result(s, rc, YZ_E_REPLY, &e);
+	if (rc != YZ_OK)
+		return rc;
+	reply_forget(&s->hello);
+	return tls_begin_session(s);
+}
+
+FIBER int tls_starttls(struct yz_session *s)
+{
 	int rc;
 
 	if (session_has_tls(s))
@@ -277,12 +292,7 @@ FIBER int tls_starttls(struct yz_session *s)
 	s->phase = YZ_PHASE_TLS;
 	if (!smtp_client_has(&s->client, SMTP_FEATURE_STARTTLS))
 		return fail(s, YZ_E_NOTSUPP, "the server does not offer STARTTLS");
-	rc = smtp_client_starttls_ask(&s->client, &e);
-	rc = talk_result(s, rc, YZ_E_REPLY, &e);
-	if (rc != YZ_OK)
-		return rc;
-	reply_forget(&s->hello);
-	rc = tls_begin_session(s);
+	rc = tls_starttls_alone(s);
 	return rc == YZ_OK ? talk_hello(s, SMTP_HELLO_ANY, NULL) : rc;
 }
 

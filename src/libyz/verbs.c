@@ -113,6 +113,22 @@ int yz_starttls(struct yz_session *s)
 	return call_start(s, run_starttls, &(struct call){.a = NULL});
 }
 
+static FIBER int run_cmd_starttls(struct yz_session *s, struct call *c)
+{
+	int rc = talk_check_open(s);
+
+	if (rc == YZ_OK)
+		rc = tls_starttls_alone(s);
+	if (c->reply_r)
+		*c->reply_r = s->last.reply;
+	return rc;
+}
+
+int yz_cmd_starttls(struct yz_session *s, const struct yz_reply **reply_r)
+{
+	return call_start(s, run_cmd_starttls, &(struct call){.reply_r = reply_r});
+}
+
 static FIBER int run_login(struct yz_session *s, struct call *c)
 {
 	int rc = talk_check_open(s);
@@ -324,6 +340,8 @@ static FIBER int run_data(struct yz_session *s, struct call *c)
 	body = source_body_new(s);
 	body_set_octets(body, c->octets, c->n, (enum yz_eol)c->flag);
 	rc = smtp_client_data(&s->client, body_source(body), &e);
+	if (body_is_begun(body))
+		s->phase = YZ_PHASE_FINAL;
 	if (rc < 0 && body_has_failed(body)) {
 		session_close(s);
 		rc = fail(s, YZ_E_SOURCE, "%s", e.text);

@@ -148,7 +148,7 @@ static FIBER int write_lines(struct body *b, struct span octets, struct err *e)
 	while (octets.len && !b->is_refused) {
 		size_t n = smtp_dot_next(&b->w, octets);
 
-		if (b->w.has_bare) {
+		if (b->w.has_bare && !b->t->source->keeps_bare) {
 			err_set(e, ERR_SYNTAX, "the content has a bare CR or LF");
 			return source_failed(b->c, e);
 		}

@@ -159,6 +159,7 @@ struct smtp_source {
 	FIBER int (*next)(struct smtp_source *src, struct span *octets_r, struct err *e);
 	/** Back to the first octet. NULL: can be read once. */
 	void (*rewind)(struct smtp_source *src);
+	bool keeps_bare; /* smtp_client_data: bare CR and LF go out as they are, dots behind LF doubled */
 };
 
 enum smtp_fate {
