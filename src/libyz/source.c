@@ -35,6 +35,7 @@ struct body {
 	struct smtp_eol filter;
 	bool is_end, is_finished, is_begun;
 	bool has_failed, is_hidden;
+	char tail[2]; /* YZ_EOL_KEEP: the last two octets */
 	uint64_t out;
 	void (*watch)(void *arg, uint64_t sent, int64_t of);
 	void *watch_arg;
@@ -141,7 +142,10 @@ static bool is_untouched(const struct body *b)
 static int body_finish(struct body *b, struct span *out_r, struct err *e)
 {
 	b->is_finished = true;
-	*out_r = is_untouched(b) ? SPAN_NONE : smtp_eol_finish(&b->filter);
+	if (b->eol == YZ_EOL_KEEP && !(b->tail[0] == '\r' && b->tail[1] == '\n'))
+		*out_r = SPAN("\r\n");
+	else
+		*out_r = is_untouched(b) ? SPAN_NONE : smtp_eol_finish(&b->filter);
 	if (!b->filter.is_bad)
 		return 0;
 	b->has_failed = true;
@@ -161,6 +165,8 @@ static FIBER int body_some(struct body *b, struct span *out_r, struct err *e)
 				return -1;
 		} else if (is_untouched(b)) {
 			*out_r = b->piece;
+			b->tail[0] = out_r->len > 1 ? out_r->ptr[out_r->len - 2] : b->tail[1];
+			b->tail[1] = out_r->ptr[out_r->len - 1];
 			b->piece = SPAN_NONE;
 		} else if (body_filter(b, out_r, e) < 0) {
 			return -1;
