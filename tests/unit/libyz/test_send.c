@@ -3,6 +3,7 @@
 #include "yz_test.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 #include "peer.h"
 
@@ -61,6 +62,9 @@ static void outcomes(void **state)
 			PLAIN MAIL
 			"C:RCPT TO:<c@y>\nS:550 no\nC:RCPT TO:<d@y>\nS:450 later\nC:RSET\nS:250 ok",
 			"rcpts", "pt"},
+		{"behaviour_52_all_or_nothing", "cde", YZ_ALL_OR_NOTHING,
+			PLAIN MAIL RCPT("c") "C:RCPT TO:<d@y>\nS:550 no\nC:RSET\nS:250 ok", "rcpts",
+			"npn"},
 		{"behaviour_53_552_is_temporary", "cd", 0,
 			PLAIN MAIL RCPT(
 				"c") "C:RCPT TO:<d@y>\nS:552 too many\nC:DATA\nS:354 go\nD:\nS:250 ok",
@@ -218,6 +222,66 @@ static void behaviour_41_arguments(void **state)
 	yz_session_free(&s);
 }
 
+static long fails_midway(void *arg, void *to, size_t n)
+{
+	int *left = arg;
+
+	if ((*left)-- == 0)
+		return -1;
+	memset(to, 'x', n);
+	((char *)to)[n - 1] = '\n';
+	return (long)n;
+}
+
+static void behaviour_64_source_fails(void **state)
+{
+	struct peer *p = peer_start(PLAIN MAIL RCPT("c") "C:DATA\nS:354 go\n", false);
+	struct yz_session *s = session(0);
+	struct yz_source src = {.size_of = sizeof(src), .read = fails_midway, .size = -1};
+	struct yz_txn *t;
+	int left = 1;
+
+	src.arg = &left;
+	assert_ok(yz_connect(s, peer_url(p, "smtp")));
+	t = txn(s, "c", NULL);
+	assert_ok(yz_txn_source(t, &src, YZ_EOL_FIX));
+	assert_int_equal(yz_send(t), YZ_E_SOURCE);
+	assert_outcomes(t, "n", "source");
+	assert_false(yz_is_connected(s));
+	pthread_join(p->thread, NULL);
+	/* It expects no further octet; what it got has no end. */
+	assert_null(memmem(p->in, p->in_len, "\r\n.\r\n", 5));
+	yz_txn_free(&t);
+	yz_session_free(&s);
+	close(p->listener);
+	free(p->body);
+	free(p);
+}
+
+static void a_pipe_goes_in_chunks(void **state)
+{
+	struct peer *p = peer_start(
+		HELLO("S:250-PIPELINING\nS:250 CHUNKING\n") "C:MAIL FROM:<a@x>\nC:RCPT TO:<c@y>\n"
+							    "S:250 ok\nS:250 ok\nC:BDAT 3 LAST\nB:3\nS:250 queued",
+		false);
+	struct yz_session *s = session(0);
+	struct yz_txn *t;
+	int fds[2];
+
+	assert_int_equal(pipe(fds), 0);
+	assert_int_equal(write(fds[1], "a\n", 2), 2);
+	close(fds[1]);
+	assert_ok(yz_connect(s, peer_url(p, "smtp")));
+	t = txn(s, "c", NULL);
+	assert_ok(yz_txn_fd(t, fds[0], YZ_EOL_FIX));
+	assert_ok(yz_send(t));
+	assert_int_equal(yz_txn_octets(t), 3);
+	yz_txn_free(&t);
+	yz_session_free(&s);
+	close(fds[0]);
+	peer_end(&p);
+}
+
 static void behaviour_71_many(void **state)
 {
 	struct peer *p = peer_start(PLAIN MAIL
@@ -325,7 +389,9 @@ int main(void)
 		cmocka_unit_test(behaviour_43_to_45_parameters),
 		cmocka_unit_test(behaviour_60_to_62_bodies),
 		cmocka_unit_test(behaviour_61_strict),
+		cmocka_unit_test(behaviour_64_source_fails),
 		cmocka_unit_test(behaviour_71_many),
+		cmocka_unit_test(a_pipe_goes_in_chunks),
 		cmocka_unit_test(behaviour_78_trace),
 		cmocka_unit_test(helpers),
 	};

@@ -16,8 +16,8 @@
 #define SESSIONS     1000
 #define BODY         (4 << 20)
 #define PEER_WAIT_NS 100000000
-#ifdef __SANITIZE_ADDRESS__
-#define STEP_MAX_NS 10000000
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define STEP_MAX_NS 20000000
 #else
 #define STEP_MAX_NS 1000000
 #endif
