@@ -41,6 +41,7 @@ const struct cli_command *const cli_commands[] = {
 	&cli_restore,
 	&cli_check,
 	&cli_send,
+	&cli_sendmail,
 	&cli_probe,
 	&cli_bench_command,
 	&cli_help_command,
@@ -200,6 +201,15 @@ static int run_op(struct cli_call *c)
 	return code;
 }
 
+/* Called by another name: programs look for /usr/sbin/sendmail and its two companions. */
+static bool is_sendmail(const char *program)
+{
+	const char *slash = strrchr(program, '/'), *name = slash ? slash + 1 : program;
+
+	return strcmp(name, "sendmail") == 0 || strcmp(name, "mailq") == 0 ||
+		strcmp(name, "newaliases") == 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct arena *arena = arena_new();
@@ -210,7 +220,14 @@ int main(int argc, char **argv)
 	setlocale(LC_CTYPE, "C.UTF-8");
 	c->arena = arena;
 	c->program = argv[0];
-	code = cli_find(c, argc - 1, argv + 1);
+	if (is_sendmail(argv[0])) {
+		c->command = &cli_sendmail;
+		c->argc = argc - 1;
+		c->argv = argv + 1;
+		code = 0;
+	} else {
+		code = cli_find(c, argc - 1, argv + 1);
+	}
 	if (c->command && !code) {
 		code = c->command->is_hidden_arguments || c->is_done
 			? 0

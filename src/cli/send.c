@@ -319,7 +319,7 @@ static int run_send(struct cli_call *c)
 
 const struct cli_command cli_send = {
 	.name = "send",
-	.group = "Looking at servers",
+	.group = "Sending",
 	.line = "send mail and show the conversation, as swaks and msmtp do",
 	.text = "Connects to the server that is named, to an account's, or to the MX hosts of the "
 		"recipient, and shows all that is said. Without more words a small test message is "

@@ -31,6 +31,7 @@ enum key {
 	KEY_TOKEN_COMMAND,
 	KEY_FROM,
 	KEY_NAME,
+	KEY_DOMAIN,
 	KEY_HELO,
 	KEY_LOCAL,
 	KEY_SOCKS,
@@ -63,6 +64,7 @@ const struct cli_flag send_account_keys[] = {
 	{"token_command", "= COMMAND", "prints an OAuth access token", NULL, KEY_TOKEN_COMMAND, 0},
 	{"from", "= ADDRESS", "the sender", NULL, KEY_FROM, 0},
 	{"name", "= NAME", "shown beside it", NULL, KEY_NAME, 0},
+	{"domain", "= DOMAIN", "of addresses without one (sendmail)", NULL, KEY_DOMAIN, 0},
 	{"helo", "= NAME", "this machine's name in EHLO", NULL, KEY_HELO, 0},
 	{"local_address", "= ADDRESS", "connect from it", NULL, KEY_LOCAL, 0},
 	{"socks", "= HOST[:PORT]", "through a SOCKS5 proxy", NULL, KEY_SOCKS, 0},
@@ -153,6 +155,7 @@ static const char **text_of(struct send_account *to, enum key key)
 	case KEY_TOKEN_COMMAND: return &to->token_command;
 	case KEY_FROM: return &to->from;
 	case KEY_NAME: return &to->name_shown;
+	case KEY_DOMAIN: return &to->domain;
 	case KEY_HELO: return &to->helo;
 	case KEY_LOCAL: return &to->local;
 	case KEY_SOCKS: return &to->socks;

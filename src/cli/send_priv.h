@@ -296,7 +296,7 @@ struct send_account {
 	const char *user, *password, *password_command, *token_command;
 	bool uses_keyring;
 	const char *auth; /* mechanisms; "off" */
-	const char *from, *name_shown;
+	const char *from, *name_shown, *domain;
 	const char *helo, *local, *socks;
 	const char *notify, *ret;
 	int64_t timeout_ms;
@@ -492,6 +492,11 @@ struct send_talk {
 };
 /** All of it. An exit status; with `json` the members of the result's object are put there. */
 int send_talk_run(struct send_plan *p, struct send_screen *screen, struct json_out *json);
+/** The parts of that, for sendmail: up to the login; a letter's transaction; QUIT (true: a pipe's
+ * command could not be started). An exit status of `send`. */
+int send_talk_open(struct send_talk *t);
+struct yz_txn *send_make_txn(struct send_talk *t, struct send_letter *l);
+bool send_talk_close(struct send_talk *t);
 /** One letter by MAIL, RCPT, DATA step by step, for the stops. An exit status. */
 int send_steps(struct send_talk *t, struct send_letter *l);
 /** XCLIENT and the EHLO behind it; login under another name. */

@@ -326,7 +326,7 @@ int send_login(struct send_talk *t)
 
 /* ---- letters ---- */
 
-static struct yz_txn *make_txn(struct send_talk *t, struct send_letter *l)
+struct yz_txn *send_make_txn(struct send_talk *t, struct send_letter *l)
 {
 	struct send_plan *p = t->plan;
 	struct yz_mail_params mail = p->mail;
@@ -354,7 +354,7 @@ static void count_results(struct send_talk *t, const struct yz_txn *txn)
 
 static int send_letter(struct send_talk *t, struct send_letter *l)
 {
-	struct yz_txn *txn = make_txn(t, l);
+	struct yz_txn *txn = send_make_txn(t, l);
 	int64_t began = clock_mono_ns();
 	int err = yz_send(txn), code = 0;
 	int64_t took = clock_mono_ns() - began;
@@ -382,7 +382,7 @@ static int send_letter(struct send_talk *t, struct send_letter *l)
 /* Send all of it, and hang up when the last line is out and only the reply is awaited. */
 static int drop_at_dot(struct send_talk *t, struct send_letter *l)
 {
-	struct yz_txn *txn = make_txn(t, l);
+	struct yz_txn *txn = send_make_txn(t, l);
 	struct yz_want want;
 	int err;
 
@@ -556,6 +556,22 @@ static int make_context(struct send_talk *t)
 	return 0;
 }
 
+int send_talk_open(struct send_talk *t)
+{
+	int code = make_context(t);
+
+	return code ? code : begin(t);
+}
+
+bool send_talk_close(struct send_talk *t)
+{
+	if (t->session && yz_is_connected(t->session))
+		yz_quit(t->session);
+	yz_session_free(&t->session);
+	yz_ctx_free(&t->ctx);
+	return send_pipe_end(&t->pipe);
+}
+
 int send_talk_run(struct send_plan *p, struct send_screen *screen, struct json_out *json)
 {
 	struct send_talk *t = ARENA_NEW(p->a, struct send_talk);
@@ -575,9 +591,7 @@ int send_talk_run(struct send_plan *p, struct send_screen *screen, struct json_o
 	if (!code)
 		code = talk(t, first);
 	send_letters_end(&t->letters);
-	yz_session_free(&t->session);
-	yz_ctx_free(&t->ctx);
-	if (send_pipe_end(&t->pipe)) {
+	if (send_talk_close(t)) {
 		send_complain(screen, "%s: not found", p->pipe);
 		code = SEND_EXIT_PIPE_DIED;
 	}
