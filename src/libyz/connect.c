@@ -83,7 +83,7 @@ static int put_proxy_header(struct yz_session *s, struct stream *st, struct err 
 static FIBER struct stream *open_one(struct yz_session *s, const struct addr *to,
 	const struct url *proxy, int64_t deadline_ns, int *fd_r, struct err *e)
 {
-	struct stream *st = socket_open(s, to, deadline_ns, fd_r, e);
+	struct stream *st = connect_socket(s, to, deadline_ns, fd_r, e);
 
 	if (!st)
 		return NULL;
@@ -162,7 +162,9 @@ static FIBER int try_host(struct yz_session *s, const struct url *proxy)
 	if (lookup_addresses(s, name, proxy ? proxy->port : s->url->port, deadline_ns, &addrs,
 		    &count, &e) < 0) {
 		attempt_add(s, s->host, "", error_code(&e), &e);
-		return fail_err(s, &e);
+		fail_err(s, &e);
+		s->error.is_temporary = e.code != ERR_NOT_FOUND;
+		return s->error.code;
 	}
 	for (size_t i = 0; i < count; i++) {
 		e = (struct err){0};

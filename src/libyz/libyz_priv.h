@@ -172,7 +172,7 @@ int talk_check_open(struct yz_session *s);
  * client's; a reply that refuses becomes `refused`. Returns an enum yz_err. */
 int talk_result(struct yz_session *s, int rc, int refused, const struct err *e);
 /** VERB [ARGS], its reply in s->last; YZ_OK whatever it says. */
-FIBER int talk(struct yz_session *s, const char *verb, const char *args);
+FIBER int talk_command(struct yz_session *s, const char *verb, const char *args);
 FIBER int talk_greeting(struct yz_session *s);
 FIBER int talk_hello(struct yz_session *s, enum smtp_hello verb, const char *name);
 /** From the greeting (where it was not read yet) to the login. */
@@ -233,7 +233,7 @@ FIBER int lookup_mx(struct yz_session *s, const char *domain, int64_t deadline_n
 	const char ***hosts_r, size_t *count_r, struct err *e);
 
 /** A connected socket to that address: a stream over it. NULL with the reason. */
-FIBER struct stream *socket_open(
+FIBER struct stream *connect_socket(
 	struct yz_session *s, const struct addr *to, int64_t deadline_ns, int *fd_r, struct err *e);
 /** A stream over the caller's transport (copied). */
 struct stream *transport_open(struct yz_session *s, const struct yz_transport *t);

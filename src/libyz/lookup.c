@@ -93,8 +93,8 @@ static void lookup_run_system(struct lookup *l)
 	}
 	if (rc != 0) {
 		l->is_absent = rc == EAI_NONAME || rc == EAI_NODATA;
-		err_set(&l->err, ERR_DNS, "looking up %s: %s", l->name,
-			rc == EAI_SYSTEM ? strerror(errno) : gai_strerror(rc));
+		err_set(&l->err, l->is_absent ? ERR_NOT_FOUND : ERR_DNS, "looking up %s: %s",
+			l->name, rc == EAI_SYSTEM ? strerror(errno) : gai_strerror(rc));
 		return;
 	}
 	for (struct addrinfo *i = found; i; i = i->ai_next)

@@ -223,7 +223,7 @@ static FIBER int connect_fd(
 	return 0;
 }
 
-FIBER struct stream *socket_open(
+FIBER struct stream *connect_socket(
 	struct yz_session *s, const struct addr *to, int64_t deadline_ns, int *fd_r, struct err *e)
 {
 	int fd = socket(to->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);

@@ -165,8 +165,12 @@ FIBER int step_breathe(struct step *st, size_t octets, struct err *e)
 static int step_run(struct yz_session *s, struct call *c)
 {
 	call_fn *run = c->run;
+	int rc = run(s, c);
 
-	return run(s, c);
+	/* What failed on the way and was made good is no error of the call. */
+	if (rc == YZ_OK)
+		s->error = (struct yz_error){0};
+	return rc;
 }
 
 static void step_body(void *arg)

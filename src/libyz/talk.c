@@ -40,7 +40,7 @@ int talk_result(struct yz_session *s, int rc, int refused, const struct err *e)
 	return code;
 }
 
-FIBER int talk(struct yz_session *s, const char *verb, const char *args)
+FIBER int talk_command(struct yz_session *s, const char *verb, const char *args)
 {
 	struct err e = {0};
 	struct buf line;

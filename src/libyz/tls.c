@@ -4,10 +4,24 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/mem.h"
+#include "base/must.h"
 
 /* ---- settings, shared by all sessions of a context ---- */
+
+/* Where systems keep their authorities. No environment variable moves them. */
+static const char *system_authorities(void)
+{
+	static const char *const files[] = {"/etc/ssl/certs/ca-certificates.crt",
+		"/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem"};
+
+	for (size_t i = 0; i < ARRAY_LEN(files); i++)
+		if (access(files[i], R_OK) == 0)
+			return files[i];
+	return NULL;
+}
 
 static void map_options(const struct yz_tls_options *o, struct tls_client_opts *to)
 {
@@ -24,6 +38,10 @@ static void map_options(const struct yz_tls_options *o, struct tls_client_opts *
 		.ciphersuites = o->ciphersuites,
 		.pins = o->pins,
 	};
+	if (o->ca_file || o->ca_dir || o->pins)
+		return;
+	to->ca_file = system_authorities();
+	to->is_without_ca = !to->ca_file;
 }
 
 int yz_ctx_set_tls(
@@ -64,7 +82,8 @@ int yz_ctx_set_tls(
 /* The defaults are read when the first session needs them: 20 ms of certificates. */
 static struct tls_client *ctx_tls(struct yz_ctx *ctx, struct err *e)
 {
-	struct tls_client_opts opts = {0};
+	const struct yz_tls_options none = {0};
+	struct tls_client_opts opts;
 	struct tls_client *t;
 
 	pthread_mutex_lock(&ctx->tls_lock);
@@ -72,6 +91,7 @@ static struct tls_client *ctx_tls(struct yz_ctx *ctx, struct err *e)
 	t = ctx->tls;
 	pthread_mutex_unlock(&ctx->lock);
 	if (!t) {
+		map_options(&none, &opts);
 		t = tls_client_new(&opts, e);
 		pthread_mutex_lock(&ctx->lock);
 		ctx->tls = t;

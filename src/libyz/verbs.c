@@ -174,7 +174,7 @@ static FIBER int run_cmd(struct yz_session *s, struct call *c)
 
 	s->phase = YZ_PHASE_COMMAND;
 	if (rc == YZ_OK)
-		rc = talk(s, c->a, c->b);
+		rc = talk_command(s, c->a, c->b);
 	if (c->reply_r)
 		*c->reply_r = s->last.reply;
 	return rc;
@@ -255,7 +255,7 @@ static FIBER int verb_talk(struct yz_session *s, const struct verb *v, const cha
 	if (rc == YZ_OK && v->needs_args && (!args || !*args))
 		rc = fail(s, YZ_E_INVAL, "%s needs an argument", v->verb);
 	if (rc == YZ_OK)
-		rc = talk(s, v->verb, args);
+		rc = talk_command(s, v->verb, args);
 	if (reply_r)
 		*reply_r = s->last.reply;
 	if (rc == YZ_OK && s->last.reply->code / 100 != 2)
