@@ -126,9 +126,11 @@ class PySink:
     name = "pysink"
 
     def __init__(self, host=HOST, port=0, caps=None, lmtp=False, tls=None, backlog=128, delay=0.0, timeout=60,
-                 keep_wire=True):
+                 keep_wire=True, path=None):
         """caps: EHLO keywords (default: the usual ones); tls: (certificate file, key file) offers STARTTLS;
-        delay: seconds before each reply; keep_wire=False saves memory under load."""
+        delay: seconds before each reply; keep_wire=False saves memory under load; path: a Unix socket there instead
+        of host and port."""
+        self.path = path
         self.host, self.port, self.lmtp, self.delay, self.timeout = host, port, lmtp, delay, timeout
         self.backlog, self.keep_wire = backlog, keep_wire
         self.caps = list(caps) if caps is not None else ["PIPELINING", "SIZE 52428800", "8BITMIME", "SMTPUTF8",
@@ -197,10 +199,14 @@ class PySink:
     # -- life --------------------------------------------------------------------------------------------
 
     def __enter__(self):
-        self.listener = socket.socket()
-        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.listener.bind((self.host, self.port))
-        self.port = self.listener.getsockname()[1]
+        if self.path:
+            self.listener = socket.socket(socket.AF_UNIX)
+            self.listener.bind(self.path)
+        else:
+            self.listener = socket.socket()
+            self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self.listener.bind((self.host, self.port))
+            self.port = self.listener.getsockname()[1]
         self.listener.listen(self.backlog)
         accept = threading.Thread(target=self.accept_all, name="pysink-accept", daemon=True)
         self.threads.append(accept)
@@ -242,7 +248,8 @@ class PySink:
 
     def serve(self, conn, session):
         conn.settimeout(self.timeout)
-        conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if not self.path:
+            conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         talk = Conversation(self, conn, session)
         try:
             talk.run()
