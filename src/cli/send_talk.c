@@ -514,7 +514,7 @@ static int sum_up(const struct send_talk *t, int code)
 	return t->accepted && t->refused ? SEND_EXIT_SOME : code;
 }
 
-static int talk(struct send_talk *t, struct send_letter *first)
+static int converse(struct send_talk *t, struct send_letter *first)
 {
 	int code = begin(t);
 
@@ -589,7 +589,7 @@ int send_talk_run(struct send_plan *p, struct send_screen *screen, struct json_o
 	if (!code)
 		code = make_context(t);
 	if (!code)
-		code = talk(t, first);
+		code = converse(t, first);
 	send_letters_end(&t->letters);
 	if (send_talk_close(t)) {
 		send_complain(screen, "%s: not found", p->pipe);

@@ -219,7 +219,7 @@ static void write_nothing(struct log_sink *sink, enum log_level level, struct sp
 {
 }
 
-static int serve(void *arg)
+static FIBER int serve(void *arg)
 {
 	struct speech *sp = arg;
 	struct pipe_filter *f = NEW(struct pipe_filter);
