@@ -43,6 +43,7 @@ const struct cli_command *const cli_commands[] = {
 	&cli_send,
 	&cli_sendmail,
 	&cli_probe,
+	&cli_trace,
 	&cli_bench_command,
 	&cli_help_command,
 	&cli_version,
