@@ -470,10 +470,11 @@ static void draw_trust(const struct drawing *d)
 	struct buf b;
 
 	buf_init(&b, TEXT_CAP);
-	buf_str(&b,
-		form(d, "━━ above: claims; from here on: written by ",
-			"== above: claims; from here on: written by "));
-	buf_str(&b, d->t->options.trust_count ? "trusted stations " : "the last station ");
+	buf_printf(&b, "%s above: claims", form(d, "━━", "=="));
+	if (d->t->width >= 80)
+		buf_printf(&b, "; from here on: written by %s",
+			d->t->options.trust_count ? "trusted stations" : "the last station");
+	buf_char(&b, ' ');
 	for (unsigned n = screen_columns(buf_span(&b)); n < d->t->width - 4; n++)
 		buf_str(&b, form(d, "━", "="));
 	blanks(2);
