@@ -489,11 +489,16 @@ static void show_result(struct send_screen *s, const struct yz_result *r, unsign
 	struct buf b;
 
 	buf_init(&b, 65536);
-	buf_printf(&b, "%-*s  %s", (int)width, r->path, fate);
+	/* the text begins with the fate where it says more than that */
+	bool is_told = r->text && strncmp(r->text, fate, strlen(fate)) == 0;
+
+	buf_printf(&b, "%-*s  %s", (int)width, r->path,
+		r->outcome == YZ_ACCEPTED || !is_told ? fate : r->text);
 	if (r->outcome == YZ_ACCEPTED) {
 		line(s, "===", INK_GOOD, buf_span(&b), -1);
 	} else {
-		buf_printf(&b, ": %s", r->text ? r->text : "");
+		if (r->text && !is_told)
+			buf_printf(&b, ": %s", r->text);
 		line(s, "***", INK_BAD, buf_span(&b), -1);
 		if (advice)
 			send_say(s, "%*s  %s", (int)width, "", advice);
