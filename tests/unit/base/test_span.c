@@ -186,6 +186,17 @@ static void line_breaks_and_ascii(void **state)
 	assert_true(span_is_ascii(SPAN("\x01\x7f ~")));
 	assert_true(span_is_ascii(SPAN_NONE));
 	assert_false(span_is_ascii(SPAN("\x80")));
+	for (size_t len = 1; len < 600; len += 7) {
+		char text[600];
+
+		memset(text, 'a', len);
+		assert_true(span_is_ascii(span_of(text, len)));
+		for (size_t at = 0; at < len; at += 3) {
+			text[at] = '\xe9';
+			assert_false(span_is_ascii(span_of(text, len)));
+			text[at] = 'a';
+		}
+	}
 	assert_false(span_is_ascii(SPAN("驿")));
 }
 
