@@ -24,7 +24,8 @@
  *   a time; a message likewise. No signals are used or raised, no environment variable is read, no
  *   locale matters, nothing global changes.
  * - Waiting: blocking by default. After yz_set_nonblocking() every call marked WAITS returns
- *   YZ_E_AGAIN as soon as it would wait, and yz_step() goes on with it. Every wait has a limit.
+ *   YZ_E_AGAIN as soon as it would wait, and yz_step() goes on with it; outputs are set at its end,
+ *   and live until then, as octets and lists given to it do. Every wait has a limit.
  * - Strings are UTF-8, NUL-ended, copied on entry. Strings and structs that are returned belong to
  *   the object they came from and live until its next call that WAITS, or until it is freed, where
  *   nothing else is said. CR, LF and NUL in what becomes part of a command are refused (YZ_E_INVAL) and
@@ -141,9 +142,8 @@ struct yz_error {
 	int os_errno;        /* 0: none */
 	long tls_verify;     /* X509_V_ERR_… of OpenSSL when the code is YZ_E_TLS_VERIFY */
 	bool is_temporary;   /* trying again later may help */
-	const struct yz_reply
-		*reply;           /* that caused it, until the session's next call; NULL: none */
-	char text[YZ_ERROR_TEXT]; /* one line for people; no secret in it */
+	const struct yz_reply *reply; /* the cause, or NULL; until the next call */
+	char text[YZ_ERROR_TEXT];     /* one line for people; no secret in it */
 };
 
 /* --- context: what sessions share ------------------------------------------------------------- */

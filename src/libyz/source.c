@@ -10,7 +10,6 @@
 
 #include "base/mem.h"
 #include "base/must.h"
-#include "net/trace.h"
 
 /* More than all of a piece can become: each CR or LF of it a CRLF. */
 #define GATHER_MAX (2 * YZ_SOURCE_BYTES + 2)
@@ -34,7 +33,7 @@ struct body {
 	struct buf gather;
 	struct smtp_eol filter;
 	bool is_end, is_finished, is_begun;
-	bool has_failed, is_hidden;
+	bool has_failed;
 	char tail[2]; /* YZ_EOL_KEEP: the last two octets */
 	uint64_t out;
 	void (*watch)(void *arg, uint64_t sent, int64_t of);
@@ -175,16 +174,6 @@ static FIBER int body_some(struct body *b, struct span *out_r, struct err *e)
 	return 0;
 }
 
-/* What the source says while it is sent is content: counted in a trace, not shown. */
-static void body_hide(struct body *b, bool is_hidden)
-{
-	if (b->is_hidden == is_hidden)
-		return;
-	b->is_hidden = is_hidden;
-	if (b->session->stream)
-		trace_pause(b->session->stream, is_hidden);
-}
-
 static FIBER int body_next(struct smtp_source *src, struct span *octets_r, struct err *e)
 {
 	struct body *b = (struct body *)src;
@@ -193,13 +182,8 @@ static FIBER int body_next(struct smtp_source *src, struct span *octets_r, struc
 		err_set(e, ERR_IO, "the message cannot be read again from its beginning");
 		return err_scope_set(e, ERR_SCOPE_MSG, ERR_AGAIN_LATER);
 	}
-	body_hide(b, true);
-	if (body_some(b, octets_r, e) < 0) {
-		body_hide(b, false);
+	if (body_some(b, octets_r, e) < 0)
 		return -1;
-	}
-	if (octets_r->len == 0)
-		body_hide(b, false);
 	b->out += octets_r->len;
 	if (b->watch && octets_r->len)
 		b->watch(b->watch_arg, b->out, b->watch_of);
@@ -210,7 +194,6 @@ static void body_rewind(struct smtp_source *src)
 {
 	struct body *b = (struct body *)src;
 
-	body_hide(b, false);
 	if (!b->is_begun)
 		return;
 	if (b->src.read && b->src.rewind(b->src.arg) < 0)

@@ -13,7 +13,9 @@
 #include "run/switch.h"
 
 #define STEP_PAGE 4096
-#define STEP_MAP  (STEP_PAGE + YZ_STACK_BYTES)
+/* What is further away is no limit (YZ_FOREVER); poll() counts milliseconds in an int. */
+#define STEP_FOREVER_NS (INT32_MAX * CLOCK_MS)
+#define STEP_MAP        (STEP_PAGE + YZ_STACK_BYTES)
 
 struct step {
 	bool is_nonblocking, is_active, is_cancelled;
@@ -93,6 +95,8 @@ static int64_t step_ms(int64_t deadline_ns)
 	if (deadline_ns == CLOCK_NEVER)
 		return -1;
 	left_ns = deadline_ns - clock_mono_ns();
+	if (left_ns > STEP_FOREVER_NS)
+		return -1;
 	return left_ns <= 0 ? 0 : (left_ns + CLOCK_MS - 1) / CLOCK_MS;
 }
 
@@ -102,7 +106,7 @@ static int step_poll(int fd, int events, int64_t deadline_ns, struct err *e)
 
 	for (;;) {
 		int64_t ms = step_ms(deadline_ns);
-		int n = poll(&p, fd < 0 ? 0 : 1, ms > INT32_MAX ? INT32_MAX : (int)ms);
+		int n = poll(&p, fd < 0 ? 0 : 1, (int)ms);
 
 		if (n > 0)
 			return 0;
