@@ -31,7 +31,7 @@ struct send_screen {
 	struct buf transcript; /* JSON array's inside */
 	struct json_out json;
 	int64_t began_ns, sent_ns; /* the last thing we said */
-	bool is_reply_begun;       /* its first line has been timed */
+	bool is_awaited;           /* something was said since the last reply */
 	uint64_t data_octets;
 	bool saw_data, has_bar;
 	int64_t bar_ns;
@@ -366,19 +366,14 @@ static bool decoded(struct span text, struct buf *b)
 static void show_line(struct send_screen *s, const struct yz_trace_event *e)
 {
 	bool is_out = e->dir == YZ_DIR_OUT;
-	int64_t took = is_out || s->is_reply_begun ? -1 : e->time_ns - s->sent_ns;
+	int64_t took = is_out || !s->is_awaited ? -1 : e->time_ns - s->sent_ns;
 	struct span text = span_of(e->text ? e->text : "", e->len);
 	struct buf b;
 
-	if (is_out) {
+	/* of several replies to commands sent together the first was waited for */
+	s->is_awaited = is_out;
+	if (is_out)
 		s->sent_ns = e->time_ns;
-		s->is_reply_begun = false;
-	} else {
-		/* a reply's last line has a blank behind its code */
-		s->is_reply_begun = text.len > 3 && text.ptr[3] == '-';
-		if (!s->is_reply_begun)
-			s->sent_ns = e->time_ns;
-	}
 	if (is_out ? s->hides_sent : s->hides_got)
 		return;
 	buf_init(&b, 65536);
@@ -409,7 +404,7 @@ static void show_data(struct send_screen *s, const struct yz_trace_event *e)
 	s->data_octets += e->octets;
 	s->saw_data |= e->octets > 0;
 	s->sent_ns = e->time_ns;
-	s->is_reply_begun = false;
+	s->is_awaited = true;
 	while (s->shows_data && !s->hides_sent && rest.len) {
 		span_cut(rest, '\n', &one, &rest);
 		if (one.len && one.ptr[one.len - 1] == '\r')
@@ -434,6 +429,7 @@ void send_screen_trace(void *screen, const struct yz_trace_event *e)
 	} else if (e->kind == YZ_TRACE_RESOLVE || e->kind == YZ_TRACE_CONNECT ||
 		e->kind == YZ_TRACE_NOTE) {
 		s->sent_ns = e->time_ns;
+		s->is_awaited = true;
 		if (!s->hides_info)
 			line(s, s->has_no_info_mark ? NULL : "===", INK_INFO,
 				span_of(e->text, e->len), -1);

@@ -132,6 +132,10 @@ static void take_letter(struct sendmail *m, int letter, const char *arg)
 		else if (strcmp(arg, "t") == 0)
 			m->reads_rcpts = true;
 		break;
+	case '?': /* -q without a word */
+		if (optopt == 'q')
+			m->mode = m->mode == 'm' ? 'q' : m->mode;
+		break;
 	default: break;
 	}
 }
