@@ -53,7 +53,6 @@ static FIBER int answered_early(struct body *b, struct err *e)
 	struct smtp_client *c = b->c;
 	unsigned code;
 
-	trace_pause(c->stream, false);
 	if (smtp_client_reply(c, SMTP_STAGE_BODY, c->opts.timeouts.data_ns, e) < 0)
 		return -1;
 	code = c->parser.reply.code;
@@ -68,11 +67,20 @@ static FIBER int answered_early(struct body *b, struct err *e)
 
 static FIBER int sent(struct body *b, int rc, struct err *e)
 {
+	struct stream *s = b->c->stream;
+
 	if (rc < 0) {
-		trace_pause(b->c->stream, false);
+		trace_pause(s, false);
 		return smtp_client_lost(b->c, SMTP_STAGE_BODY, e);
 	}
-	return smtp_client_has_input(b->c) ? answered_early(b, e) : 0;
+	if (!stream_has_input(s))
+		return 0;
+	/* A reply is seen in a trace, though the body is not. */
+	trace_pause(s, false);
+	if (smtp_client_has_input(b->c))
+		return answered_early(b, e);
+	trace_pause(s, true);
+	return 0;
 }
 
 static FIBER int flush(struct body *b, struct err *e)

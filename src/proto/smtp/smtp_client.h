@@ -245,7 +245,8 @@ void smtp_txn_fini(struct smtp_txn *t);
 FIBER int smtp_client_send(struct smtp_client *c, struct smtp_txn *t, struct err *e);
 /** Several, in order. With PIPELINING and CHUNKING the next ones leave before the replies to the
  * last ones are read, as many as SMTP_WINDOW_… allow; RSET goes between them, so that nothing
- * of a refused one can reach the next. 0: all are decided, or have failed for a reason of their own
+ * of a refused one can reach the next. With PIPELINING alone an envelope leaves with the content before
+ * it. 0: all are decided, or have failed for a reason of their own
  * (txn.err). -1: the connection failed: those that had not left are NONE, those on their way UNKNOWN. */
 FIBER int smtp_client_send_many(
 	struct smtp_client *c, struct smtp_txn *const *txns, size_t count, struct err *e);

@@ -57,9 +57,14 @@ FIBER int smtp_read_end(
 /** RSET, unless it is off or the session is over. A failure shows in c->is_over alone. */
 FIBER void smtp_client_reset(struct smtp_client *c);
 
-/** One transaction, waiting for the envelope's verdict before the content goes. */
-FIBER int smtp_send_in_steps(
-	struct smtp_client *c, struct smtp_txn *t, const struct smtp_plan *plan, struct err *e);
+/** One transaction, waiting for the envelope's verdict before the content goes. `behind` (NULL: none)
+ * is one whose final reply has not been read: RFC 2920 section 3.1 lets this envelope follow its
+ * content at once; it is settled here, with its own err when the connection is lost. *is_left_r
+ * (NULL: not wanted): this one is left for the next to settle in the same way. */
+FIBER int smtp_send_in_steps(struct smtp_client *c, struct smtp_txn *t,
+	const struct smtp_plan *plan, struct smtp_txn *behind, bool *is_left_r, struct err *e);
+/** Settle one that was left. */
+FIBER int smtp_settle(struct smtp_client *c, struct smtp_txn *t, struct err *e);
 
 /* Content. 0 with *is_refused_r: the peer has refused it on the way (the recipients have been told; the
  * connection is over when half a body is out). -1: the source or the connection failed. */

@@ -19,10 +19,11 @@ struct many {
 	size_t sent;       /* how many are on their way */
 	size_t commands;   /* of them */
 	uint64_t octets;
-	bool is_draining;   /* the next one waits until all have been answered */
-	size_t flushed;     /* those before it have been handed to a write */
-	bool needs_reset;   /* the last one that was read was refused, and no RSET is under way */
-	struct buf content; /* of the one that is put */
+	bool is_draining; /* the next one waits until all have been answered */
+	size_t flushed;   /* those before it have been handed to a write */
+	bool needs_reset; /* the last one that was read was refused, and no RSET is under way */
+	struct smtp_txn *behind; /* went by itself, and its final reply has not been read */
+	struct buf content;      /* of the one that is put */
 };
 
 static size_t commands_of(const struct smtp_txn *t)
@@ -72,14 +73,44 @@ static FIBER int flush(struct many *m, struct err *e)
 	return stream_flush(c->stream, e) < 0 ? smtp_client_lost(c, SMTP_STAGE_BODY, e) : 0;
 }
 
+/* RFC 2920 section 3.1: an envelope may follow the content before it, whose fate leaves no trace in
+ * the session (RFC 5321 section 4.1.1.4: the buffers are cleared), unlike a chunk's. */
+static bool may_follow(const struct many *m, const struct smtp_txn *t, const struct smtp_plan *plan)
+{
+	return !plan->is_bdat && smtp_client_has(m->c, SMTP_PIPELINING) && !t->is_all_or_nothing;
+}
+
+static FIBER int settle(struct many *m, struct err *e)
+{
+	struct smtp_txn *t = m->behind;
+
+	if (!t)
+		return 0;
+	m->behind = NULL;
+	if (smtp_settle(m->c, t, e) < 0)
+		return -1;
+	return m->c->is_over && m->next < m->count ? smtp_client_refused(m->c, SMTP_STAGE_DOT, e)
+						   : 0;
+}
+
 /* A transaction that goes by itself. */
 static FIBER int send_alone(
 	struct many *m, struct smtp_txn *t, const struct smtp_plan *plan, struct err *e)
 {
-	int rc = smtp_send_in_steps(m->c, t, plan, e);
+	bool can_follow = may_follow(m, t, plan), is_left = false;
+	struct smtp_txn *behind;
+	int rc;
 
+	if (!can_follow && settle(m, e) < 0)
+		return -1;
+	behind = m->behind;
+	m->behind = NULL;
+	rc = smtp_send_in_steps(
+		m->c, t, plan, behind, can_follow && m->next + 1 < m->count ? &is_left : NULL, e);
 	if (rc < 0)
 		err_copy(&t->err, e);
+	else if (is_left)
+		m->behind = t;
 	m->next++;
 	m->head = m->next;
 	return rc;
@@ -95,7 +126,7 @@ static FIBER int put_next(struct many *m, bool *is_full_r, struct err *e)
 	*is_full_r = !has_room(m, t) || (m->sent > 0 && m->c->opts.no_rset);
 	if (*is_full_r)
 		return 0;
-	if (m->sent == 0 && smtp_client_quiet(m->c, SMTP_STAGE_MAIL, e) < 0) {
+	if (m->sent == 0 && !m->behind && smtp_client_quiet(m->c, SMTP_STAGE_MAIL, e) < 0) {
 		t->is_unanswered = true;
 		return -1;
 	}
@@ -107,6 +138,8 @@ static FIBER int put_next(struct many *m, bool *is_full_r, struct err *e)
 		*is_full_r = m->sent > 0;
 		return m->sent > 0 ? 0 : send_alone(m, t, &plan, e);
 	}
+	if (settle(m, e) < 0)
+		return -1;
 	if (t->source->rewind)
 		t->source->rewind(t->source);
 	/* Nothing of it has been said when its source fails. */
@@ -227,7 +260,7 @@ static FIBER int run(struct many *m, struct err *e)
 		if (fill(m, e) < 0 || drain(m, e) < 0)
 			return -1;
 	}
-	return 0;
+	return settle(m, e);
 }
 
 FIBER int smtp_client_send_many(

@@ -170,6 +170,7 @@ struct steps {
 	struct smtp_client *c;
 	struct smtp_txn *t;
 	const struct smtp_plan *plan;
+	struct smtp_txn *behind;
 	size_t put, got; /* MAIL is the first, then each RCPT */
 	size_t window;
 	size_t taken, refused;
@@ -231,9 +232,33 @@ static FIBER int read_one(struct steps *s, struct err *e)
 	return 0;
 }
 
+FIBER int smtp_settle(struct smtp_client *c, struct smtp_txn *t, struct err *e)
+{
+	bool is_refused = false;
+
+	stream_set_timeout(c->stream, c->opts.timeouts.block_ns);
+	if (stream_flush(c->stream, e) < 0) {
+		smtp_client_lost(c, SMTP_STAGE_DOT, e);
+		unknown(t, true);
+		return err_copy(&t->err, e);
+	}
+	FAULT(DELIVER_DOT);
+	if (smtp_read_end(c, t, &is_refused, e) < 0)
+		return err_copy(&t->err, e);
+	return 0;
+}
+
 static FIBER int envelope(struct steps *s, struct err *e)
 {
 	put_more(s);
+	if (s->behind) {
+		if (smtp_settle(s->c, s->behind, e) < 0) {
+			s->t->is_unanswered = true;
+			return -1;
+		}
+		if (s->c->is_over) /* 421: nobody will read what followed */
+			return smtp_client_refused(s->c, SMTP_STAGE_DOT, e);
+	}
 	while (s->got < s->put) {
 		if (read_one(s, e) < 0)
 			return -1;
@@ -332,13 +357,14 @@ static FIBER int finish(struct steps *s, struct err *e)
 	return 0;
 }
 
-FIBER int smtp_send_in_steps(
-	struct smtp_client *c, struct smtp_txn *t, const struct smtp_plan *plan, struct err *e)
+FIBER int smtp_send_in_steps(struct smtp_client *c, struct smtp_txn *t,
+	const struct smtp_plan *plan, struct smtp_txn *behind, bool *is_left_r, struct err *e)
 {
 	bool is_pipelined = smtp_client_has(c, SMTP_PIPELINING), go = true, is_refused = false;
 	struct steps s = {.c = c,
 		.t = t,
 		.plan = plan,
+		.behind = behind,
 		.is_pipelined = is_pipelined,
 		.window = is_pipelined ? SMTP_WINDOW_COMMANDS - 1 : 1};
 
@@ -356,6 +382,10 @@ FIBER int smtp_send_in_steps(
 		return -1;
 	if (go && send_body(&s, &is_refused, e) < 0)
 		return -1;
+	if (go && !is_refused && is_left_r) {
+		*is_left_r = true;
+		return 0;
+	}
 	if (go && !is_refused)
 		return finish(&s, e);
 	smtp_client_reset(c);

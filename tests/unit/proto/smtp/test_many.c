@@ -14,6 +14,10 @@ static const enum smtp_fate ACC = SMTP_FATE_ACCEPTED, REF = SMTP_FATE_REFUSED,
 #define OK    "S: 250 ok\nS: 250 ok\nS: 250 taken\n"
 #define RST   "S: 250 reset\n"
 
+#define ENV  "C~ MAIL\nC~ RCPT\nC: DATA\n"
+#define GO   "S: 250 ok\nS: 250 ok\nS: 354 go\n"
+#define TEXT "C: x\nC: .\n"
+
 enum { NORSET = 1, LMTP = 2, FAILS = 4, LARGE = 8 };
 
 static const struct many_case {
@@ -65,6 +69,26 @@ static const struct many_case {
 		SCRIPT_CHUNK ONE OK
 		"C~ MAIL\nC~ RCPT\nS: 250 ok\nS: 550 no\nC: RSET\n" RST ONE OK SCRIPT_BYE,
 		LARGE, 0, {ACC, REF, ACC}, {250, 550, 250}, {0}, false},
+	{"DATA: the next envelope follows the content",
+		SCRIPT_PIPE ENV GO TEXT ENV "S: 250 taken\n" GO TEXT ENV "S: 554 no\n" GO TEXT
+					    "S: 250 taken\n" SCRIPT_BYE,
+		0, 0, {ACC, REF, ACC}, {250, 554, 250}, {0}, false},
+	{"DATA: one refused by its envelope",
+		SCRIPT_PIPE ENV GO TEXT ENV
+		"S: 250 taken\nS: 250 ok\nS: 550 no\nS: 503 no\nC: RSET\n" RST ENV GO TEXT
+		"S: 250 taken\n" SCRIPT_BYE,
+		0, 0, {ACC, REF, ACC}, {250, 550, 250}, {0}, false},
+	{"67: DATA: lost behind the content", SCRIPT_PIPE ENV GO TEXT ENV "X\n", 0, -1,
+		{UNK, NON, NON}, {0, 0, 0}, {ERR_EOF, ERR_EOF, ERR_EOF}, true},
+	{"67: DATA: lost behind the next envelope",
+		SCRIPT_PIPE ENV GO TEXT ENV "S: 250 taken\nS: 250 ok\nX\n", 0, -1, {ACC, NON, NON},
+		{250, 0, 0}, {0, ERR_EOF, ERR_EOF}, true},
+	{"17: DATA: 421 to the content", SCRIPT_PIPE ENV GO TEXT ENV "S: 421 closing\n", 0, -1,
+		{REF, NON, NON}, {421, 0, 0}, {0, ERR_REPLY, ERR_REPLY}, true},
+	{"67: DATA: lost behind the last content",
+		SCRIPT_PIPE ENV GO TEXT ENV "S: 250 taken\n" GO TEXT ENV "S: 250 taken\n" GO TEXT
+					    "X\n",
+		0, -1, {ACC, ACC, UNK}, {250, 250, 0}, {0, 0, ERR_EOF}, true},
 	{"LMTP",
 		"S: 220 hi\nC: LHLO me.example\nS: 250-p\nS: 250-CHUNKING\nS: 250 PIPELINING\n" THREE
 			OK RST "S: 250 ok\nS: 250 ok\nS: 452 full\n" RST OK SCRIPT_BYE,
@@ -133,13 +157,14 @@ static void each_fate_is_exact_behaviours_17_64_67_68_71(void **state)
 
 struct flood {
 	struct play play;
+	unsigned off;
 	size_t accepted;
 };
 
 static int flood_main(void *arg)
 {
 	struct flood *f = arg;
-	struct smtp_client_opts opts = {.hostname = "me.test"};
+	struct smtp_client_opts opts = {.hostname = "me.test", .features_off = f->off};
 	struct smtp_txn *t = calloc(LETTERS, sizeof(*t)), **all = calloc(LETTERS, sizeof(*all));
 	struct smtp_txn_rcpt *to = calloc(LETTERS * 2, sizeof(*to));
 	struct script_source *sources = calloc(LETTERS, sizeof(*sources));
@@ -194,19 +219,23 @@ static int flood_main(void *arg)
 
 static void three_hundred_letters_and_our_own_server(void **state)
 {
-	struct loop_opts opts = {.name = "flood", .slice_warn_ns = 60 * CLOCK_SEC};
-	struct loop *l = loop_new_sim(&opts, SCRIPT_WALL);
-	struct flood f = {.accepted = 0};
-	struct err e = {0};
+	static const unsigned offs[] = {0, SMTP_CHUNKING, SMTP_PIPELINING};
 
-	play_init(&f.play, SPAN_NONE);
-	f.play.opts.limits.errors_hard = f.play.opts.limits.errors_soft = 0;
-	assert_int_equal(loop_run(l, flood_main, &f, &e), 0);
-	loop_free(&l);
-	assert_int_equal(f.play.accepted, f.accepted);
-	assert_int_equal(f.play.begun, f.play.reset);
-	assert_true(f.accepted > LETTERS / 2);
-	play_fini(&f.play);
+	for (size_t i = 0; i < ARRAY_LEN(offs); i++) {
+		struct loop_opts opts = {.name = "flood", .slice_warn_ns = 60 * CLOCK_SEC};
+		struct loop *l = loop_new_sim(&opts, SCRIPT_WALL);
+		struct flood f = {.off = offs[i]};
+		struct err e = {0};
+
+		play_init(&f.play, SPAN_NONE);
+		f.play.opts.limits.errors_hard = f.play.opts.limits.errors_soft = 0;
+		assert_int_equal(loop_run(l, flood_main, &f, &e), 0);
+		loop_free(&l);
+		assert_int_equal(f.play.accepted, f.accepted);
+		assert_int_equal(f.play.begun, f.play.reset);
+		assert_true(f.accepted > LETTERS / 2);
+		play_fini(&f.play);
+	}
 }
 
 int main(void)

@@ -1,4 +1,5 @@
 #include "lib/smtp_script.h"
+#include "net/trace.h"
 
 /* Greeting, EHLO, single commands, AUTH. */
 
@@ -314,6 +315,62 @@ static void endless_challenges_end_behaviour_36(void **state)
 	buf_fini(&b);
 }
 
+/* --- what a trace shows ----------------------------------------------------------------------- */
+
+static void note_line(void *arg, enum trace_dir dir, int64_t mono_ns, struct span text, bool is_cut)
+{
+	static const char marks[] = "<>*";
+
+	buf_printf(arg, "%c " SPAN_FMT "\n", marks[dir], SPAN_ARG(text));
+}
+
+static int traced(struct script *p, struct smtp_client *c)
+{
+	struct trace_opts o = {.line = note_line, .arg = p->arg};
+	struct mech m = {"secret", {"more"}, 0, 0};
+	struct script_source source = script_source_of(SPAN("Subject: x\r\n\r\n.body\r\n"));
+	struct smtp_txn_rcpt to[2] = {{.address = SPAN("b@d")}, {.address = SPAN("c@d")}};
+	struct smtp_txn t[2], *all[2] = {&t[0], &t[1]};
+
+	trace_push(c->stream, &o);
+	assert_int_equal(smtp_client_greet(c, &p->err), 0);
+	assert_int_equal(smtp_client_auth(c, SPAN("PLAIN"), mech_step, &m, &p->err), 0);
+	for (size_t i = 0; i < 2; i++)
+		t[i] = (struct smtp_txn){.reverse_path = SPAN("a@d"),
+			.size = source.all.len,
+			.source = &source.source,
+			.rcpts = &to[i],
+			.rcpt_count = 1};
+	assert_int_equal(smtp_client_send_many(c, all, 2, &p->err), 0);
+	smtp_txn_fini(&t[0]);
+	smtp_txn_fini(&t[1]);
+	smtp_client_quit(c, NULL);
+	return 0;
+}
+
+/* Every line in its order, but no secret and no content. */
+static void a_trace_tells_all_but_secrets_behaviour_78(void **state)
+{
+	struct buf seen;
+	struct script p = {
+		.text = SCRIPT_HELLO(
+			"") "C: AUTH PLAIN c2VjcmV0\nS: 334 YQ==\nC: bW9yZQ==\nS: 235 yes\n"
+			    "C~ MAIL\nS: 250 m\nC~ RCPT\nS: 250 r\nC: DATA\nS: 354 go\nB: 22 ..body\nC: .\nS: 250 d\n"
+			    "C~ MAIL\nS: 450 m\nC: RSET\nS: 250 r\n" SCRIPT_BYE,
+		.talk = traced,
+		.arg = &seen};
+
+	buf_init(&seen, 1 << 16);
+	script_run(&p);
+	assert_string_equal(buf_cstr(&seen),
+		"< 220 peer.example hello\n> EHLO me.example\n< 250-peer.example\n"
+		"< 250 ENHANCEDSTATUSCODES\n> AUTH PLAIN [secret]\n< 334 YQ==\n> [secret]\n"
+		"< 235 yes\n> MAIL FROM:<a@d>\n< 250 m\n> RCPT TO:<b@d>\n< 250 r\n> DATA\n"
+		"< 354 go\n> .\n< 250 d\n> MAIL FROM:<a@d>\n< 450 m\n> RSET\n< 250 r\n> QUIT\n"
+		"< 221 bye\n");
+	buf_fini(&seen);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -324,6 +381,7 @@ int main(void)
 		cmocka_unit_test(single_commands_behaviours_22_41_72_79),
 		cmocka_unit_test(auth_table_behaviours_33_to_35),
 		cmocka_unit_test(endless_challenges_end_behaviour_36),
+		cmocka_unit_test(a_trace_tells_all_but_secrets_behaviour_78),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
