@@ -20,8 +20,9 @@
 
 /* Without blocking: a step gives the thread back after so much time or so many octets, although
  * more could be moved. */
-#define YZ_STEP_NS     (300 * CLOCK_US)
+#define YZ_STEP_NS     (200 * CLOCK_US)
 #define YZ_STEP_OCTETS (256 * 1024)
+#define YZ_STEP_WRITE  (64 * 1024) /* in one system call */
 #define YZ_STACK_BYTES (64 * 1024)
 
 /* A body is handed to the connection in pieces of this size, so that the time for each piece starts

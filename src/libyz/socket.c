@@ -69,14 +69,18 @@ static FIBER int socket_write(struct filter *f, const struct span *parts, size_t
 
 	advance(parts, count, &first, &from, 0);
 	while (first < count) {
+		/* The kernel copies, and over loopback delivers, within the call. */
+		size_t room = step_is_nonblocking(s->step) ? YZ_STEP_WRITE : SIZE_MAX;
 		struct msghdr msg = {.msg_iov = vec};
 		ssize_t sent;
 
-		for (size_t i = first; i < count && msg.msg_iovlen < SOCKET_PARTS; i++) {
-			size_t skip = i == first ? from : 0;
+		for (size_t i = first; i < count && room && msg.msg_iovlen < SOCKET_PARTS; i++) {
+			size_t skip = i == first ? from : 0, n = parts[i].len - skip;
 
+			n = n < room ? n : room;
 			vec[msg.msg_iovlen].iov_base = (void *)(uintptr_t)(parts[i].ptr + skip);
-			vec[msg.msg_iovlen++].iov_len = parts[i].len - skip;
+			vec[msg.msg_iovlen++].iov_len = n;
+			room -= n;
 		}
 		sent = sendmsg(s->fd, &msg, MSG_NOSIGNAL);
 		if (sent >= 0) {

@@ -19,7 +19,7 @@
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define STEP_MAX_NS 20000000
 #else
-#define STEP_MAX_NS 1000000
+#define STEP_MAX_NS 2000000 /* a millisecond, and what interrupts are charged to us */
 #endif
 
 /* Drive one session to the end of its call. */
