@@ -11,10 +11,12 @@
 
 struct play {
 	struct smtp_server_opts opts;
-	struct span in;   /* what the client says */
-	size_t step;      /* in pieces of so many octets; 0: at once */
-	int64_t pause_ns; /* between pieces */
-	bool stays;       /* the client does not close when it has said all */
+	struct span in;    /* what the client says */
+	size_t step;       /* in pieces of so many octets; 0: at once */
+	int64_t pause_ns;  /* between pieces */
+	const char *mechs; /* of AUTH; NULL: not offered. alice has the password "wonder" */
+	bool is_clear;     /* also without TLS */
+	bool stays;        /* the client does not close when it has said all */
 	/* results */
 	struct buf out;   /* what the server said */
 	struct buf notes; /* what the decider was asked */
@@ -122,7 +124,53 @@ static inline void play_reset(void *ctx, struct smtp_session *s)
 	buf_str(&p->notes, "reset;");
 }
 
+static inline bool play_auth_offer(
+	void *ctx, const struct smtp_session *s, struct sasl_server_opts *o)
+{
+	const struct play *p = ctx;
+
+	o->mechs = p->mechs ? p->mechs : "";
+	o->is_clear_allowed = p->is_clear;
+	o->secret = SPAN("sixteen octets, or more");
+	return p->mechs != NULL;
+}
+
+static inline int play_password(
+	void *ctx, struct span user, struct span password, bool *yes_r, struct err *e)
+{
+	if (span_eq(user, SPAN("busy")))
+		return err_set(e, ERR_BUSY, "the store is busy");
+	if (span_eq(user, SPAN("change"))) {
+		err_set(e, ERR_DENIED, "a new password is needed");
+		return err_smtp(e, 432, 4, 7, 12);
+	}
+	*yes_r = span_eq(user, SPAN("alice")) && span_eq(password, SPAN("wonder"));
+	return 0;
+}
+
+static inline int play_token(void *ctx, struct span claimed, struct span token, struct buf *user_r,
+	bool *yes_r, struct err *e)
+{
+	*yes_r = span_eq(token, SPAN("good"));
+	buf_str(user_r, "alice");
+	return 0;
+}
+
+static inline void play_auth(
+	void *ctx, struct smtp_session *s, bool is_accepted, struct smtp_reply *r)
+{
+	struct play *p = ctx;
+
+	MUST(is_accepted == (s->auth_user.len > 0) && is_accepted == (r->code == 235));
+	buf_printf(&p->notes, "auth " SPAN_FMT ";", SPAN_ARG(s->auth_user));
+}
+
+static const struct sasl_decider play_sasl = {.password = play_password, .token = play_token};
+
 static const struct smtp_decider play_decider = {
+	.auth_offer = play_auth_offer,
+	.sasl = &play_sasl,
+	.auth = play_auth,
 	.mail = play_mail,
 	.rcpt = play_rcpt,
 	.body_begin = play_body_begin,

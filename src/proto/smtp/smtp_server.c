@@ -24,6 +24,8 @@ void smtp_server_limits_default(struct smtp_server_limits *l)
 		.junk_commands = 100,
 		.bdat_commands = 1000000,
 		.errors_delay_ns = CLOCK_SEC,
+		.auth_failures = 6,
+		.auth_delay_ns = CLOCK_SEC,
 		.command_ns = 5 * CLOCK_MIN,
 		.data_ns = 3 * CLOCK_MIN,
 		.session_ns = 0,
@@ -115,8 +117,7 @@ FIBER int smtp_server_say(struct smtp_server *sv, struct err *e)
 	return rc;
 }
 
-/* Skip what is left of a line that is too long, in bounded memory. */
-static FIBER int skip_line(struct smtp_server *sv, struct err *e)
+FIBER int smtp_server_skip_line(struct smtp_server *sv, struct err *e)
 {
 	struct stream *st = sv->s.stream;
 
@@ -158,7 +159,7 @@ static FIBER int serve_one(struct smtp_server *sv, struct err *e)
 		if (!e || e->code != ERR_LIMIT || buf_len(&st->in) < max)
 			return -1;
 		err_clear(e);
-		if (skip_line(sv, e) < 0)
+		if (smtp_server_skip_line(sv, e) < 0)
 			return -1;
 		/* RFC 5321 section 4.5.3.1.9 */
 		smtp_reply_set(&sv->reply, 500, 5, 5, 2, "Line too long");

@@ -10,11 +10,12 @@
  * The end of each session is one log event, "smtp.in.session".
  *
  * Extensions: PIPELINING SIZE 8BITMIME BINARYMIME CHUNKING SMTPUTF8 DSN ENHANCEDSTATUSCODES
- * STARTTLS LIMITS HELP; each can be switched off. */
+ * STARTTLS LIMITS AUTH HELP; each can be switched off. */
 
 #include "base/log.h"
 #include "net/stream.h"
 #include "net/tls.h"
+#include "proto/sasl/sasl_server.h"
 #include "proto/smtp/smtp_syntax.h"
 
 /* RFC 5321 section 4.5.3: floors there, our defaults here; all can be set. */
@@ -29,6 +30,8 @@ struct smtp_server_limits {
 	unsigned junk_commands;  /* 100 of NOOP/RSET/VRFY/HELP/EHLO between messages, then 421 */
 	size_t bdat_commands;    /* 1000000 chunks a message */
 	int64_t errors_delay_ns; /* 1 s */
+	unsigned auth_failures;  /* 6: failed logins, then 421 4.7.0 */
+	int64_t auth_delay_ns;   /* 1 s before each 535 */
 	int64_t command_ns;      /* 5 min (RFC 5321 4.5.3.2.7) */
 	int64_t data_ns;         /* 3 min between blocks, plus an overall floor of 500 octets/s */
 	int64_t session_ns;      /* 0: none */
@@ -59,9 +62,12 @@ struct smtp_session {
 	const struct stream_tls *tls; /* NULL: clear */
 	struct span helo;             /* "" before */
 	bool is_esmtp, is_lmtp;
-	struct span auth_user; /* "" when not logged in (login comes with its own issue) */
-	struct log log;        /* child log: session id, peer */
-	uint64_t id;           /* random */
+	/* "" when not logged in: who it is, for whom he acts (mostly himself), and how. Forgotten by
+	 * STARTTLS. */
+	struct span auth_user, auth_identity;
+	const char *auth_mech;
+	struct log log; /* child log: session id, peer */
+	uint64_t id;    /* random */
 	unsigned messages, errors;
 	struct arena *arena; /* session */
 	/* the transaction */
@@ -94,6 +100,16 @@ struct smtp_decider {
 	 * recipient, in SMTP one. */
 	FIBER void (*body_end)(
 		void *ctx, struct smtp_session *s, struct smtp_reply *replies, size_t count);
+	/* AUTH (RFC 4954), offered when auth_offer and sasl are set and the former says so. */
+	/** What this session may log in with: fill `o`, but for has_tls and the channel bindings,
+	 * which the dialogue knows; false: with nothing. Asked at EHLO and at AUTH. Clear mechanisms
+	 * in it are kept back until there is TLS. Does not yield. */
+	bool (*auth_offer)(void *ctx, const struct smtp_session *s, struct sasl_server_opts *o);
+	const struct sasl_decider *sasl; /* its questions get the ctx of this table */
+	/** After an exchange, `r` preset with 235 or 535: may refuse a login that was right (432,
+	 * 454, 421 …). s->auth_user is whom it is about when is_accepted. NULL: as it is. */
+	FIBER void (*auth)(
+		void *ctx, struct smtp_session *s, bool is_accepted, struct smtp_reply *r);
 	/** The transaction is over, for whatever reason. Exactly once for each that began. */
 	void (*reset)(void *ctx, struct smtp_session *s);
 };

@@ -35,7 +35,10 @@ enum smtp_phase {
 /* RFC 5321 has no floor; ours: octets a second on average, once the grace time is over. */
 #define SMTP_SERVER_RATE       500
 #define SMTP_SERVER_RATE_GRACE (30 * CLOCK_SEC)
-#define SMTP_SERVER_BYE_NS     (5 * CLOCK_SEC) /* for the last words */
+/* RFC 4954 section 4: 12288 octets of base64, and CRLF. */
+#define SMTP_SERVER_AUTH_LINE_MAX (12288 + 2)
+#define SMTP_SERVER_AUTH_LIST_MAX 512
+#define SMTP_SERVER_BYE_NS        (5 * CLOCK_SEC) /* for the last words */
 
 /* A body under way; lives in the transaction. */
 struct smtp_body {
@@ -61,8 +64,9 @@ struct smtp_server {
 	struct smtp_body *body;
 	size_t rcpt_cap, rcpt_refused, rcpt_over;
 	size_t transactions;
-	unsigned junk, turn;
-	bool is_forgiven; /* the next refusal is no error of the peer */
+	unsigned junk, turn, auth_failures;
+	bool is_auth_spent; /* one failed login too many */
+	bool is_forgiven;   /* the next refusal is no error of the peer */
 	size_t helo_cap;
 	int64_t start_ns, end_ns;
 	const char *why;   /* the session ended */
@@ -83,6 +87,15 @@ void smtp_server_close(struct smtp_server *sv, const char *why, unsigned subject
 /** deadline = now + ns, or the end of the session's time */
 void smtp_server_deadline(struct smtp_server *sv, int64_t ns);
 bool smtp_server_is_draining(const struct smtp_server *sv);
+
+/** Skip what is left of a line that is too long, in bounded memory. */
+FIBER int smtp_server_skip_line(struct smtp_server *sv, struct err *e);
+
+/** Append the mechanisms of EHLO's AUTH; nothing: it is not offered. */
+void smtp_server_auth_offer(const struct smtp_server *sv, struct buf *list);
+bool smtp_server_auth_check(struct smtp_server *sv, const struct smtp_command *c);
+FIBER int smtp_server_auth(struct smtp_server *sv, struct smtp_command *c, struct err *e);
+void smtp_server_auth_forget(struct smtp_server *sv);
 
 /** Obey one line. -1: the connection is gone. */
 FIBER int smtp_server_obey(struct smtp_server *sv, struct span line, bool is_crlf, struct err *e);

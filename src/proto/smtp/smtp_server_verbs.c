@@ -40,8 +40,24 @@ static void tell_features(struct smtp_server *sv, struct buf *text)
 	if (f & SMTP_LIMITS) /* RFC 9422 section 4 */
 		buf_printf(
 			text, "\nLIMITS MAILMAX=%zu RCPTMAX=%zu", l->transactions, l->recipients);
+	if (f & SMTP_FEATURE_AUTH) {
+		buf_str(text, "\nAUTH ");
+		smtp_server_auth_offer(sv, text);
+	}
 	buf_str(text, f & SMTP_FEATURE_VRFY ? "\nVRFY" : "");
 	buf_str(text, f & SMTP_FEATURE_HELP ? "\nHELP" : "");
+}
+
+static bool is_auth_offered(const struct smtp_server *sv)
+{
+	struct buf list;
+	bool is_offered;
+
+	buf_init(&list, SMTP_SERVER_AUTH_LIST_MAX);
+	smtp_server_auth_offer(sv, &list);
+	is_offered = buf_len(&list) > 0;
+	buf_fini(&list);
+	return is_offered;
 }
 
 static unsigned features_now(const struct smtp_server *sv)
@@ -93,6 +109,8 @@ static FIBER int act_helo(struct smtp_server *sv, struct smtp_command *c, struct
 	keep_helo(sv, c->domain);
 	s->is_esmtp = c->verb != SMTP_HELO;
 	sv->features = features_now(sv);
+	if (is_auth_offered(sv))
+		sv->features |= SMTP_FEATURE_AUTH;
 	smtp_reply_set(&sv->reply, 250, 0, 0, 0, "%s", s->opts->hostname);
 	if (s->is_esmtp)
 		tell_features(sv, &sv->reply.text);
@@ -116,6 +134,7 @@ static FIBER int act_starttls(struct smtp_server *sv, struct smtp_command *c, st
 	s->tls = s->stream->tls;
 	s->helo.len = 0;
 	s->is_esmtp = false;
+	smtp_server_auth_forget(sv);
 	sv->features = SMTP_ENHANCED & ~s->opts->features_off;
 	smtp_server_phase(sv, SMTP_PHASE_GREETED);
 	return 0;
@@ -286,10 +305,10 @@ static FIBER int act_vrfy(struct smtp_server *sv, struct smtp_command *c, struct
 static FIBER int act_help(struct smtp_server *sv, struct smtp_command *c, struct err *e)
 {
 	smtp_reply_set(&sv->reply, 214, 2, 0, 0,
-		"%s MAIL RCPT DATA BDAT RSET NOOP QUIT VRFY HELP%s\nSee RFC %s",
+		"%s MAIL RCPT DATA BDAT RSET NOOP QUIT VRFY HELP%s%s\nSee RFC %s",
 		sv->s.is_lmtp ? "LHLO" : "HELO EHLO",
 		sv->features & SMTP_FEATURE_STARTTLS ? " STARTTLS" : "",
-		sv->s.is_lmtp ? "2033" : "5321");
+		sv->features & SMTP_FEATURE_AUTH ? " AUTH" : "", sv->s.is_lmtp ? "2033" : "5321");
 	return smtp_server_say(sv, e);
 }
 
@@ -321,6 +340,10 @@ static const struct verb_rule rules[SMTP_VERB_COUNT] = {
 		.flags = VERB_LAST,
 		.check = check_starttls,
 		.act = act_starttls},
+	[SMTP_AUTH] = {.phases = PH_ANY,
+		.flags = VERB_LAST,
+		.check = smtp_server_auth_check,
+		.act = smtp_server_auth},
 	[SMTP_MAIL] = {.phases = PH(READY), .flags = 0, .check = check_mail, .act = act_mail},
 	[SMTP_RCPT] = {.phases = PH(MAIL) | PH(RCPT),
 		.flags = 0,

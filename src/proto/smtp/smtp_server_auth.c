@@ -1,0 +1,278 @@
+/* AUTH (RFC 4954): the talk around an exchange of proto/sasl. */
+
+#include "base/enc.h"
+#include "base/must.h"
+#include "base/secret.h"
+#include "proto/smtp/smtp_server_priv.h"
+
+#define AUTH_BINDINGS_MAX 512
+
+/* An exchange under way; secrets pass through its buffers. */
+struct smtp_server_auth {
+	struct sasl_server_opts opts;
+	struct sasl_server *sasl;
+	struct buf bindings, response, challenge;
+};
+
+/* What the connection can be bound to, where a -PLUS is wanted. */
+static void auth_bind(const struct smtp_server *sv, struct smtp_server_auth *x)
+{
+	static const enum tls_binding kinds[] = {
+		TLS_BINDING_EXPORTER, TLS_BINDING_UNIQUE, TLS_BINDING_SERVER_END_POINT};
+	struct span *to[] = {
+		&x->opts.tls_exporter, &x->opts.tls_unique, &x->opts.tls_server_end_point};
+	size_t ends[ARRAY_LEN(kinds)], from = 0;
+
+	if (!sv->s.tls || span_find_span(span_str(x->opts.mechs), SPAN("-PLUS")) < 0)
+		return;
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+		tls_channel_binding(sv->s.stream, kinds[i], &x->bindings, NULL);
+		ends[i] = buf_len(&x->bindings);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+		*to[i] = span_sub(buf_span(&x->bindings), from, ends[i] - from);
+		from = ends[i];
+	}
+}
+
+static bool auth_init(const struct smtp_server *sv, struct smtp_server_auth *x)
+{
+	*x = (struct smtp_server_auth){.opts.mechs = ""};
+	buf_init(&x->bindings, AUTH_BINDINGS_MAX);
+	buf_init(&x->response, SASL_SERVER_RESPONSE_MAX);
+	buf_init(&x->challenge, SASL_SERVER_RESPONSE_MAX);
+	if (!sv->decider->auth_offer || (sv->s.opts->features_off & SMTP_FEATURE_AUTH) ||
+		!sv->decider->auth_offer(sv->ctx, &sv->s, &x->opts))
+		return false;
+	x->opts.has_tls = sv->s.tls != NULL;
+	auth_bind(sv, x);
+	return true;
+}
+
+static void auth_wipe(struct buf *b)
+{
+	if (b->mem)
+		secret_wipe(b->mem, b->cap);
+	buf_fini(b);
+}
+
+static void auth_fini(struct smtp_server_auth *x)
+{
+	sasl_server_free(&x->sasl);
+	auth_wipe(&x->bindings);
+	auth_wipe(&x->response);
+	auth_wipe(&x->challenge);
+}
+
+void smtp_server_auth_offer(const struct smtp_server *sv, struct buf *list)
+{
+	struct smtp_server_auth x;
+
+	if (auth_init(sv, &x))
+		sasl_server_offer(&x.opts, list);
+	auth_fini(&x);
+}
+
+bool smtp_server_auth_check(struct smtp_server *sv, const struct smtp_command *c)
+{
+	struct buf list;
+	bool is_offered;
+
+	buf_init(&list, SMTP_SERVER_AUTH_LIST_MAX);
+	smtp_server_auth_offer(sv, &list);
+	/* Without TLS perhaps all of them wait for it: 538 says so. */
+	is_offered = buf_len(&list) || (sv->s.opts->tls && !sv->s.tls && sv->decider->auth_offer);
+	buf_fini(&list);
+	if (!is_offered)
+		smtp_reply_set(&sv->reply, 502, 5, 5, 1, "AUTH is not offered");
+	else if (sv->phase != SMTP_PHASE_READY)
+		smtp_reply_set(&sv->reply, 503, 5, 5, 1, "%s",
+			sv->phase == SMTP_PHASE_GREETED ? "Say EHLO or HELO first"
+							: "Not within a transaction");
+	else if (sv->s.auth_user.len) /* RFC 4954 section 4 */
+		smtp_reply_set(&sv->reply, 503, 5, 5, 1, "Logged in already");
+	else if (c->args.len == 0)
+		smtp_reply_set(&sv->reply, 501, 5, 5, 4, "Which mechanism?");
+	else
+		return true;
+	return false;
+}
+
+/* RFC 4954 section 4 and 6. */
+static void auth_no_mech(struct smtp_server *sv, const struct err *why)
+{
+	if (why->code == ERR_TLS)
+		smtp_reply_set(&sv->reply, 538, 5, 7, 11,
+			"Encryption required for requested authentication mechanism");
+	else
+		smtp_reply_set(&sv->reply, 504, 5, 5, 4, "Authentication mechanism is not offered");
+}
+
+static void auth_trouble(struct smtp_server *sv, const struct err *why)
+{
+	if (why->code == ERR_SYNTAX) {
+		smtp_reply_set(&sv->reply, 501, 5, 5, 2, "Cannot read that response");
+	} else if (why->code == ERR_LIMIT) {
+		smtp_reply_set(
+			&sv->reply, 500, 5, 5, 6, "Authentication exchange line is too long");
+	} else if (why->smtp >= 400) {
+		smtp_reply_set(&sv->reply, why->smtp, why->enh_class, why->enh_subject,
+			why->enh_detail, "Not now");
+		sv->is_forgiven = why->smtp < 500;
+	} else {
+		smtp_reply_set(&sv->reply, 454, 4, 7, 0, "Temporary authentication failure");
+		sv->is_forgiven = true;
+		log_event(&sv->s.log, LOG_WARN, "smtp.in.auth.trouble", LF_STR("error", why->text));
+	}
+}
+
+/* Base64, into x->response. RFC 4954 section 4: 501 when it is not. */
+static bool auth_decode(struct smtp_server *sv, struct smtp_server_auth *x, struct span text)
+{
+	buf_clear(&x->response);
+	if (enc_get_base64(&x->response, text))
+		return true;
+	smtp_reply_set(&sv->reply, 501, 5, 5, 2, "This is not base64");
+	return false;
+}
+
+/* RFC 4954 section 4: "=" is the empty one. No secret stays in the input buffer. */
+static bool auth_initial(struct smtp_server *sv, struct smtp_server_auth *x, struct span text)
+{
+	bool is_read = auth_decode(sv, x, span_eq(text, SPAN("=")) ? SPAN("") : text);
+
+	secret_wipe((char *)(uintptr_t)text.ptr, text.len);
+	return is_read;
+}
+
+/* Ask, and read the response. *has_r false: the exchange is over, sv->reply says why. */
+static FIBER int auth_ask(
+	struct smtp_server *sv, struct smtp_server_auth *x, bool *has_r, struct err *e)
+{
+	struct stream *st = sv->s.stream;
+	struct span line;
+	struct buf text;
+	bool is_crlf;
+
+	*has_r = false;
+	buf_init(&text, 2 * SASL_SERVER_RESPONSE_MAX);
+	buf_str(&text, "334 ");
+	enc_put_base64(&text, buf_span(&x->challenge));
+	buf_str(&text, "\r\n");
+	stream_put(st, buf_span(&text));
+	buf_fini(&text);
+	smtp_server_deadline(sv, sv->s.opts->limits.command_ns);
+	if (stream_read_line(st, SMTP_SERVER_AUTH_LINE_MAX, &line, &is_crlf, e) < 0) {
+		if (!e || e->code != ERR_LIMIT || buf_len(&st->in) < SMTP_SERVER_AUTH_LINE_MAX)
+			return -1;
+		auth_trouble(sv, e);
+		err_clear(e);
+		return smtp_server_skip_line(sv, e);
+	}
+	if (!is_crlf && sv->s.opts->newlines == SMTP_NEWLINES_REFUSE)
+		smtp_reply_set(&sv->reply, 500, 5, 5, 2, "Lines must end with CR LF");
+	else if (span_eq(line, SPAN("*")))
+		smtp_reply_set(&sv->reply, 501, 5, 7, 0, "Authentication cancelled");
+	else
+		*has_r = auth_decode(sv, x, line);
+	if (line.len)
+		secret_wipe((char *)(uintptr_t)line.ptr, line.len);
+	return 0;
+}
+
+static void auth_keep(struct smtp_server *sv, const struct sasl_server *x)
+{
+	struct smtp_session *s = &sv->s;
+
+	s->auth_user = arena_span(s->arena, sasl_server_user(x));
+	s->auth_identity = arena_span(s->arena, sasl_server_identity(x));
+	s->auth_mech = sasl_server_mech(x);
+}
+
+void smtp_server_auth_forget(struct smtp_server *sv)
+{
+	sv->s.auth_user = sv->s.auth_identity = SPAN_NONE;
+	sv->s.auth_mech = NULL;
+}
+
+static FIBER int auth_verdict(
+	struct smtp_server *sv, struct sasl_server *x, bool is_accepted, struct err *e)
+{
+	const struct smtp_server_limits *l = &sv->s.opts->limits;
+
+	if (is_accepted) {
+		auth_keep(sv, x);
+		smtp_reply_set(&sv->reply, 235, 2, 7, 0, "Authentication successful");
+	} else {
+		smtp_reply_set(&sv->reply, 535, 5, 7, 8, "Authentication credentials invalid");
+	}
+	if (sv->decider->auth)
+		sv->decider->auth(sv->ctx, &sv->s, is_accepted, &sv->reply);
+	log_event(&sv->s.log, LOG_INFO, "smtp.in.auth", LF_STR("mech", sasl_server_mech(x)),
+		LF("user", sasl_server_user(x)), LF_INT("code", sv->reply.code),
+		is_accepted ? LF_NONE : LF_STR("why", sasl_server_why(x)));
+	if (sv->reply.code < 400)
+		return 0;
+	smtp_server_auth_forget(sv);
+	/* The same wait whatever was wrong: guessing takes time. */
+	if (l->auth_delay_ns && fiber_sleep(l->auth_delay_ns, e) < 0)
+		return -1;
+	if (l->auth_failures && ++sv->auth_failures >= l->auth_failures)
+		sv->is_auth_spent = true;
+	return 0;
+}
+
+/* 0 and sv->reply is what to say; -1: the connection is gone. */
+static FIBER int auth_run(
+	struct smtp_server *sv, struct smtp_server_auth *x, bool has_response, struct err *e)
+{
+	enum sasl_verdict verdict;
+
+	for (;;) {
+		/* An empty response is not none: it has a pointer. */
+		struct span response = has_response
+			? span_of(buf_cstr(&x->response), buf_len(&x->response))
+			: SPAN_NONE;
+		struct err why = {0};
+
+		buf_clear(&x->challenge);
+		if (sasl_server_step(x->sasl, response, &x->challenge, &verdict, &why) < 0) {
+			if (why.code == ERR_CANCELLED)
+				return err_copy(e, &why);
+			auth_trouble(sv, &why);
+			return 0;
+		}
+		if (verdict != SASL_MORE)
+			return auth_verdict(sv, x->sasl, verdict == SASL_ACCEPTED, e);
+		if (auth_ask(sv, x, &has_response, e) < 0)
+			return -1;
+		if (!has_response)
+			return 0;
+	}
+}
+
+FIBER int smtp_server_auth(struct smtp_server *sv, struct smtp_command *c, struct err *e)
+{
+	struct span args = c->args, mech = span_word(&args), initial = span_trim(args);
+	struct smtp_server_auth x;
+	struct err why = {0};
+	bool is_offered = auth_init(sv, &x);
+	int rc = 0;
+
+	if (is_offered)
+		x.sasl = sasl_server_new(mech, &x.opts, sv->decider->sasl, sv->ctx, &why);
+	if (!x.sasl)
+		auth_no_mech(sv, &why);
+	else if (span_find(initial, ' ') >= 0)
+		smtp_reply_set(&sv->reply, 501, 5, 5, 4, "Too many arguments");
+	else if (initial.len == 0)
+		rc = auth_run(sv, &x, false, e);
+	else if (auth_initial(sv, &x, initial))
+		rc = auth_run(sv, &x, true, e);
+	auth_fini(&x);
+	if (rc < 0 || smtp_server_say(sv, e) < 0)
+		return -1;
+	if (sv->is_auth_spent && sv->phase != SMTP_PHASE_CLOSED)
+		smtp_server_close(sv, "auth", 7, 0, "Too many failed logins");
+	return 0;
+}
