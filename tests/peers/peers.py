@@ -71,6 +71,13 @@ def peer_env():
     return env
 
 
+def in_tree(tree, argv):
+    """The argument vector that runs argv where the unpacked tree's /usr lies over this machine's: for programs that
+    look for their parts below /usr. Nobody else sees it; root only."""
+    return ["unshare", "--mount", "--", "sh", "-c",
+            'mount -t overlay overlay -o "lowerdir=$1/usr:/usr" /usr && shift && exec "$@"', "sh", tree] + list(argv)
+
+
 def wait_for(what, is_done, seconds, step=0.02):
     """Poll until is_done() is true and return its value; PeerFailed after so many seconds."""
     end = time.monotonic() + seconds
@@ -493,7 +500,7 @@ smtp_accept_max_per_connection = 100000
 smtp_accept_queue_per_connection = 0
 smtp_accept_queue = 0
 smtp_connect_backlog = 200
-message_size_limit = 100M
+message_size_limit = {size}
 host_lookup =
 rfc1413_hosts =
 tls_advertise_hosts = {tls_hosts}
@@ -527,6 +534,8 @@ onward:
   allow_localhost
 begin retry
 * * F,1h,2s
+begin authenticators
+{authenticators}
 """
 
 EXIM_STORE = """\
@@ -553,18 +562,21 @@ class Exim(Peer):
     refuse  local parts of recipients that get 550
     extra   settings of the main section that are not among ours, {name: value}
     tls     offers STARTTLS with a throw-away certificate
+    size    the largest message it takes
+    authenticators  text of that section: who logs in how
     It runs as Debian-exim (root starts it so), or as whoever runs the tests.
     """
 
     name = "exim"
 
     def __init__(self, mode="maildir", next_hop=None, hostname="exim.test", refuse=(), extra=None, tls=False,
-                 **kw):
+                 size="100M", authenticators="", **kw):
         super().__init__(**kw)
         if mode not in ("maildir", "queue", "relay"):
             raise ValueError("no mode %r" % mode)
         self.mode, self.next_hop, self.hostname = mode, next_hop, hostname
         self.refuse, self.extra, self.tls = tuple(refuse), dict(extra or {}), tls
+        self.size, self.authenticators = size, authenticators
         self.owner = None
 
     def setup(self):
@@ -586,7 +598,8 @@ class Exim(Peer):
             f.write(EXIM_CONF.format(hostname=self.hostname, binary=program("usr/sbin/exim4"), dir=self.directory,
                                      user=self.owner.pw_uid, group=self.owner.pw_gid, port=self.port,
                                      queue_only="true" if self.mode == "queue" else "false", routers=routers,
-                                     refuse=refuse if self.refuse else "", tls_hosts="*" if self.tls else "",
+                                     refuse=refuse if self.refuse else "", size=self.size,
+                                     authenticators=self.authenticators, tls_hosts="*" if self.tls else "",
                                      extra="".join("%s = %s\n" % pair for pair in settings.items())))
 
     def command(self):
