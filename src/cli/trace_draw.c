@@ -459,8 +459,9 @@ static void draw_written(struct drawing *d)
 		return;
 	draw_day(d, j->date.unix_sec);
 	draw_gutter(d, &j->date, false, NULL);
-	colored(d, DIM,
-		span_str(form(d, "◇ written (the Date field)", "+ written (the Date field)")));
+	colored(d, DIM, span_str(form(d, "◇ written", "+ written")));
+	if (d->t->width >= 64)
+		colored(d, DIM, SPAN(" (the Date field)"));
 	putchar('\n');
 }
 
