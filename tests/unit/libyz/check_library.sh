@@ -8,9 +8,9 @@ fail() {
 }
 foreign=$(nm -D --defined-only "$lib" | awk '$2 != "A" { print $3 }' | grep -v '^yz_' || true)
 [ -z "$foreign" ] || fail "exported beside yz_*: $foreign"
-for name in $(grep -ohE '\byz_[a-z0-9_]+\(' "$include/yizhan.h" | tr -d '(' | sort -u); do
+for name in $(grep -ohE '\byz_[a-z0-9_]+\(' "$include"/yizhan*.h | tr -d '(' | sort -u); do
 	# What the header declares (YZ_API …) is there; types of functions and words in comments are not.
-	grep -qE "^YZ_API[^;]*\b$name\(" "$include/yizhan.h" || continue
+	grep -qE "^YZ_API[^;]*\b$name\(" "$include"/yizhan*.h || continue
 	nm -D --defined-only "$lib" | grep -qE " $name(@|\$)" || fail "declared, not there: $name"
 done
 for other in uv unbound pq sqlite3 curl confuse jansson; do
