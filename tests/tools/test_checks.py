@@ -69,6 +69,7 @@ FLOORS = [
     ("sqlite in store", "src/store/x.c", "#include <sqlite3.h>\n", None),
     ("no floor", "src/net/x.c", '#include "stream.h"\n', "does not start with a floor"),
     ("public header", "include/yizhan.h", '#include "base/buf.h"\n', "nothing of the house"),
+    ("part of the public header", "include/yizhan.h", '#include "yizhan_part.h"\n', None),
     ("own header second", "src/net/addr.c", '#include <stdio.h>\n\n#include "net/addr.h"\n', "own header comes first"),
     ("system behind project", "src/net/addr.c", '#include "base/buf.h"\n#include <stdio.h>\n', "behind project"),
     ("top-down", "src/net/addr.c", '#include "run/loop.h"\n#include "base/buf.h"\n', "bottom-up"),
