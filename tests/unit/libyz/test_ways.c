@@ -3,7 +3,9 @@
 #include "yz_test.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
+#include <time.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -182,6 +184,52 @@ static void mx_hosts_in_turn(void **state)
 	}
 }
 
+static int slow(void *arg, const char *host, int family, void (*add)(void *to, const char *address),
+	void *to)
+{
+	atomic_int *done = arg;
+
+	nanosleep(&(struct timespec){.tv_nsec = 150 * 1000000}, NULL);
+	add(to, "127.0.0.1");
+	atomic_fetch_add(done, 1);
+	return 0;
+}
+
+/* The thread that looks a name up outlives who asked: it is waited for no longer than was said, and
+ * touches nothing that is gone. */
+static void behaviour_7_a_slow_look_up(void **state)
+{
+	static atomic_int done;
+	struct yz_resolver r = YZ_INIT(r);
+	struct yz_ctx *ctx = yz_ctx_new();
+	struct yz_session *late, *freed, *cancelled;
+
+	r.addresses = slow;
+	r.arg = &done;
+	assert_ok(yz_ctx_set_resolver(ctx, &r));
+	late = yz_session_new(ctx, NULL);
+	freed = yz_session_new(ctx, NULL);
+	cancelled = yz_session_new(ctx, NULL);
+	assert_ok(yz_set_nonblocking(freed, true));
+	assert_ok(yz_set_nonblocking(cancelled, true));
+	assert_int_equal(yz_connect(freed, "smtp://a.example"), YZ_E_AGAIN);
+	assert_int_equal(yz_connect(cancelled, "smtp://b.example"), YZ_E_AGAIN);
+	assert_ok(yz_set_timeout(late, 20));
+	assert_int_equal(yz_connect(late, "smtp://c.example"), YZ_E_TIMEOUT);
+	assert_int_equal(yz_error(late)->phase, YZ_PHASE_RESOLVE);
+	assert_int_equal(atomic_load(&done), 0);
+	yz_cancel(cancelled);
+	assert_int_equal(yz_error(cancelled)->code, YZ_E_CANCELLED);
+	yz_session_free(&late);
+	yz_session_free(&freed);
+	yz_session_free(&cancelled);
+	yz_ctx_free(&ctx);
+	for (int i = 0; i < 200 && atomic_load(&done) < 3; i++)
+		nanosleep(&(struct timespec){.tv_nsec = 10 * 1000000}, NULL);
+	assert_int_equal(atomic_load(&done), 3);
+	nanosleep(&(struct timespec){.tv_nsec = 20 * 1000000}, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -189,6 +237,7 @@ int main(void)
 		cmocka_unit_test(a_proxy_header_comes_first),
 		cmocka_unit_test(a_unix_socket),
 		cmocka_unit_test(mx_hosts_in_turn),
+		cmocka_unit_test(behaviour_7_a_slow_look_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
