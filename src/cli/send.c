@@ -45,7 +45,7 @@ static void put_sections(
 	}
 	if (is_wanted(sections, "TRANSPORT")) {
 		buf_str(b, "Transport\n");
-		put_list(b, p->pipe ? "pipe" : "url", p->pipe ? p->pipe : p->url);
+		put_list(b, p->pipe ? "pipe" : "url", send_plan_shown(p));
 		put_list(b, "local address", p->options.source_address);
 		put_list(b, "SOCKS", p->options.proxy ? "yes" : NULL);
 	}
@@ -129,7 +129,7 @@ static void put_dry_json(struct send_plan *p, struct send_letter *l, struct span
 	buf_init(&b, SEND_SHOWN_MAX);
 	json_out_init(&j, &b);
 	json_open_object(&j);
-	json_kv_str(&j, "url", p->url);
+	json_kv_str(&j, "url", p->pipe ? NULL : send_plan_shown(p));
 	json_kv_str(&j, "pipe", p->pipe);
 	json_kv_str(&j, "account", p->account ? p->account->name : NULL);
 	json_kv_str(&j, "tls", tls_words(p));
@@ -149,7 +149,7 @@ static void put_dry_json(struct send_plan *p, struct send_letter *l, struct span
 
 static void put_dry(struct send_plan *p, struct send_letter *l, struct span message)
 {
-	printf("server      %s\n", p->pipe ? p->pipe : p->url);
+	printf("server      %s\n", send_plan_shown(p));
 	if (p->account)
 		printf("account     %s\n", p->account->name);
 	printf("TLS         %s\n", tls_words(p));
@@ -223,7 +223,7 @@ static int run_json(struct send_plan *p, struct send_screen *screen)
 	buf_init(&b, SEND_SHOWN_MAX * 2);
 	json_out_init(&j, &b);
 	json_open_object(&j);
-	json_kv_str(&j, "url", p->pipe ? p->pipe : p->url);
+	json_kv_str(&j, "url", send_plan_shown(p));
 	int code = send_talk_run(p, screen, &j);
 	send_screen_put_transcript(screen, &j);
 	json_kv_i64(&j, "exit", code);

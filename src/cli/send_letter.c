@@ -583,6 +583,21 @@ static int next_of_mbox(struct send_letters *l, bool *is_end)
 	return take_text(l, span_of(octets, n));
 }
 
+static int next(struct send_letters *l, bool *is_end)
+{
+	struct send_words *w = l->plan->words;
+	int code = set_envelope(l);
+
+	*is_end = false;
+	if (!code && l->mbox_name)
+		code = next_of_mbox(l, is_end);
+	else if (!code && w->operand_count)
+		code = open_letter(l, w->operands[l->at % l->count]);
+	else if (!code)
+		code = make_letter(l);
+	return code || *is_end ? code : check_rcpts(l);
+}
+
 struct send_letter *send_letters_next(struct send_letters *l, int *code_r)
 {
 	struct send_words *w = l->plan->words;
@@ -592,22 +607,19 @@ struct send_letter *send_letters_next(struct send_letters *l, int *code_r)
 	fini_letter(&l->now);
 	if (!l->mbox_name && l->at >= l->count * l->times)
 		return NULL;
-	*code_r = set_envelope(l);
-	if (!*code_r && l->mbox_name)
-		*code_r = next_of_mbox(l, &is_end);
-	else if (!*code_r && w->operand_count)
-		*code_r = open_letter(l, w->operands[l->at % l->count]);
-	else if (!*code_r)
-		*code_r = make_letter(l);
+	/* what a letter is made of goes with it: there may be a million of them */
+	if (!l->a)
+		l->a = arena_new();
+	arena_reset(l->a);
+	w->a = l->plan->a = l->a;
+	*code_r = next(l, &is_end);
+	w->a = l->plan->a = w->keep;
 	l->at++;
-	if (is_end)
-		return NULL;
-	if (!*code_r)
-		*code_r = check_rcpts(l);
-	return *code_r ? NULL : &l->now;
+	return *code_r || is_end ? NULL : &l->now;
 }
 
 void send_letters_end(struct send_letters *l)
 {
 	fini_letter(&l->now);
+	arena_free(&l->a);
 }

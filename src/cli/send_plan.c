@@ -233,6 +233,52 @@ static const char *rcpt_domain(struct send_plan *p)
 	return NULL;
 }
 
+/* A whole URL says what protocol and TLS it wants, and may hold a login, which is shown nowhere. */
+static int url_way(struct send_plan *p)
+{
+	static const struct {
+		const char *scheme;
+		bool is_lmtp, is_at_once;
+		enum send_need tls;
+	} schemes[] = {
+		{"smtp", false, false, SEND_STRICT},
+		{"mx", false, false, SEND_STRICT},
+		{"unix", false, false, SEND_STRICT},
+		{"submission", false, false, SEND_REQUIRED},
+		{"submissions", false, true, SEND_NEVER},
+		{"smtps", false, true, SEND_NEVER},
+		{"lmtp", true, false, SEND_STRICT},
+		{"lmtp+unix", true, false, SEND_STRICT},
+	};
+	const struct send_words *w = p->words;
+	struct span scheme, rest, login, host, tail;
+	bool is_said = w->values[SEND_O_TLS].is_negated || send_has(w, SEND_O_TLS) ||
+		send_has(w, SEND_O_TLS_OPTIONAL) || send_has(w, SEND_O_TLS_STRICT);
+
+	if (!span_cut(span_str(p->url), ':', &scheme, &rest))
+		return cli_fail(SEND_EXIT_WORDS, "\"%s\" is no URL", p->url);
+	for (size_t i = 0; i < ARRAY_LEN(schemes); i++) {
+		if (!span_eq_nocase(scheme, span_str(schemes[i].scheme)))
+			continue;
+		p->is_lmtp = schemes[i].is_lmtp;
+		p->is_tls_at_once = schemes[i].is_at_once;
+		p->tls = is_said && !p->is_tls_at_once ? p->tls : schemes[i].tls;
+	}
+	rest = span_starts(rest, SPAN("//")) ? span_skip(rest, 2) : rest;
+	ptrdiff_t at = scheme.len == 4 && span_eq_nocase(scheme, SPAN("unix"))
+		? -1
+		: span_rfind(rest, '@');
+	login = at < 0 ? SPAN_NONE : span_sub(rest, 0, (size_t)at);
+	rest = span_skip(rest, (size_t)(at + 1));
+	p->has_url_login = login.len > 0;
+	p->shown_url = p->has_url_login
+		? arena_printf(p->a, SPAN_FMT "://" SPAN_FMT, SPAN_ARG(scheme), SPAN_ARG(rest))
+		: p->url;
+	span_cut(rest, rest.len && rest.ptr[0] == '[' ? ']' : ':', &host, &tail);
+	p->host = arena_str(p->a, host.len && host.ptr[0] == '[' ? span_skip(host, 1) : host);
+	return 0;
+}
+
 static int set_way(struct send_plan *p)
 {
 	const struct send_words *w = p->words;
@@ -250,7 +296,7 @@ static int set_way(struct send_plan *p)
 	if (p->pipe)
 		p->host = "localhost";
 	if (p->url || p->pipe)
-		return 0;
+		return p->url ? url_way(p) : 0;
 	if (socket) {
 		p->host = "localhost";
 		p->url = arena_printf(
@@ -481,6 +527,7 @@ int send_plan_make(struct send_plan *p, struct send_words *w)
 
 	p->a = w->a;
 	p->words = w;
+	w->keep = w->a;
 	p->options.size = sizeof(p->options);
 	p->tls_options.size = sizeof(p->tls_options);
 	p->resolver.size = sizeof(p->resolver);
@@ -504,6 +551,11 @@ int send_plan_make(struct send_plan *p, struct send_words *w)
 		p->options.hello_name = p->account->helo;
 	p->resolver.nameserver = send_arg(w, SEND_O_DNS_SERVER);
 	return 0;
+}
+
+const char *send_plan_shown(const struct send_plan *p)
+{
+	return p->pipe ? p->pipe : p->shown_url ? p->shown_url : p->url;
 }
 
 void send_plan_fini(struct send_plan *p)

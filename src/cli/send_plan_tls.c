@@ -263,6 +263,8 @@ static enum send_need auth_need(const struct send_plan *p)
 		send_has(w, SEND_O_KEYRING) || send_has(w, SEND_O_NETRC) ||
 		send_has(w, SEND_O_TOKEN) || send_has(w, SEND_O_TOKEN_COMMAND))
 		return SEND_REQUIRED;
+	if (p->has_url_login)
+		return SEND_REQUIRED;
 	if (p->account && p->account->user &&
 		!(p->account->auth && strcmp(p->account->auth, "off") == 0))
 		return SEND_REQUIRED;
@@ -310,7 +312,7 @@ static int find_login(struct send_plan *p)
 	const char *user = NULL, *password = NULL;
 	struct send_secrets *s = &p->secrets;
 
-	if (is_external(p->mechanisms) || (p->options.user && has_secret(s)))
+	if (is_external(p->mechanisms) || p->has_url_login || (p->options.user && has_secret(s)))
 		return 0;
 	if (p->host && send_netrc(p->a, p->host, &user, &password) &&
 		(!p->options.user || (user && strcmp(user, p->options.user) == 0))) {
@@ -359,7 +361,7 @@ int send_plan_set_auth(struct send_plan *p)
 		return code;
 	p->options.token = p->secrets.token;
 	p->options.password = p->secrets.password;
-	if (!p->options.password && !p->options.token) {
+	if (!p->options.password && !p->options.token && !p->has_url_login) {
 		p->options.secret = send_secret;
 		p->options.secret_arg = &p->secrets;
 	}

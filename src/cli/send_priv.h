@@ -254,7 +254,8 @@ struct send_item {
 	const char *arg; /* NULL: none was given */
 };
 struct send_words {
-	struct arena *a;
+	struct arena *a;    /* of the letter under way, else the same as `keep` */
+	struct arena *keep; /* of the run */
 	struct send_value values[SEND_OPTION_COUNT];
 	struct send_item *items; /* the SEND_LIST ones, in order */
 	size_t item_count, item_room;
@@ -353,7 +354,8 @@ struct send_plan {
 	struct send_words *words;
 	const struct send_account *account; /* NULL: none */
 	const char *url;                    /* NULL with a pipe */
-	const char *shown_url;              /* without its password */
+	const char *shown_url;              /* --url without its login; NULL: url */
+	bool has_url_login;
 	const char *pipe;
 	const char *raw_proxy; /* --proxy: sent as it is */
 	const char *host;      /* for TLS and screens */
@@ -377,6 +379,8 @@ struct send_plan {
 	const char *auth_alias, *auth_base; /* --auth-map */
 };
 int send_plan_make(struct send_plan *p, struct send_words *w);
+/** The server as it may be shown. */
+const char *send_plan_shown(const struct send_plan *p);
 void send_plan_fini(struct send_plan *p);
 /** What --dump prints; lives in the plan's arena. */
 struct span send_dump_text(struct send_plan *p, bool shows_passwords);
@@ -401,6 +405,7 @@ struct send_letter {
 };
 struct send_letters {
 	struct send_plan *plan;
+	struct arena *a;  /* what the letter is made of */
 	size_t at, count; /* of files; 1 when the message is made here */
 	size_t times;     /* --count */
 	const char *mbox_name;

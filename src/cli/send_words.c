@@ -512,7 +512,7 @@ int send_content(struct send_words *w, const char *arg, struct span *octets_r, c
 	if (file_r)
 		*file_r = NULL;
 	if (strcmp(arg, "-") == 0) {
-		int code = w->in.ptr ? 0 : send_read_file(w->a, "-", SEND_FILE_MAX, &w->in);
+		int code = w->in.ptr ? 0 : send_read_file(w->keep, "-", SEND_FILE_MAX, &w->in);
 
 		*octets_r = w->in;
 		return code;

@@ -210,6 +210,8 @@ static int make_plan(struct sendmail *m)
 		set_word(w, SEND_O_SILENT, "3");
 	m->plan = ARENA_NEW(m->a, struct send_plan);
 	int code = send_plan_make(m->plan, w);
+	/* what cron and its like pass on is better sent as it is than not at all */
+	m->plan->mail.flags |= YZ_8BIT_ANYWAY;
 	return code == 0 ? 0 : EX_CONFIG;
 }
 
@@ -389,7 +391,7 @@ static int show_way(struct sendmail *m)
 		return sendmail_fail(EX_USAGE, "-bv: whose way? name recipients");
 	for (size_t i = 0; i < m->rcpt_count; i++)
 		printf("%s: by %s%s%s%s, from <%s>\n", sendmail_qualified(m, m->rcpts[i]),
-			m->plan->url, m->plan->account ? " (account " : "",
+			send_plan_shown(m->plan), m->plan->account ? " (account " : "",
 			m->plan->account ? m->plan->account->name : "", m->plan->account ? ")" : "",
 			sendmail_from(m));
 	return 0;

@@ -59,6 +59,8 @@ class Script:
             self.connections += 1
             with peer:
                 peer.settimeout(20)
+                if peer.family == socket.AF_INET:
+                    peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 try:
                     self.talk(peer)
                 except OSError:

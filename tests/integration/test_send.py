@@ -447,6 +447,16 @@ def test_where_passwords_come_from(send, home, tmp_path):
             assert want in peer.heard, way
 
 
+def test_a_url_says_protocol_tls_and_login_and_its_password_is_not_shown(send):
+    with Script({"AUTH": "235 ok"}, caps=["AUTH PLAIN"]) as peer:
+        done = send("--to", ALICE, "--url", "smtp://u:p%%40x@127.0.0.1:%d" % peer.port, "--auth-clear", "--json", "--transcript")
+        assert "AUTH PLAIN AHUAcEB4" in peer.heard and "p%40x" not in done.stdout and "AHUAcEB4" not in done.stdout
+        assert json.loads(done.stdout)["url"] == "smtp://127.0.0.1:%d" % peer.port
+        send("--to", ALICE, "--url", "submission://127.0.0.1:%d" % peer.port, code=29)
+        send("--to", ALICE, "--url", "lmtp://127.0.0.1:%d" % peer.port)
+    assert peer.heard[-5].startswith("LHLO")
+
+
 def test_optional_logins(send):
     with Script({"AUTH": "535 5.7.8 no"}, caps=["AUTH PLAIN"]) as peer:
         words = ["--to", ALICE, "-s", peer.server, "--auth-clear", "-au", "u", "-ap", "p"]

@@ -137,6 +137,12 @@ def test_both_line_ends(sendmail, peer, end):
     assert peer.body.replace(b"\r\n", b"").count(b"\n") == 0
 
 
+def test_eight_bit_text_goes_also_where_8bitmime_is_not_offered(sendmail, peer):
+    peer.caps = ["PIPELINING"]
+    sendmail("alice", input="Subject: s\n\nGrüße\n")
+    assert peer.body.endswith("Grüße\r\n".encode()) and "BODY=" not in peer.heard[1]
+
+
 def test_dsn_parameters(sendmail, peer):
     sendmail("-N", "failure,delay", "-R", "hdrs", "-V", "x1", "alice", input="\nx\n")
     assert "RET=HDRS" in peer.heard[1] and "ENVID=x1" in peer.heard[1] and "NOTIFY=FAILURE,DELAY" in peer.heard[2]
