@@ -238,10 +238,160 @@ static void three_hundred_letters_and_our_own_server(void **state)
 	}
 }
 
+/* --- each read and write fails in turn -------------------------------------------------------- */
+
+#define FEW 12
+
+/* The n-th operation fails, and all behind it. */
+struct breaking {
+	struct filter filter;
+	size_t *left;
+};
+
+static int break_now(struct breaking *b, struct err *e)
+{
+	if (*b->left > 0) {
+		(*b->left)--;
+		return 0;
+	}
+	err_set(e, ERR_IO, "broken on purpose");
+	return err_scope_set(e, ERR_SCOPE_PEER, ERR_AGAIN_LATER);
+}
+
+static ssize_t breaking_read(
+	struct filter *f, void *p, size_t n, int64_t deadline_ns, struct err *e)
+{
+	if (break_now((struct breaking *)f, e) < 0)
+		return -1;
+	/* short reads, so that replies come in pieces */
+	return f->below->ops->read(f->below, p, n < 40 ? n : 40, deadline_ns, e);
+}
+
+static int breaking_write(struct filter *f, const struct span *parts, size_t count,
+	int64_t deadline_ns, struct err *e)
+{
+	if (break_now((struct breaking *)f, e) < 0)
+		return -1;
+	return f->below->ops->write(f->below, parts, count, deadline_ns, e);
+}
+
+static void breaking_free(struct filter *f)
+{
+	free(f);
+}
+
+static const struct filter_ops breaking_ops = {
+	.name = "breaking",
+	.read = breaking_read,
+	.write = breaking_write,
+	.free = breaking_free,
+};
+
+struct broken {
+	struct play play;
+	unsigned off;
+	size_t left; /* operations that work */
+	unsigned accepted, unknown;
+	int rc;
+};
+
+static void send_few(struct broken *b, struct smtp_client *c)
+{
+	struct smtp_txn *t = calloc(FEW, sizeof(*t)), *all[FEW];
+	struct smtp_txn_rcpt *to = calloc(FEW, sizeof(*to));
+	struct script_source *sources = calloc(FEW, sizeof(*sources));
+	char *body = malloc(70000);
+	struct err e = {0};
+
+	memset(body, 'x', 70000);
+	for (size_t i = 0; i < FEW; i++) {
+		sources[i] = script_source_of(span_of(body, i == 5 ? 70000 : 500));
+		to[i] = (struct smtp_txn_rcpt){
+			.address = i % 4 == 2 ? SPAN("refuse@d") : SPAN("b@d")};
+		t[i] = (struct smtp_txn){.reverse_path = SPAN("a@d"),
+			.size = sources[i].all.len,
+			.source = &sources[i].source,
+			.rcpts = &to[i],
+			.rcpt_count = 1};
+		all[i] = &t[i];
+	}
+	b->rc = smtp_client_greet(c, &e);
+	if (b->rc == 0) {
+		b->rc = smtp_client_send_many(c, all, FEW, &e);
+		for (size_t i = 0; i < FEW; i++) {
+			b->accepted += to[i].fate == ACC;
+			b->unknown += to[i].fate == UNK;
+			assert_true(b->rc < 0 || to[i].fate == ACC || to[i].fate == REF);
+			assert_true(to[i].fate == ACC || to[i].fate == REF || t[i].err.code);
+			smtp_txn_fini(&t[i]);
+		}
+	}
+	assert_int_equal(b->rc < 0, e.code != ERR_NONE);
+	smtp_client_quit(c, NULL);
+	free(body);
+	free(sources);
+	free(to);
+	free(t);
+}
+
+static int broken_main(void *arg)
+{
+	struct broken *b = arg;
+	struct smtp_client_opts opts = {.hostname = "me.test", .features_off = b->off};
+	struct breaking *f = calloc(1, sizeof(*f));
+	struct smtp_client c;
+	struct fiber_group g;
+	struct err e = {0};
+
+	stream_pair(&b->play.client, &b->play.server, CLOCK_MS);
+	f->filter.ops = &breaking_ops;
+	f->left = &b->left;
+	stream_push(b->play.client, &f->filter);
+	fiber_group_init(&g);
+	fiber_start(&g, "server", play_serve, &b->play, &e);
+	smtp_client_init(&c, b->play.client, &opts);
+	send_few(b, &c);
+	smtp_client_fini(&c);
+	stream_free(&b->play.client);
+	fiber_group_join(&g);
+	return 0;
+}
+
+/* What is told as accepted has been accepted; what has been accepted is told as accepted or unknown. */
+static void every_read_and_write_fails_in_turn_behaviour_76(void **state)
+{
+	static const unsigned offs[] = {0, SMTP_CHUNKING, SMTP_PIPELINING};
+
+	for (size_t i = 0; i < ARRAY_LEN(offs); i++) {
+		size_t n = 0;
+		bool is_done = false, was_unknown = false;
+
+		for (; !is_done; n++) {
+			struct loop_opts opts = {.name = "broken", .slice_warn_ns = 60 * CLOCK_SEC};
+			struct loop *l = loop_new_sim(&opts, SCRIPT_WALL);
+			struct broken b = {.off = offs[i], .left = n};
+			struct err e = {0};
+
+			play_init(&b.play, SPAN_NONE);
+			b.play.opts.limits.errors_hard = b.play.opts.limits.errors_soft = 0;
+			assert_int_equal(loop_run(l, broken_main, &b, &e), 0);
+			loop_free(&l);
+			assert_true(b.accepted <= b.play.accepted);
+			assert_true(b.play.accepted <= b.accepted + b.unknown);
+			was_unknown = was_unknown || b.unknown > 0;
+			is_done = b.rc == 0;
+			play_fini(&b.play);
+			assert_true(n < 2000);
+		}
+		assert_true(n > 10 && was_unknown);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_fate_is_exact_behaviours_17_64_67_68_71),
+		cmocka_unit_test(every_read_and_write_fails_in_turn_behaviour_76),
 		cmocka_unit_test(three_hundred_letters_and_our_own_server),
 	};
 
