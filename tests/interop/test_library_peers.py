@@ -365,6 +365,87 @@ def test_a_hundred_messages_in_one_flow_arrive_in_order_at_exim(peers):
     check_many(told, log, {m.msg["Subject"]: m for m in stored})
 
 
+# -- OpenSMTPD: in clear, as Debian 12's cannot do TLS (tests/peers/opensmtpd.py) --------------------------------
+
+@pytest.fixture(scope="module")
+def opensmtpd(peers):
+    from opensmtpd import OpenSMTPD
+    with OpenSMTPD(boxes=[ALICE, BOB]) as server:
+        yield server
+
+
+def in_clear(server, **options):
+    return "smtp://localhost:%d" % server.port, dict({"tls": library.TLS_NEVER}, **options)
+
+
+def box_of(peers, server, address, subject):
+    return peers.wait_for("the message %r" % subject,
+                          lambda: [m for m in server.messages(address) if m.text("Subject") == subject], 20)[0]
+
+
+def test_a_handshake_that_fails_at_opensmtpd_sends_nothing(opensmtpd):
+    url, _ = in_clear(opensmtpd)
+    connected = Session(url, ca=ca_of(opensmtpd), tls_name="smtpd.test").run()[0]
+    assert (connected["err"], connected["phase"], connected["is_connected"]) == ("tls", "tls", False)
+
+
+def test_opensmtpd_takes_8bit_and_refuses_one(peers, opensmtpd):
+    subject = "八位"
+    sent = letter(subject, "你好", ".", "ü" * 300, ".end")
+    url, options = in_clear(opensmtpd)
+    connected, txn = send_one(url, "sender@far.test", [GHOST, BOB], sent, options)
+    assert connected["err"] == "ok" and not {"PIPELINING", "CHUNKING", "SMTPUTF8"} & set(connected["caps"])
+    ghost, bob = txn["results"]
+    # 524 5.2.4 is what it says of a name that no table has
+    assert refused(ghost) == ("refused", "rcpt", 524) and refused(bob) == ("accepted", "final", 250)
+    stored = box_of(peers, opensmtpd, BOB, subject)
+    check_stored(stored, sent)
+    assert opensmtpd.messages(GHOST) == []
+
+
+def test_an_address_that_opensmtpd_cannot_take_is_not_sent_to_it(opensmtpd):
+    url, options = in_clear(opensmtpd)
+    _, txn = send_one(url, ALICE, ["收件人@far.test"], letter("utf8"), options)
+    assert txn["err"] == "notsupp" and txn["results"][0]["reply"] is None
+
+
+def test_dsn_parameters_are_taken_by_opensmtpd(peers, opensmtpd):
+    url, options = in_clear(opensmtpd)
+    _, txn = send_one(url, ALICE, [BOB], letter("tell me, smtpd"), options, notify=library.NOTIFY_SUCCESS, envid="QQ1",
+                      orcpt="rfc822;old@far.test", ret="hdrs", flags=library.DSN_OR_FAIL)
+    assert txn["outcome"] == "accepted", txn
+    box_of(peers, opensmtpd, BOB, "tell me, smtpd")
+    report = peers.wait_for("the report", lambda: opensmtpd.messages(ALICE), 20)[0].raw.decode()
+    # OpenSMTPD obeys NOTIFY and RET, and names neither ENVID nor ORCPT
+    assert "\nFinal-Recipient: rfc822; %s\nAction: delivered\n" % BOB in report
+    assert "text/rfc822-headers" in report and "the end" not in report
+
+
+def test_the_size_limit_of_opensmtpd_is_known_before_and_heard_after(opensmtpd):
+    large = letter("smtpd large", *["y" * 70] * 400)
+    for flags, err in ((0, "size"), (library.NO_SIZE, "data")):
+        url, options = in_clear(opensmtpd, flags=flags)
+        connected, txn = send_one(url, ALICE, [BOB], large, options)
+        assert connected["size_max"] == 20000 and txn["err"] == err, txn
+    assert not [m for m in opensmtpd.messages(BOB) if m.msg["Subject"] == "smtpd large"]
+
+
+def test_a_hundred_messages_arrive_in_order_at_opensmtpd(peers):
+    from opensmtpd import OpenSMTPD
+    with OpenSMTPD(boxes=[BOB]) as server:
+        url, options = in_clear(server)
+        connected, sent = many(url, **options)
+        stored = peers.wait_for("all messages", lambda: len(server.messages(BOB)) == MANY and server.messages(BOB), 20)
+        order = re.findall(r"smtp message msgid=(\w+) ", server.log(1 << 22))
+    assert connected["err"] == sent["err"] == "ok"
+    ids = [re.search(r"(\w{8}) Message accepted", t["last"]["text"]).group(1) for t in sent["txns"]]
+    assert ids == order
+    by_subject = {m.msg["Subject"]: m for m in stored}
+    for i, queue_id in enumerate(ids):
+        check_stored(by_subject["number %d" % i], letter("number %d" % i))
+        assert " id %s" % queue_id in str(by_subject["number %d" % i].msg["Received"])
+
+
 # -- Yizhan ---------------------------------------------------------------------------------------------------
 
 def at_us(station, **options):

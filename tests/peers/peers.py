@@ -106,10 +106,10 @@ def greeting(address, seconds=2):
         return None
 
 
-def self_signed(directory, name="localhost"):
-    """A throw-away P-256 certificate; returns (certificate file, key file)."""
+def self_signed(directory, name="localhost", rsa=False):
+    """A throw-away certificate, P-256 or RSA; returns (certificate file, key file)."""
     cert, key = os.path.join(directory, "cert.pem"), os.path.join(directory, "key.pem")
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
+    subprocess.run(["openssl", "req", "-x509", *(["-newkey", "rsa:2048"] if rsa else ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]),
                     "-nodes", "-days", "2", "-subj", "/CN=" + name, "-addext",
                     "subjectAltName=DNS:%s,IP:%s" % (name, HOST), "-keyout", key, "-out", cert],
                    check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
