@@ -241,6 +241,33 @@ def test_exit_status_by_stage(send, replies, code):
         send("--to", "a@b.c,d@e.f", "--server", peer.server, code=code)
 
 
+@pytest.mark.parametrize("replies,words", [
+    ({}, []),
+    ({"EHLO": "500 no", "HELO": "502 no"}, []),
+    ({"MAIL": "550 no"}, []),
+    ({"RCPT": "550 no"}, []),
+    ({"DATA": "554 no"}, []),
+    ({"BODY": "554 no"}, []),
+    ({}, ["--tls"]),
+    ({}, ["--auth", "PLAIN", "-au", "u", "-ap", "p"]),
+    ({}, ["--xclient-name", "x"]),
+    ({"MAIL": "550 no"}, ["--quit-after", "EHLO"]),
+    ({"RCPT": "550 no"}, ["--quit-after", "MAIL", "-f", "<>"]),
+    ({"RCPT": "550 no"}, ["-q", "RCPT", "--h-From", "x", "-n", "-stl"]),
+    ({}, ["--protocol", "SMTP", "-hr", "-nth", "--ehlo", "x.y"]),
+    ({}, ["--no-such-word"]),
+])
+def test_exit_status_is_that_of_swaks(send, replies, words):
+    """The same words to both, against the same server; both send the same commands, but for a RSET of ours."""
+    with Script(replies, caps=["SIZE 100000"]) as peer:
+        args = ["--to", ALICE, "--from", ME, "--server", peer.server, *words]
+        theirs = subprocess.run(["swaks", *args], capture_output=True, timeout=30, stdin=subprocess.DEVNULL).returncode
+        said = [x.split()[0] for x in peer.heard]
+        del peer.heard[:]
+        send(*args, "--without", "size", code=theirs)
+    assert [x.split()[0] for x in peer.heard if x != "RSET"] == said
+
+
 def test_exit_status_of_no_server_no_greeting_and_a_message_too_large(send, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as s:
         port = s.getsockname()[1]
@@ -621,8 +648,8 @@ def test_controls_of_a_server_never_reach_the_screen(send):
     assert "\033" not in done.stdout and r"\x1b]0;evil\x07" in done.stdout
 
 
-def on_terminal(args, home, columns):
-    """What is on the screen, with standard output a terminal of that width."""
+def on_terminal(args, home, columns, typed=None):
+    """What is on the screen, with standard output a terminal of that width. `typed`: {what is asked: the answer}"""
     pid, fd = pty.fork()
     if pid == 0:
         os.environ.update(HOME=str(home), TERM="xterm")
@@ -639,6 +666,10 @@ def on_terminal(args, home, columns):
         if not more:
             break
         out += more
+        for question, answer in list((typed or {}).items()):
+            if question.encode() in out:
+                os.write(fd, answer.encode() + b"\n")
+                del typed[question]
     _, status = os.waitpid(pid, 0)
     os.close(fd)
     return out.decode(errors="replace"), os.waitstatus_to_exitcode(status)
@@ -655,6 +686,26 @@ def test_on_a_terminal_there_are_colour_and_times_and_lines_fit(home, columns):
     lines = plain.replace("\r", "").split("\n")
     assert max(map(len, lines)) <= columns
     assert any(line.startswith("<-  250") and line.rstrip().endswith("ms") for line in lines)
+
+
+def test_a_bar_for_a_large_message_on_a_terminal_only(send, home, tmp_path):
+    (tmp_path / "large").write_text("Subject: large\n\n" + ("x" * 79 + "\n") * 500000)
+    with Script(caps=["PIPELINING"]) as peer:
+        words = ["--to", ALICE, "-s", peer.server, tmp_path / "large"]
+        text, code = on_terminal(["send", *words], home, 80)
+        assert code == 0 and "[#" in text and "%" in text
+        assert "[#" not in on_terminal(["send", *words, "--no-progress"], home, 80)[0]
+        done = send(*words)
+        assert "[#" not in done.stdout + done.stderr
+
+
+def test_what_is_missing_is_asked_for_and_a_password_is_not_echoed(home):
+    with Script({"AUTH": "235 ok"}, caps=["AUTH PLAIN"]) as peer:
+        text, code = on_terminal(["send", "-s", peer.server, "--auth-user", "u", "--auth-clear"], home, 80,
+                                 {"To: ": ALICE, "Password of u at 127.0.0.1: ": "hush9"})
+        assert code == 0, text
+    assert "AUTH PLAIN AHUAaHVzaDk=" in peer.heard and "RCPT TO:<%s>" % ALICE in peer.heard
+    assert "hush9" not in text and ALICE in text
 
 
 # -- and a real server ----------------------------------------------------------------------------------------
