@@ -24,6 +24,8 @@ struct socket_filter {
 	int fd;
 	struct loop_io *io;
 	bool is_drained; /* the last read came back short: nothing is waiting now */
+	bool is_tcp;
+	bool is_owing; /* octets came since the last write: their ACK may wait for our next one */
 };
 
 static int socket_peer_error(struct err *e, int sys_errno, const char *what)
@@ -32,12 +34,25 @@ static int socket_peer_error(struct err *e, int sys_errno, const char *what)
 	return err_scope_set(e, ERR_SCOPE_PEER, ERR_AGAIN_LATER);
 }
 
+/* A peer with Nagle's algorithm on that says what it has to say in several writes (Postfix its replies,
+ * msmtp the final dot) sends the second when the first has been acknowledged; and we, who wait for
+ * it, write nothing that would carry the ACK. So it is sent before we wait for more, not 40 ms later. */
+static void socket_ack_now(struct socket_filter *s)
+{
+	int one = 1;
+
+	if (s->is_tcp && s->is_owing)
+		setsockopt(s->fd, IPPROTO_TCP, TCP_QUICKACK, &one, sizeof(one));
+	s->is_owing = false;
+}
+
 static FIBER int socket_wait(struct filter *f, int64_t deadline_ns, struct err *e)
 {
 	struct socket_filter *s = (struct socket_filter *)f;
 
 	if (!s->is_drained)
 		return 0;
+	socket_ack_now(s);
 	if (loop_io_wait(s->io, LOOP_READ, deadline_ns, e) < 0)
 		return net_err_peer(e);
 	s->is_drained = false;
@@ -74,6 +89,7 @@ static FIBER ssize_t socket_read(
 		got = recv(s->fd, p, n, 0);
 		if (got >= 0) {
 			s->is_drained = (size_t)got < n;
+			s->is_owing = true;
 			return got;
 		}
 		if (errno == EAGAIN || errno == EWOULDBLOCK)
@@ -130,6 +146,7 @@ static FIBER int socket_write(struct filter *f, const struct span *parts, size_t
 			return 0;
 		sent = sendmsg(s->fd, &msg, MSG_NOSIGNAL);
 		if (sent >= 0) {
+			s->is_owing = false;
 			socket_advance(&rest, (size_t)sent);
 			continue;
 		}
@@ -218,6 +235,7 @@ static struct stream *socket_stream(int fd, bool is_accepted, struct err *e)
 	s->is_drained = true;
 	st = stream_new(&s->filter);
 	socket_addrs(st, fd);
+	s->is_tcp = st->local.len && addr_is_ip(&st->local);
 	socket_tune(fd, st->local.len ? st->local.sa.sa_family : AF_UNSPEC, is_accepted);
 	return st;
 }
