@@ -235,6 +235,24 @@ bool sasl_lists(struct span list, struct span name)
 	return false;
 }
 
+/* SCRAM refuses what SASLprep does (octets that are no UTF-8, too); PLAIN may still do. */
+static bool sasl_can_prepare(const struct sasl_client_opts *o)
+{
+	const struct span texts[] = {o->user, o->password};
+	bool can = true;
+
+	for (size_t i = 0; i < ARRAY_LEN(texts) && can; i++) {
+		struct buf out;
+
+		buf_init(&out, SASL_RESPONSE_MAX);
+		can = sasl_prep(texts[i], &out, NULL) == 0;
+		if (out.mem)
+			secret_wipe(out.mem, out.cap);
+		buf_fini(&out);
+	}
+	return can;
+}
+
 static bool sasl_may(const struct sasl_mech *m, struct span offered, bool is_named, bool may_clear,
 	const struct sasl_client_opts *o)
 {
@@ -242,6 +260,8 @@ static bool sasl_may(const struct sasl_mech *m, struct span offered, bool is_nam
 
 	if (!sasl_lists(offered, span_str(m->name)) || (m->is_clear && !may_clear) ||
 		sasl_missing(m, o) || (k->is_gnu && !sasl_gnu_has(m->name)))
+		return false;
+	if (k->step == sasl_client_scram && !sasl_can_prepare(o))
 		return false;
 	if (is_named)
 		return true;

@@ -190,7 +190,11 @@ int sasl_prep(struct span text, struct buf *out, struct err *e)
 	if (!utf8_is_valid(text))
 		return err_set(e, ERR_SYNTAX, "not UTF-8");
 	copy = mem_dup(text.ptr, text.len);
-	rc = gsasl_saslprep(copy, GSASL_ALLOW_UNASSIGNED, &ready, NULL);
+	/* In 2.2.0 the flag means its opposite: whichever way it is read, one of them lets pass what
+	 * is younger than Unicode 3.2. */
+	rc = gsasl_saslprep(copy, 0, &ready, NULL);
+	if (rc != GSASL_OK)
+		rc = gsasl_saslprep(copy, GSASL_ALLOW_UNASSIGNED, &ready, NULL);
 	secret_wipe(copy, text.len);
 	free(copy);
 	if (rc != GSASL_OK)

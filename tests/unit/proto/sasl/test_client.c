@@ -16,7 +16,7 @@ static const struct sasl_client_opts everything = {
 struct choice {
 	const char *what, *offered, *wanted;
 	bool may_clear;
-	const char *without; /* letters: p password, t token, b binding, u user, s TLS */
+	const char *without; /* letters: p password, t token, b binding, u user, s TLS, l UTF-8 */
 	const char *chosen;
 };
 
@@ -43,6 +43,7 @@ static const struct choice choices[] = {
 		"ANONYMOUS EXTERNAL"},
 	{"what is not offered", "PLAIN", "LOGIN", true, "", ""},
 	{"nothing offered", "", "", true, "", ""},
+	{"a password in Latin-1 is none for SCRAM", "SCRAM-SHA-256 PLAIN", "", true, "tl", "PLAIN"},
 	{"XOAUTH2 needs a name", "XOAUTH2 OAUTHBEARER", "", true, "u", "OAUTHBEARER"},
 };
 
@@ -63,6 +64,8 @@ static void behaviour_31_strongest_first_or_the_callers_list(void **state)
 			o.tls_exporter = SPAN_NONE;
 		if (strchr(c->without, 'u'))
 			o.user = SPAN_NONE;
+		if (strchr(c->without, 'l'))
+			o.password = SPAN("\xe9t\xe9");
 		if (strchr(c->without, 's'))
 			o.has_tls = false;
 		count = sasl_client_choose(span_str(c->offered), span_str(c->wanted), c->may_clear,
