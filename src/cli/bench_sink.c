@@ -252,6 +252,16 @@ static int session_take(struct sink *k, struct sink_session *s, size_t n)
 	return session_send(s);
 }
 
+/* The rest of a content may wait for the acknowledgement of this part (Nagle's algorithm): no source is
+ * to be measured by the 40 ms that the kernel takes for it. */
+static void ack_now(const struct sink_session *s)
+{
+	int one = 1;
+
+	if (s->is_tcp && s->state == SINK_DATA)
+		setsockopt(s->fd, IPPROTO_TCP, TCP_QUICKACK, &one, sizeof(one));
+}
+
 /* Read until the socket is empty. -1: end the session. */
 static int session_read(struct sink *k, struct sink_session *s, bool is_hangup)
 {
@@ -272,8 +282,10 @@ static int session_read(struct sink *k, struct sink_session *s, bool is_hangup)
 		} else if (session_take(k, s, (size_t)n) < 0) {
 			return -1;
 		}
-		if (k->is_done || (!is_skip && (size_t)n < want && !is_hangup))
+		if (k->is_done || (!is_skip && (size_t)n < want && !is_hangup)) {
+			ack_now(s);
 			return 0;
+		}
 	}
 }
 
