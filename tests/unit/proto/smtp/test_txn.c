@@ -246,6 +246,7 @@ static const struct param_case {
 	const char *body, *to;
 	struct smtp_txn_rcpt r;
 	enum smtp_fate fate;
+	bool is_tls;
 } params[] = {
 	{"48: DSN, xtext, NEVER alone",
 		EVERY TAKEN("<a@d> SIZE=3 RET=FULL ENVID=x+2By", "<b@d> NOTIFY=NEVER"),
@@ -259,6 +260,10 @@ static const struct param_case {
 		SMTP_FATE_REFUSED},
 	{"49: REQUIRETLS in clear", EVERY SCRIPT_BYE, {.is_requiretls = true}, "x\r\n", "b@d",
 		{{0}}, SMTP_FATE_REFUSED},
+	{"49: REQUIRETLS under TLS", EVERY TAKEN("<a@d> SIZE=3 REQUIRETLS", "<b@d>"),
+		{.is_requiretls = true}, "x\r\n", "b@d", {{0}}, SMTP_FATE_ACCEPTED, true},
+	{"49: REQUIRETLS under TLS, not offered", SCRIPT_HELLO("") SCRIPT_BYE,
+		{.is_requiretls = true}, "x\r\n", "b@d", {{0}}, SMTP_FATE_REFUSED, true},
 	{"DELIVERBY, HOLDFOR, MT-PRIORITY, AUTH, extra",
 		EVERY TAKEN("<a@d> SIZE=3 AUTH=e+3Df@g BY=120;RT HOLDFOR=60 MT-PRIORITY=-3 X=1",
 			"<b@d> Y"),
@@ -317,6 +322,7 @@ static const struct param_case {
 
 static int send_param(struct script *p, struct smtp_client *c)
 {
+	static const struct stream_tls tls = {.version = "TLSv1.3"};
 	const struct param_case *k = p->arg;
 	struct script_source source = script_source_of(span_str(k->body));
 	struct smtp_txn_rcpt r = k->r;
@@ -331,7 +337,9 @@ static int send_param(struct script *p, struct smtp_client *c)
 	t.rcpt_count = 1;
 	if (!t.is_size_unknown)
 		t.size = strlen(k->body);
+	c->stream->tls = k->is_tls ? &tls : NULL;
 	rc = smtp_client_send(c, &t, &p->err);
+	c->stream->tls = NULL;
 	if (r.fate != k->fate)
 		fail_msg("%s: fate %d %u", k->name, r.fate, r.reply.code);
 	assert_int_equal(r.is_ours, r.fate == SMTP_FATE_REFUSED);
