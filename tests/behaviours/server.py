@@ -162,7 +162,8 @@ class Connection:
             if line is None:
                 return
             self.server.lines.append(line)
-            verb = re.split("[ :]", line)[0]
+            verb = re.split("[ :]", line)[0].upper()  # in any case (RFC 5321 section 2.4)
+            line = verb + line[len(verb):]
             if not self.answer(line, verb):
                 return
             if verb == "QUIT":
