@@ -210,7 +210,7 @@ def test_behaviour_76_memory_that_is_out_goes_to_the_hook():
     preloaded = conftest.runtimes(os.environ["YIZHAN_LIBRARY"])
     if preloaded:  # their allocator has a limit of its own
         env.update(LD_PRELOAD=" ".join(preloaded), ASAN_OPTIONS=env.get("ASAN_OPTIONS", "") +
-                   ":detect_leaks=0:allocator_may_return_null=1:soft_rss_limit_mb=200")
+                   ":detect_leaks=0:allocator_may_return_null=1:soft_rss_limit_mb=200:log_path=stderr")
     done = subprocess.run([sys.executable, "-c", program], env=env, timeout=60, stderr=subprocess.PIPE)
     assert done.returncode == 42, done.stderr[-2000:]
 
