@@ -208,6 +208,8 @@ def test_behaviour_76_memory_that_is_out_goes_to_the_hook():
                "while True: lib.yz_txn_rcpt(t, b'r' * 200 + b'@x.test', None)\n")
     env = dict(os.environ, PYTHONPATH=os.path.join(conftest.TOP, "python"))
     preloaded = conftest.runtimes(os.environ["YIZHAN_LIBRARY"])
+    for name in ("UBSAN_OPTIONS", "LSAN_OPTIONS"):  # they name a file for reports too
+        env.pop(name, None)
     if preloaded:  # their allocator has a limit of its own
         env.update(LD_PRELOAD=" ".join(preloaded), ASAN_OPTIONS=env.get("ASAN_OPTIONS", "") +
                    ":detect_leaks=0:allocator_may_return_null=1:soft_rss_limit_mb=200:log_path=stderr")
