@@ -21,7 +21,9 @@ static void each_option(struct buf *b, const struct cli_command *cmd, put_row *p
 			while (rest.len) {
 				span_cut(rest, ',', &name, &rest);
 				name = span_trim(name);
-				if (span_starts(name, SPAN("--")))
+				/* a row of a table of differences has more words: no option */
+				if (span_starts(name, SPAN("--")) && name.len > 2 &&
+					span_find(name, ' ') < 0)
 					put(b, cmd->name, span_skip(name, 2), f->help, f->words,
 						f->arg != NULL);
 			}

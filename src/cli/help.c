@@ -329,7 +329,8 @@ static void put_bash_flags(struct buf *b, const struct cli_section *s)
 			while (rest.len) {
 				span_cut(rest, ',', &name, &rest);
 				name = span_trim(name);
-				if (span_starts(name, SPAN("--")))
+				if (span_starts(name, SPAN("--")) && name.len > 2 &&
+					span_find(name, ' ') < 0)
 					buf_printf(b, SPAN_FMT " ", SPAN_ARG(name));
 			}
 		}

@@ -38,7 +38,8 @@ def test_each_command_explains_itself(command):
     assert "yizhan %s" % command in text
     if command != "bench":
         assert run(*command.split(), "--help").stdout.decode() == text
-        assert "--data DIR" in text
+        # these two read their words themselves, and no data directory
+        assert "--data DIR" in text or command in ("send", "sendmail")
     page = run("help", "--man").stdout.decode()
     assert ".SS yizhan %s" % command in page
 

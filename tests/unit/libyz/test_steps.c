@@ -271,7 +271,8 @@ static void behaviour_75_a_thousand_stalled(void **state)
 			}
 			if (rc == YZ_E_AGAIN)
 				continue;
-			if (rc != YZ_E_TIMEOUT)
+			/* a body that went into the kernel's buffers as a whole may have arrived */
+			if (rc != YZ_E_TIMEOUT && rc != YZ_E_UNKNOWN)
 				fail_msg("session %zu: %s: %s", i, yz_err_name(rc),
 					yz_error(s[i])->text);
 			yz_txn_free(&t[i]);
