@@ -421,7 +421,9 @@ def test_full_disk_under_load(make_station, small_disk):
             while time.monotonic() < deadline:
                 n += 1
                 name = "%d.%d" % (number, n)
-                reply = t.deliver(letter(name, [200, 9000, 400000][(n + number) % 3]), hello=None)
+                # few large ones: what is taken must not fill the disk by itself
+                size = [200, 9000, 400000 if n < 6 else 2000][(n + number) % 3]
+                reply = t.deliver(letter(name, size), hello=None)
                 if reply.code == 250:
                     taken.add(name)
                 else:
