@@ -70,7 +70,10 @@ static FIBER int flush(struct many *m, struct err *e)
 
 	m->flushed = m->next;
 	stream_set_timeout(c->stream, c->opts.timeouts.block_ns);
-	return stream_flush(c->stream, e) < 0 ? smtp_client_lost(c, SMTP_STAGE_BODY, e) : 0;
+	if (stream_flush(c->stream, e) < 0)
+		return smtp_client_lost(c, SMTP_STAGE_BODY, e);
+	FAULT(DELIVER_DOT); /* whole contents are out */
+	return 0;
 }
 
 /* RFC 2920 section 3.1: an envelope may follow the content before it, whose fate leaves no trace in
