@@ -15,65 +15,35 @@
 
 #include "base/mem.h"
 #include "net/net_priv.h"
-
-/* Parts handed to the kernel in one sendmsg. */
-#define SOCKET_PARTS 32
+#include "net/sock.h"
 
 struct socket_filter {
 	struct filter filter;
-	int fd;
+	struct sock sock;
 	struct loop_io *io;
-	bool is_drained; /* the last read came back short: nothing is waiting now */
-	bool is_tcp;
-	bool is_owing; /* octets came since the last write: their ACK may wait for our next one */
 };
-
-static int socket_peer_error(struct err *e, int sys_errno, const char *what)
-{
-	err_sys(e, sys_errno, "%s", what);
-	return err_scope_set(e, ERR_SCOPE_PEER, ERR_AGAIN_LATER);
-}
-
-/* A peer with Nagle's algorithm on that says what it has to say in several writes (Postfix its replies,
- * msmtp the final dot) sends the second when the first has been acknowledged; and we, who wait for
- * it, write nothing that would carry the ACK. So it is sent before we wait for more, not 40 ms later. */
-static void socket_ack_now(struct socket_filter *s)
-{
-	int one = 1;
-
-	if (s->is_tcp && s->is_owing)
-		setsockopt(s->fd, IPPROTO_TCP, TCP_QUICKACK, &one, sizeof(one));
-	s->is_owing = false;
-}
 
 static FIBER int socket_wait(struct filter *f, int64_t deadline_ns, struct err *e)
 {
 	struct socket_filter *s = (struct socket_filter *)f;
 
-	if (!s->is_drained)
+	if (!s->sock.is_drained)
 		return 0;
-	socket_ack_now(s);
+	sock_ack(&s->sock);
 	if (loop_io_wait(s->io, LOOP_READ, deadline_ns, e) < 0)
 		return net_err_peer(e);
-	s->is_drained = false;
+	s->sock.is_drained = false;
 	return 0;
 }
 
 static bool socket_has_input(struct filter *f)
 {
-	return !((struct socket_filter *)f)->is_drained;
+	return !((struct socket_filter *)f)->sock.is_drained;
 }
 
 static bool socket_poll(struct filter *f)
 {
-	struct socket_filter *s = (struct socket_filter *)f;
-	char octet;
-	ssize_t got = recv(s->fd, &octet, 1, MSG_PEEK | MSG_DONTWAIT);
-
-	if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
-		return false;
-	s->is_drained = false;
-	return true;
+	return sock_poll(&((struct socket_filter *)f)->sock);
 }
 
 static FIBER ssize_t socket_read(
@@ -86,74 +56,30 @@ static FIBER ssize_t socket_read(
 
 		if (socket_wait(f, deadline_ns, e) < 0)
 			return -1;
-		got = recv(s->fd, p, n, 0);
-		if (got >= 0) {
-			s->is_drained = (size_t)got < n;
-			s->is_owing = true;
+		got = sock_recv(&s->sock, p, n);
+		if (got >= 0)
 			return got;
-		}
-		if (errno == EAGAIN || errno == EWOULDBLOCK)
-			s->is_drained = true;
-		else if (errno != EINTR)
-			return socket_peer_error(e, errno, "receiving");
+		if (errno != EAGAIN)
+			return sock_error(e, errno, "receiving");
 	}
-}
-
-/* Where a write that the kernel took in part goes on. */
-struct socket_rest {
-	const struct span *parts;
-	size_t count, from; /* `from` bytes of parts[0] are gone */
-};
-
-static size_t socket_vec(const struct socket_rest *r, struct iovec *vec)
-{
-	size_t n = 0, skip = r->from;
-
-	for (size_t i = 0; i < r->count && n < SOCKET_PARTS; i++) {
-		if (r->parts[i].len > skip) {
-			vec[n].iov_base = (void *)(uintptr_t)(r->parts[i].ptr + skip);
-			vec[n++].iov_len = r->parts[i].len - skip;
-		}
-		skip = 0;
-	}
-	return n;
-}
-
-static void socket_advance(struct socket_rest *r, size_t sent)
-{
-	while (r->count && sent >= r->parts[0].len - r->from) {
-		sent -= r->parts[0].len - r->from;
-		r->parts++;
-		r->count--;
-		r->from = 0;
-	}
-	r->from += sent;
 }
 
 static FIBER int socket_write(struct filter *f, const struct span *parts, size_t count,
 	int64_t deadline_ns, struct err *e)
 {
 	struct socket_filter *s = (struct socket_filter *)f;
-	struct socket_rest rest = {parts, count, 0};
-	struct iovec vec[SOCKET_PARTS];
+	struct sock_rest rest = {parts, count, 0};
+	size_t sent;
 
 	for (;;) {
-		struct msghdr msg = {.msg_iov = vec};
-		ssize_t sent;
+		int rc = sock_send(&s->sock, &rest, SIZE_MAX, &sent);
 
-		msg.msg_iovlen = socket_vec(&rest, vec);
-		if (msg.msg_iovlen == 0)
+		if (rc > 0)
 			return 0;
-		sent = sendmsg(s->fd, &msg, MSG_NOSIGNAL);
-		if (sent >= 0) {
-			s->is_owing = false;
-			socket_advance(&rest, (size_t)sent);
+		if (rc == 0)
 			continue;
-		}
-		if (errno == EINTR)
-			continue;
-		if (errno != EAGAIN && errno != EWOULDBLOCK)
-			return socket_peer_error(e, errno, "sending");
+		if (errno != EAGAIN)
+			return sock_error(e, errno, "sending");
 		if (loop_io_wait(s->io, LOOP_WRITE, deadline_ns, e) < 0)
 			return net_err_peer(e);
 	}
@@ -161,11 +87,7 @@ static FIBER int socket_write(struct filter *f, const struct span *parts, size_t
 
 static FIBER int socket_shutdown(struct filter *f, int64_t deadline_ns, struct err *e)
 {
-	struct socket_filter *s = (struct socket_filter *)f;
-
-	if (shutdown(s->fd, SHUT_WR) < 0 && errno != ENOTCONN)
-		return socket_peer_error(e, errno, "closing");
-	return 0;
+	return sock_shutdown(&((struct socket_filter *)f)->sock, e);
 }
 
 static void socket_free(struct filter *f)
@@ -173,7 +95,7 @@ static void socket_free(struct filter *f)
 	struct socket_filter *s = (struct socket_filter *)f;
 
 	loop_io_free(&s->io);
-	close(s->fd);
+	close(s->sock.fd);
 	free(s);
 }
 
@@ -190,18 +112,7 @@ static const struct filter_ops socket_ops = {
 
 int socket_filter_fd(const struct filter *f)
 {
-	return f->ops == &socket_ops ? ((const struct socket_filter *)f)->fd : -1;
-}
-
-static void socket_addrs(struct stream *st, int fd)
-{
-	st->peer.len = st->local.len = sizeof(st->peer) - sizeof(st->peer.len);
-	if (getpeername(fd, &st->peer.sa, &st->peer.len) < 0)
-		st->peer.len = 0;
-	if (getsockname(fd, &st->local.sa, &st->local.len) < 0)
-		st->local.len = 0;
-	addr_unmap(&st->peer);
-	addr_unmap(&st->local);
+	return f->ops == &socket_ops ? ((const struct socket_filter *)f)->sock.fd : -1;
 }
 
 static void socket_tune(int fd, int family, bool is_accepted)
@@ -229,13 +140,13 @@ static struct stream *socket_stream(int fd, bool is_accepted, struct err *e)
 	}
 	s = NEW(struct socket_filter);
 	s->filter.ops = &socket_ops;
-	s->fd = fd;
+	s->sock.fd = fd;
 	s->io = io;
 	/* Nothing has come yet in most protocols here, and where it has the loop tells at once. */
-	s->is_drained = true;
+	s->sock.is_drained = true;
 	st = stream_new(&s->filter);
-	socket_addrs(st, fd);
-	s->is_tcp = st->local.len && addr_is_ip(&st->local);
+	sock_addresses(st, fd);
+	s->sock.is_tcp = st->local.len && addr_is_ip(&st->local);
 	socket_tune(fd, st->local.len ? st->local.sa.sa_family : AF_UNSPEC, is_accepted);
 	return st;
 }
@@ -256,7 +167,7 @@ static FIBER int socket_connect_wait(int fd, int64_t deadline_ns, struct err *e)
 		return net_err_peer(e);
 	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &failed, &len) < 0)
 		failed = errno;
-	return failed ? socket_peer_error(e, failed, "connecting") : 0;
+	return failed ? sock_error(e, failed, "connecting") : 0;
 }
 
 static FIBER int socket_connect_fd(
@@ -267,7 +178,7 @@ static FIBER int socket_connect_fd(
 			return socket_connect_wait(fd, deadline_ns, e);
 		/* unix(7): a full backlog of a Unix socket is not waited for. */
 		if (errno != EAGAIN || !addr_is_unix(to))
-			return socket_peer_error(e, errno, "connecting");
+			return sock_error(e, errno, "connecting");
 		if (loop_now_ns() >= deadline_ns) {
 			err_set(e, ERR_TIMEOUT, "connecting: the backlog stays full");
 			return net_err_peer(e);
