@@ -98,6 +98,10 @@ static void take_msg_cols(struct db_stmt *st, struct arena *a, struct spool_item
 	it->arrived_ns = db_col_i64(st, 3);
 	it->expires_ns = db_col_i64(st, 4);
 	it->env.is_smtputf8 = flags & 1;
+	it->env.is_requiretls = flags >> 12 & 1;
+	it->env.is_tls_optional = flags >> 13 & 1;
+	it->env.by_mode = (enum spool_by)(flags >> 14 & 3);
+	it->env.by_trace = flags >> 16 & 1;
 	it->env.ret = (enum spool_ret)(flags >> 4 & 15);
 	it->env.body_type = (enum spool_body)(flags >> 8 & 15);
 	it->env.reverse_path = arena_span(a, db_col_span(st, 6));
@@ -105,6 +109,9 @@ static void take_msg_cols(struct db_stmt *st, struct arena *a, struct spool_item
 	it->env.origin = arena_span(a, db_col_span(st, 8));
 	it->env.peer = arena_span(a, db_col_span(st, 9));
 	it->prefix = arena_span(a, db_col_span(st, 10));
+	it->env.class = (enum spool_class)db_col_i64(st, 26);
+	it->env.by_ns = db_col_i64(st, 27);
+	it->env.release_ns = db_col_i64(st, 28);
 }
 
 void spool_take_item(struct db_stmt *st, struct arena *a, struct spool_item *it)
@@ -127,6 +134,11 @@ void spool_take_item(struct db_stmt *st, struct arena *a, struct spool_item *it)
 	it->last_text = arena_span(a, db_col_span(st, 22));
 	it->last_host = arena_span(a, db_col_span(st, 23));
 	it->rcpt_id = (uint64_t)db_col_i64(st, 24);
+	it->env.priority = (int)db_col_i64(st, 29);
+	it->sender = arena_span(a, db_col_span(st, 30));
+	it->rerouted_from = arena_span(a, db_col_span(st, 31));
+	if (it->state != SPOOL_LOCAL)
+		it->rcpt_prefix = arena_span(a, db_col_span(st, 32));
 }
 
 /* ---- leases that ran out ---- */

@@ -27,6 +27,12 @@ enum spool_notify {
 enum spool_ret { SPOOL_RET_NONE, SPOOL_RET_FULL, SPOOL_RET_HDRS };
 enum spool_body { SPOOL_BODY_7BIT, SPOOL_BODY_8BIT, SPOOL_BODY_BINARY };
 
+/* What kind of mail it is: each has its ladder of retries and its lifetime. */
+enum spool_class { SPOOL_CLASS_NORMAL, SPOOL_CLASS_REPORT, SPOOL_CLASS_BULK, SPOOL_CLASSES };
+enum spool_by { SPOOL_BY_NONE, SPOOL_BY_RETURN, SPOOL_BY_NOTIFY };
+#define SPOOL_PRIORITY_MIN (-9) /* MT-PRIORITY (RFC 6710) */
+#define SPOOL_PRIORITY_MAX 9
+
 struct spool_envelope {
 	struct span reverse_path; /* "" is the null sender; "local@domain", no angle brackets */
 	struct span envid;        /* decoded from xtext */
@@ -35,6 +41,14 @@ struct spool_envelope {
 	bool is_smtputf8;
 	struct span origin; /* "smtp", "lmtp", "submission", "dsn", "unix": for logs and show */
 	struct span peer;   /* "192.0.2.1 (helo)" for show; may be empty */
+	enum spool_class class;
+	int priority;          /* SPOOL_PRIORITY_MIN to _MAX */
+	bool is_requiretls;    /* RFC 8689 */
+	bool is_tls_optional;  /* "TLS-Required: No" stood in the header */
+	enum spool_by by_mode; /* DELIVERBY (RFC 2852) */
+	bool by_trace;
+	int64_t by_ns;      /* wall clock, its deadline; 0: none */
+	int64_t release_ns; /* wall clock, not tried before (RFC 4865); 0: at once */
 };
 
 /* A recipient at acceptance. The router has decided; nothing is looked up here but the mailbox. */
@@ -46,7 +60,10 @@ struct spool_rcpt_new {
 	uint64_t account_id; /* local */
 	struct span folder;  /* local: "INBOX" */
 	struct span prefix;  /* local: header lines before the body (Return-Path, Delivered-To,
-					Received) */
+					Received); remote: lines in front of the letter's prefix */
+	struct span
+		sender; /* remote: reverse-path for this recipient alone, "" the letter's, "<>" the
+					null sender */
 	struct span
 		destination; /* remote: the key that attempts are grouped by: a lower-case domain
 					or a route "[host]:port" */
@@ -84,6 +101,8 @@ struct spool_item { /* one recipient row with its message */
 	struct spool_envelope env;
 	struct span prefix;
 	struct span address, orcpt, destination;
+	struct span sender, rcpt_prefix; /* of this recipient alone: as in spool_rcpt_new */
+	struct span rerouted_from;       /* where the router would have sent it; "" it does */
 	unsigned notify;
 	enum spool_state state;
 	int64_t arrived_ns, expires_ns, next_ns, lease_ns;

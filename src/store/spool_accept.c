@@ -9,17 +9,19 @@
 DB_SQL(sql_insert_msg,
 	"INSERT INTO queue_msg (id, blob_id, blob_octets, rcpt_first, rcpt_count, "
 	"rcpt_left, arrived_ns, expires_ns, flags, reverse_path, envid, origin, "
-	"peer, prefix) "
-	"VALUES ($1, $2, $3, $4, $5, $5, $6, $7, $8, $9, $10, $11, $12, $13)");
+	"peer, prefix, class, by_ns, release_ns) "
+	"VALUES ($1, $2, $3, $4, $5, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)");
 DB_SQL(sql_insert_rcpt,
 	"INSERT INTO queue_rcpt (id, msg_id, state, next_ns, lease_ns, attempts, flags, wish, "
 	"account_id, address, orcpt, destination, last_ns, last_code, last_enhanced, last_text, "
-	"last_host, prefix) "
-	"VALUES ($1, $2, $3, $4, $5, 0, $6, 0, $7, $8, $9, $10, 0, 0, '', '', '', $11)");
+	"last_host, prefix, sender, priority) "
+	"VALUES ($1, $2, $3, $4, $5, 0, $6, 0, $7, $8, $9, $10, 0, 0, '', '', '', $11, $12, $13)");
 
 static int64_t pack_flags(const struct spool_envelope *env)
 {
-	return (int64_t)env->is_smtputf8 | (int64_t)env->ret << 4 | (int64_t)env->body_type << 8;
+	return (int64_t)env->is_smtputf8 | (int64_t)env->ret << 4 | (int64_t)env->body_type << 8 |
+		(int64_t)env->is_requiretls << 12 | (int64_t)env->is_tls_optional << 13 |
+		(int64_t)env->by_mode << 14 | (int64_t)env->by_trace << 16;
 }
 
 /* ---- before the closure ---- */
@@ -119,6 +121,9 @@ static int put_msg(struct db *db, struct spool_ready *r, struct err *e)
 	db_bind_text(st, 11, l->env.origin);
 	db_bind_text(st, 12, l->env.peer);
 	db_bind_bytes(st, 13, l->prefix);
+	db_bind_i64(st, 14, l->env.class);
+	db_bind_i64(st, 15, l->env.by_ns);
+	db_bind_i64(st, 16, l->env.release_ns);
 	return db_finish(st, e);
 }
 
@@ -128,7 +133,16 @@ static enum spool_state first_state(const struct spool_ready *r, const struct sp
 		return SPOOL_LOCAL;
 	if (r->letter->is_held)
 		return SPOOL_HELD;
+	if (r->letter->env.release_ns > r->letter->arrived_ns)
+		return SPOOL_WAITING;
 	return r->is_lease ? SPOOL_ACTIVE : SPOOL_WAITING;
+}
+
+/* FUTURERELEASE (RFC 4865): not before its time. */
+static int64_t first_due(const struct spool_new *l, enum spool_state state)
+{
+	return state == SPOOL_WAITING && l->env.release_ns > l->arrived_ns ? l->env.release_ns
+									   : l->arrived_ns;
 }
 
 static int put_rcpt(
@@ -142,14 +156,16 @@ static int put_rcpt(
 	db_bind_i64(st, 1, (int64_t)rcpt->rcpt_id);
 	db_bind_i64(st, 2, (int64_t)r->letter->id);
 	db_bind_i64(st, 3, state);
-	db_bind_i64(st, 4, r->letter->arrived_ns);
+	db_bind_i64(st, 4, first_due(r->letter, state));
 	db_bind_i64(st, 5, state == SPOOL_ACTIVE ? SPOOL_ACCEPT_LEASE_NS : 0);
 	db_bind_i64(st, 6, rcpt->notify);
 	db_bind_i64(st, 7, (int64_t)rcpt->account_id);
 	db_bind_text(st, 8, rcpt->address);
 	db_bind_text(st, 9, rcpt->orcpt);
 	db_bind_text(st, 10, rcpt->is_local ? rcpt->folder : rcpt->destination);
-	db_bind_bytes(st, 11, rcpt->is_local ? rcpt->prefix : SPAN_NONE);
+	db_bind_bytes(st, 11, rcpt->prefix);
+	db_bind_text(st, 12, rcpt->is_local ? SPAN_NONE : rcpt->sender);
+	db_bind_i64(st, 13, r->letter->env.priority);
 	return db_finish(st, e);
 }
 

@@ -63,7 +63,8 @@ int spool_remove_tx(struct db *db, uint64_t rcpt_id, unsigned to, struct spool_g
 	"r.msg_id, m.blob_id, m.blob_octets, m.arrived_ns, m.expires_ns, m.flags, "                \
 	"m.reverse_path, m.envid, m.origin, m.peer, m.prefix, r.state, r.next_ns, r.lease_ns, "    \
 	"r.attempts, r.flags, r.address, r.orcpt, r.destination, r.last_ns, r.last_code, "         \
-	"r.last_enhanced, r.last_text, r.last_host, r.id, r.wish "                                 \
+	"r.last_enhanced, r.last_text, r.last_host, r.id, r.wish, "                                \
+	"m.class, m.by_ns, m.release_ns, r.priority, r.sender, r.rerouted_from, r.prefix "         \
 	"FROM queue_rcpt r JOIN queue_msg m ON m.id = r.msg_id "
 void spool_take_item(struct db_stmt *st, struct arena *a, struct spool_item *it);
 /** After the commit: bodies that are gone leave the memory. */

@@ -107,11 +107,16 @@ static void keep_error(struct err *kept, const struct err *e)
 static FIBER int open_link(struct outbound_link *l, struct err *e)
 {
 	const struct outbound_opts *o = l->carrier->opts;
+	const struct outbound_way *way = l->carrier->way;
 	struct outbound_hops *hops;
 	struct err kept = {0};
 
-	if (outbound_hops(o, l->arena, l->carrier->destination, &hops, e) < 0)
+	if (way) {
+		hops = ARENA_NEW(l->arena, struct outbound_hops);
+		*hops = *way->hops; /* addresses are filled in here */
+	} else if (outbound_hops(o, l->arena, l->carrier->destination, &hops, e) < 0) {
 		return -1;
+	}
 	l->is_lmtp = hops->is_lmtp;
 	for (size_t i = 0; i < hops->count; i++) {
 		struct outbound_host *host = &hops->hosts[i];

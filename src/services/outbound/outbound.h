@@ -59,6 +59,7 @@ struct outbound_parcel {
 	struct body *body;
 	struct spool_envelope env;
 	struct span prefix, destination;
+	bool has_own_sender;            /* env.reverse_path is this parcel's, not the letter's */
 	int64_t arrived_ns, expires_ns; /* wall clock */
 	size_t rcpt_count;
 	struct outbound_rcpt *rcpts;
@@ -66,6 +67,10 @@ struct outbound_parcel {
 	struct span host; /* "mx.example [192.0.2.1]:25" that answered, or "" */
 	bool is_tls;      /* it travelled encrypted */
 	bool is_lmtp;
+	/* Letters that came of it (a list's copies): accepted in the transaction that settles it.
+	 * They live in `arena`, their bodies in its closers. */
+	struct spool_new *offspring;
+	size_t offspring_count;
 	/* the owner's: when it came back undone, without an attempt of its own */
 	bool is_untried;
 	int64_t next_ns; /* wall clock of the next attempt, 0: as the ladder says */
@@ -108,7 +113,8 @@ struct outbound_opts {
 
 struct outbound_carrier {
 	const struct outbound_opts *opts;
-	struct span destination; /* router.h has its forms */
+	struct span destination;        /* services/router/destination.h has its forms */
+	const struct outbound_way *way; /* found already; NULL: look it up */
 	const struct outbound_feed *feed;
 	void *ctx;
 	struct outbound_memory *memory;
@@ -121,7 +127,7 @@ struct outbound_carrier {
  * domain, it is ourselves); smtp triple and text are what senders are told. */
 FIBER int outbound_carry(struct outbound_carrier *c, struct err *e);
 
-/* ---- look-up, for `yizhan explain` and tests too ---- */
+/* ---- look-up, for sites, `yizhan explain` and tests too ---- */
 
 struct outbound_host {
 	struct span name; /* "mx.example"; "" for an address or a socket */
@@ -132,9 +138,25 @@ struct outbound_host {
 struct outbound_hops {
 	bool is_lmtp, is_fixed; /* fixed: a route or a literal, not MX */
 	uint16_t port;
+	uint32_t ttl;   /* seconds, of the MX answer; 0: fixed */
+	bool is_secure; /* the MX answer was validated by DNSSEC */
 	size_t count;
 	struct outbound_host hosts[OUTBOUND_HOSTS_MAX];
 };
+/* The way to a destination. Destinations with one key may share connections. */
+struct outbound_way {
+	struct span
+		key; /* the hosts, sorted ("mx:a.example,b.example"), or the fixed hop; behind them
+			  * what keeps connections apart: TLS policy, egress, login */
+	struct outbound_hops *hops;
+	int64_t until_ns; /* mono: then it is looked up again */
+};
+#define OUTBOUND_WAY_MIN_NS (5 * CLOCK_MIN) /* how long a way is good, whatever the TTL says */
+#define OUTBOUND_WAY_MAX_NS CLOCK_HOUR
+/** Find it: MX, and with it what is in the store and DNS about TLS. It lives in `a`. Errors as
+ * outbound_hops has them. */
+FIBER int outbound_way_find(const struct outbound_opts *o, struct arena *a, struct span destination,
+	struct outbound_way **way_r, struct err *e);
 /** The hosts of a destination, best first, random among equals. They live in `a`. Errors carry the
  * triple that the sender is owed: 5.1.10 null MX, 5.1.2 no such domain, 5.4.6 it is ourselves,
  * 4.4.3 no answer. */

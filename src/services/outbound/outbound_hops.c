@@ -6,6 +6,8 @@
 #include "run/fiber.h"
 #include "services/outbound/outbound.h"
 
+#include "services/router/destination.h"
+
 #define SMTP_PORT 25
 
 /* ---- fixed next hops: "[host]:port", "unix:/path" --------------------------------------------- */
@@ -99,6 +101,8 @@ static int hops_mx(const struct outbound_opts *o, struct arena *a, struct span d
 		err_set(e, ERR_DENIED, SPAN_FMT " takes no mail (null MX)", SPAN_ARG(domain));
 		return never(e, 1, 10);
 	}
+	h->ttl = ans->ttl;
+	h->is_secure = ans->is_secure;
 	sort_mx(ans->rr, ans->count);
 	count = cut_at_self(o, ans->rr, ans->count);
 	if (count == 0)
@@ -127,6 +131,8 @@ static FIBER int hops_domain(const struct outbound_opts *o, struct arena *a, str
 	switch (ans.status) {
 	case DNS_OK: return hops_mx(o, a, domain, &ans, h, e);
 	case DNS_NODATA: /* no MX: the domain itself is the host */
+		h->ttl = ans.ttl;
+		h->is_secure = ans.is_secure;
 		h->count = 1;
 		h->hosts[0].name = arena_span(a, domain);
 		return 0;
@@ -143,8 +149,13 @@ FIBER int outbound_hops(const struct outbound_opts *o, struct arena *a, struct s
 	struct outbound_hops **hops_r, struct err *e)
 {
 	struct outbound_hops *h = ARENA_NEW(a, struct outbound_hops);
-	struct span key = destination;
+	struct destination d;
+	struct span key;
 	int rc;
+
+	if (destination_cut(destination, &d, e) < 0)
+		return -1;
+	key = d.base;
 
 	h->port = o->port ? o->port : SMTP_PORT;
 	if (span_starts(key, SPAN("lmtp:"))) {
@@ -157,6 +168,46 @@ FIBER int outbound_hops(const struct outbound_opts *o, struct arena *a, struct s
 		rc = hops_domain(o, a, key, h, e);
 	*hops_r = h;
 	return rc;
+}
+
+/* "mx:a.example,b.example": the names in order, whatever their preferences are. */
+static struct span hosts_key(struct arena *a, const struct outbound_hops *h)
+{
+	struct span names[OUTBOUND_HOSTS_MAX];
+	const char *key = "mx:";
+
+	for (size_t i = 0; i < h->count; i++) {
+		size_t j = i;
+
+		for (; j > 0 && span_cmp(names[j - 1], h->hosts[i].name) > 0; j--)
+			names[j] = names[j - 1];
+		names[j] = h->hosts[i].name;
+	}
+	for (size_t i = 0; i < h->count; i++)
+		key = arena_printf(a, "%s%s" SPAN_FMT, key, i ? "," : "", SPAN_ARG(names[i]));
+	return span_str(key);
+}
+
+FIBER int outbound_way_find(const struct outbound_opts *o, struct arena *a, struct span destination,
+	struct outbound_way **way_r, struct err *e)
+{
+	struct outbound_way *w = ARENA_NEW(a, struct outbound_way);
+	struct destination d;
+	int64_t good_ns;
+	struct span base;
+
+	if (destination_cut(destination, &d, e) < 0 ||
+		outbound_hops(o, a, destination, &w->hops, e) < 0)
+		return -1;
+	base = d.kind == DESTINATION_DOMAIN ? hosts_key(a, w->hops) : arena_span(a, d.base);
+	w->key = span_str(arena_printf(a, SPAN_FMT SPAN_FMT, SPAN_ARG(base),
+		SPAN_ARG(span_skip(destination, d.base.len))));
+	good_ns = (int64_t)w->hops->ttl * CLOCK_SEC;
+	good_ns = good_ns < OUTBOUND_WAY_MIN_NS ? OUTBOUND_WAY_MIN_NS : good_ns;
+	good_ns = good_ns > OUTBOUND_WAY_MAX_NS ? OUTBOUND_WAY_MAX_NS : good_ns;
+	w->until_ns = loop_now_ns() + good_ns;
+	*way_r = w;
+	return 0;
 }
 
 /* ---- addresses of a host ---------------------------------------------------------------------- */

@@ -64,7 +64,21 @@ void queue_free(struct queue **qp)
 
 static bool is_same_trip(const struct spool_rcpt_new *a, const struct spool_rcpt_new *b)
 {
-	return !b->is_local && span_eq(a->destination, b->destination);
+	return !b->is_local && span_eq(a->destination, b->destination) &&
+		span_eq(a->sender, b->sender) && span_eq(a->prefix, b->prefix);
+}
+
+void queue_parcel_own(
+	struct outbound_parcel *p, struct span sender, struct span own_prefix, struct span prefix)
+{
+	p->prefix = own_prefix.len ? span_str(arena_printf(p->arena, SPAN_FMT SPAN_FMT,
+					     SPAN_ARG(own_prefix), SPAN_ARG(prefix)))
+				   : arena_span(p->arena, prefix);
+	if (sender.len == 0)
+		return;
+	p->has_own_sender = true;
+	p->env.reverse_path = span_eq(sender, SPAN("<>")) ? SPAN_NONE
+							  : arena_span(p->arena, sender);
 }
 
 /* One parcel of up to OUTBOUND_RCPT_MAX recipients from `first` on that go to the same destination;
@@ -86,7 +100,7 @@ static struct outbound_parcel *parcel_of(const struct spool_new *letter, size_t 
 	p->env.envid = arena_span(p->arena, letter->env.envid);
 	p->env.origin = arena_span(p->arena, letter->env.origin);
 	p->env.peer = arena_span(p->arena, letter->env.peer);
-	p->prefix = arena_span(p->arena, letter->prefix);
+	queue_parcel_own(p, head->sender, head->prefix, letter->prefix);
 	p->destination = arena_span(p->arena, head->destination);
 	p->arrived_ns = letter->arrived_ns;
 	p->expires_ns = letter->expires_ns;
@@ -135,7 +149,8 @@ bool queue_wants(const struct queue *q, unsigned index, const struct spool_new *
 {
 	const struct queue_shard *sh = &q->shards[index];
 
-	if (atomic_load_explicit(&q->is_stopping, memory_order_relaxed) || letter->is_held)
+	if (atomic_load_explicit(&q->is_stopping, memory_order_relaxed) || letter->is_held ||
+		letter->env.release_ns > letter->arrived_ns)
 		return false;
 	if (queue_counted(&sh->ready) + queue_counted(&sh->unsettled) >= q->opts.ready_max ||
 		queue_counted(&sh->ready_bytes) >= q->opts.ready_bytes_max)

@@ -36,8 +36,17 @@ struct queue;
 #define QUEUE_PACE_MAX_NS     CLOCK_HOUR
 #define QUEUE_DRAIN_NS        (10 * CLOCK_SEC) /* at the end letters under way may take this */
 
+/* Destinations of a kind of their own are carried by somebody else: "list:" by services/lists. */
+struct queue_carrier {
+	const char *scheme; /* "list:" */
+	FIBER int (*carry)(void *arg, struct outbound_carrier *c, struct err *e);
+	void *arg;
+};
+#define QUEUE_CARRIERS_MAX 4
+
 struct queue_opts {
-	struct store *store; /* borrowed, as all here */
+	struct queue_carrier carriers[QUEUE_CARRIERS_MAX]; /* scheme NULL: no more */
+	struct store *store;                               /* borrowed, as all here */
 	const struct outbound_opts *outbound;
 	const char *hostname;       /* in reports */
 	unsigned shards;            /* loop threads */

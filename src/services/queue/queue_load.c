@@ -88,7 +88,8 @@ static void rcpt_of(struct arena *a, const struct spool_item *item, struct outbo
 
 static bool is_same_trip(const struct spool_item *a, const struct spool_item *b)
 {
-	return a->msg_id == b->msg_id && span_eq(a->destination, b->destination);
+	return a->msg_id == b->msg_id && span_eq(a->destination, b->destination) &&
+		span_eq(a->sender, b->sender) && span_eq(a->rcpt_prefix, b->rcpt_prefix);
 }
 
 /* A parcel from `count` rows of one letter to one destination. */
@@ -105,7 +106,7 @@ static struct outbound_parcel *parcel_of(
 	p->env.envid = arena_span(p->arena, first->env.envid);
 	p->env.origin = arena_span(p->arena, first->env.origin);
 	p->env.peer = arena_span(p->arena, first->env.peer);
-	p->prefix = arena_span(p->arena, first->prefix);
+	queue_parcel_own(p, first->sender, first->rcpt_prefix, first->prefix);
 	p->destination = arena_span(p->arena, first->destination);
 	p->arrived_ns = first->arrived_ns;
 	p->expires_ns = first->expires_ns;

@@ -91,6 +91,9 @@ static inline uint64_t queue_counted(const _Atomic uint64_t *n)
 
 /* queue.c */
 
+/** Prefix and reverse-path of a parcel whose recipients have their own, or the letter's. */
+void queue_parcel_own(
+	struct outbound_parcel *p, struct span sender, struct span own_prefix, struct span prefix);
 /** Hand a parcel to a shard, from any loop. */
 void queue_route(struct queue *q, unsigned index, struct outbound_parcel *p);
 
@@ -109,6 +112,9 @@ void queue_sites_free(struct queue_shard *sh);
 void queue_sites_recall(struct queue_shard *sh);
 /** End what waits for letters, a look-up or a connection. */
 void queue_sites_stop(struct queue_shard *sh);
+
+/** What carries a destination, or NULL: outbound does. */
+const struct queue_carrier *queue_carrier_of(const struct queue *q, struct span destination);
 
 /* queue_settle.c */
 
@@ -129,6 +135,7 @@ uint64_t queue_held(const struct queue *q);
 
 /* queue_report.c */
 
+/* Letters that are accepted with the results: reports, and what came of a parcel. */
 struct queue_reports {
 	struct spool_new *letters;
 	size_t count, cap;
@@ -136,5 +143,7 @@ struct queue_reports {
 /** What the sender of this parcel is to be told, if anything, appended to `r`; everything lives in
  * `a` (closers free the bodies). `results` has the outcome of each recipient. -1: nothing was
  * appended. */
+/** Append what came of a parcel. */
+void queue_offspring(struct arena *a, const struct outbound_parcel *p, struct queue_reports *r);
 FIBER int queue_report(struct queue_shard *sh, struct arena *a, const struct outbound_parcel *p,
 	const struct spool_result *results, struct queue_reports *r, struct err *e);

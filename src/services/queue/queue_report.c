@@ -99,6 +99,14 @@ static bool is_quiet(const struct outbound_parcel *p, const struct spool_result 
 	return true;
 }
 
+void queue_offspring(struct arena *a, const struct outbound_parcel *p, struct queue_reports *r)
+{
+	for (size_t i = 0; i < p->offspring_count; i++) {
+		*reports_add(a, r) = p->offspring[i];
+		r->count++;
+	}
+}
+
 FIBER int queue_report(struct queue_shard *sh, struct arena *a, const struct outbound_parcel *p,
 	const struct spool_result *results, struct queue_reports *r, struct err *e)
 {

@@ -146,6 +146,7 @@ static FIBER void batch_add(
 	b->count += p->rcpt_count;
 	for (size_t i = 0; i < p->rcpt_count; i++)
 		decide(sh->q, b->a, p, &p->rcpts[i], &first[i]);
+	queue_offspring(b->a, p, &b->reports);
 	if (queue_report(sh, b->a, p, first, &b->reports, &e) < 0) {
 		log_event(sh->q->opts.log, LOG_ERROR, "queue.report", LF_ID("id", p->msg_id),
 			LF("from", p->env.reverse_path), LF_STR("reason", e.text));

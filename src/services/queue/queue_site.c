@@ -337,6 +337,15 @@ static void site_failed(const struct site_carrier *c, unsigned delivered, const 
 		site_down(site);
 }
 
+const struct queue_carrier *queue_carrier_of(const struct queue *q, struct span destination)
+{
+	for (size_t i = 0; i < QUEUE_CARRIERS_MAX && q->opts.carriers[i].scheme; i++) {
+		if (span_starts(destination, span_str(q->opts.carriers[i].scheme)))
+			return &q->opts.carriers[i];
+	}
+	return NULL;
+}
+
 static FIBER int site_carrier(void *arg)
 {
 	struct site_carrier c = {.site = arg, .fiber = fiber_self(), .began_ns = loop_now_ns()};
@@ -347,11 +356,12 @@ static FIBER int site_carrier(void *arg)
 		.feed = &site_feed,
 		.ctx = &c,
 		.memory = &site->memory};
+	const struct queue_carrier *own = queue_carrier_of(sh->q, site->name);
 	struct err e = {0};
 	int rc;
 
 	list_push_back(&sh->carrier_list, &c.node);
-	rc = outbound_carry(&o, &e);
+	rc = own ? own->carry(own->arg, &o, &e) : outbound_carry(&o, &e);
 	list_remove(&c.node);
 	if (c.is_up)
 		site->up--;

@@ -46,13 +46,7 @@ struct router_target {
 	struct span address; /* after rewriting: what the next hop or Delivered-To is told */
 	bool is_local;
 	uint64_t account_id;
-	/* Remote: the key that attempts are grouped by, in one of these forms:
-	 *	example.org		a domain (lower-case A-label): MX look-up
-	 *	[host.example]:25	a fixed next hop, no MX look-up; also [192.0.2.1]:25 and
-	 *				[2001:db8::1]:25, from a route or an address literal
-	 *	unix:/path		a Unix socket
-	 * with "lmtp:" in front of the last two when the route says LMTP. */
-	struct span destination;
+	struct span destination; /* remote: services/router/destination.h has the forms */
 };
 
 struct router_answer {

@@ -325,10 +325,10 @@ static void a_store_of_a_newer_version_is_refused(void **state)
 	struct err e = {0};
 
 	store_close(&f->s);
-	fixture_text(f, "UPDATE schema_version SET version = 9999");
+	fixture_text(f, "UPDATE schema_version SET version = version + 9999");
 	assert_null(store_open(&opts, &e));
 	assert_int_equal(e.code, ERR_VERSION);
-	fixture_text(f, "UPDATE schema_version SET version = 1");
+	fixture_text(f, "UPDATE schema_version SET version = version - 9999");
 	fixture_reopen(f);
 }
 
