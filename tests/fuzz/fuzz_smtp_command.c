@@ -9,7 +9,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct arena *a = arena_new();
 	struct smtp_command c;
 	struct err e = {0};
-	unsigned features = size ? data[0] * 64u : 0;
+	unsigned features = size && data[size - 1] % 2 ? ~0u : size ? data[0] * 1025u : 0;
 
 	if (smtp_command_parse(a, span_of(data, size), features, size & 1, &c, &e) < 0)
 		MUST(e.smtp >= 500 && e.smtp <= 555 && e.enh_class == 5);

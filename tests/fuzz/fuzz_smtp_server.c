@@ -14,6 +14,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	p.opts.limits.message_octets = 1000;
 	p.opts.limits.errors_delay_ns = 0;
 	p.step = mode / 4 % 16;
+	p.extensions = mode & 4 ? SMTP_SERVER_EXTENSIONS : 0;
 	if (mode & 64) {
 		p.mechs = "SCRAM-SHA-256 XOAUTH2 PLAIN LOGIN";
 		p.is_clear = mode & 128;

@@ -11,12 +11,13 @@
 
 struct play {
 	struct smtp_server_opts opts;
-	struct span in;    /* what the client says */
-	size_t step;       /* in pieces of so many octets; 0: at once */
-	int64_t pause_ns;  /* between pieces */
-	const char *mechs; /* of AUTH; NULL: not offered. alice has the password "wonder" */
-	bool is_clear;     /* also without TLS */
-	bool stays;        /* the client does not close when it has said all */
+	struct span in;      /* what the client says */
+	size_t step;         /* in pieces of so many octets; 0: at once */
+	int64_t pause_ns;    /* between pieces */
+	const char *mechs;   /* of AUTH; NULL: not offered. alice has the password "wonder" */
+	bool is_clear;       /* also without TLS */
+	bool stays;          /* the client does not close when it has said all */
+	unsigned extensions; /* of SMTP_SERVER_EXTENSIONS */
 	/* results */
 	struct buf out;   /* what the server said */
 	struct buf notes; /* what the decider was asked */
@@ -57,6 +58,10 @@ static inline void play_mail(
 		p->session_bytes = arena_used(s->arena);
 	buf_printf(&p->notes, "mail " SPAN_FMT ";", SPAN_ARG(m->from.whole));
 	play_decide(r, m->from.whole);
+	if (m->has_priority && m->priority > 5) { /* nobody here is that important */
+		s->mail.priority = 5;
+		smtp_reply_set(r, 250, 2, 3, 6, "5 is the highest priority here");
+	}
 	p->begun += r->code < 400;
 }
 
@@ -165,12 +170,18 @@ static inline void play_auth(
 	buf_printf(&p->notes, "auth " SPAN_FMT ";", SPAN_ARG(s->auth_user));
 }
 
+static inline unsigned play_extensions(void *ctx, const struct smtp_session *s)
+{
+	return ((const struct play *)ctx)->extensions;
+}
+
 static const struct sasl_decider play_sasl = {.password = play_password, .token = play_token};
 
 static const struct smtp_decider play_decider = {
 	.auth_offer = play_auth_offer,
 	.sasl = &play_sasl,
 	.auth = play_auth,
+	.extensions = play_extensions,
 	.mail = play_mail,
 	.rcpt = play_rcpt,
 	.body_begin = play_body_begin,

@@ -326,6 +326,32 @@ struct param_rule {
 	bool (*take)(struct arena *a, const struct smtp_param *p, void *out);
 };
 
+static bool take_requiretls(struct arena *a, const struct smtp_param *p, void *out)
+{
+	((struct smtp_mail *)out)->is_requiretls = true; /* RFC 8689 section 2 */
+	return true;
+}
+
+static bool take_by(struct arena *a, const struct smtp_param *p, void *out)
+{
+	return smtp_take_by(p->value, out);
+}
+
+static bool take_hold_for(struct arena *a, const struct smtp_param *p, void *out)
+{
+	return smtp_take_hold_for(p->value, out);
+}
+
+static bool take_hold_until(struct arena *a, const struct smtp_param *p, void *out)
+{
+	return smtp_take_hold_until(p->value, out);
+}
+
+static bool take_priority(struct arena *a, const struct smtp_param *p, void *out)
+{
+	return smtp_take_priority(p->value, out);
+}
+
 static const struct param_rule mail_rules[] = {
 	{"SIZE", SMTP_SIZE, true, take_size},
 	{"BODY", SMTP_8BITMIME | SMTP_BINARYMIME, true, take_body},
@@ -333,6 +359,11 @@ static const struct param_rule mail_rules[] = {
 	{"RET", SMTP_DSN, true, take_ret},
 	{"ENVID", SMTP_DSN, true, take_envid},
 	{"AUTH", SMTP_FEATURE_AUTH, true, take_auth},
+	{"BY", SMTP_DELIVERBY, true, take_by},
+	{"HOLDFOR", SMTP_FUTURERELEASE, true, take_hold_for},
+	{"HOLDUNTIL", SMTP_FUTURERELEASE, true, take_hold_until},
+	{"MT-PRIORITY", SMTP_MT_PRIORITY, true, take_priority},
+	{"REQUIRETLS", SMTP_REQUIRETLS, false, take_requiretls},
 };
 
 static const struct param_rule rcpt_rules[] = {

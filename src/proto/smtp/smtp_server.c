@@ -29,6 +29,7 @@ void smtp_server_limits_default(struct smtp_server_limits *l)
 		.command_ns = 5 * CLOCK_MIN,
 		.data_ns = 3 * CLOCK_MIN,
 		.session_ns = 0,
+		.hold_max_ns = 60 * CLOCK_DAY,
 	};
 }
 

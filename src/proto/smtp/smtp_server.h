@@ -10,7 +10,9 @@
  * The end of each session is one log event, "smtp.in.session".
  *
  * Extensions: PIPELINING SIZE 8BITMIME BINARYMIME CHUNKING SMTPUTF8 DSN ENHANCEDSTATUSCODES
- * STARTTLS LIMITS AUTH HELP; each can be switched off. */
+ * STARTTLS LIMITS AUTH HELP; each can be switched off. DELIVERBY MT-PRIORITY FUTURERELEASE REQUIRETLS
+ * ask something of what comes after the server: they are offered where the deciders say that it is
+ * done (smtp_decider.extensions). */
 
 #include "base/log.h"
 #include "net/stream.h"
@@ -35,6 +37,8 @@ struct smtp_server_limits {
 	int64_t command_ns;      /* 5 min (RFC 5321 4.5.3.2.7) */
 	int64_t data_ns;         /* 3 min between blocks, plus an overall floor of 500 octets/s */
 	int64_t session_ns;      /* 0: none */
+	int64_t by_min_seconds; /* 0: DELIVERBY in mode R may ask for any time, else 555 5.5.4 below */
+	int64_t hold_max_ns;    /* 60 d: FUTURERELEASE, at most nine digits of seconds */
 };
 void smtp_server_limits_default(struct smtp_server_limits *l);
 
@@ -81,10 +85,16 @@ struct smtp_session {
 
 /* Each decision fills `r` (preset with the usual positive reply) and returns nothing else: a reply
  * code of 400 and above refuses. All may yield. `ctx` is the connection's. */
+#define SMTP_SERVER_EXTENSIONS                                                                     \
+	(SMTP_DELIVERBY | SMTP_MT_PRIORITY | SMTP_FUTURERELEASE | SMTP_REQUIRETLS)
 struct smtp_decider {
 	/** Once per connection before the greeting: 220, 421 or 554. */
 	FIBER void (*connect)(void *ctx, struct smtp_session *s, struct smtp_reply *r);
 	FIBER void (*helo)(void *ctx, struct smtp_session *s, struct smtp_reply *r);
+	/** Which of SMTP_SERVER_EXTENSIONS this client is offered, whatever the listener; asked when it
+	 * greets. NULL: none. REQUIRETLS is offered under TLS only. Does not yield. */
+	unsigned (*extensions)(void *ctx, const struct smtp_session *s);
+	/** May lower s->mail.priority, and says so then: 250 2.3.6 (RFC 6710 section 4.2). */
 	FIBER void (*mail)(
 		void *ctx, struct smtp_session *s, const struct smtp_mail *m, struct smtp_reply *r);
 	/** `rcpt->user` may be set by the decider (it lives in s->txn). */

@@ -21,6 +21,22 @@ struct verb_rule {
 
 /* ---- greeting ---- */
 
+static void tell_extensions(struct smtp_server *sv, struct buf *text)
+{
+	const struct smtp_server_limits *l = &sv->s.opts->limits;
+	unsigned f = sv->features;
+
+	buf_str(text, f & SMTP_DELIVERBY ? "\nDELIVERBY" : "");
+	if (f & SMTP_DELIVERBY && l->by_min_seconds) /* RFC 2852 section 3 */
+		buf_printf(text, " %lld", (long long)l->by_min_seconds);
+	buf_str(text, f & SMTP_MT_PRIORITY ? "\nMT-PRIORITY" : "");
+	if (f & SMTP_FUTURERELEASE) { /* RFC 4865 section 3: the longest interval, the last moment */
+		buf_printf(text, "\nFUTURERELEASE %lld ", (long long)(l->hold_max_ns / CLOCK_SEC));
+		clock_put_rfc3339(text, (loop_wall_ns() + l->hold_max_ns) / CLOCK_SEC);
+	}
+	buf_str(text, f & SMTP_REQUIRETLS ? "\nREQUIRETLS" : "");
+}
+
 /* What EHLO and LHLO tell: exactly what every path honours. */
 static void tell_features(struct smtp_server *sv, struct buf *text)
 {
@@ -44,6 +60,7 @@ static void tell_features(struct smtp_server *sv, struct buf *text)
 		buf_str(text, "\nAUTH ");
 		smtp_server_auth_offer(sv, text);
 	}
+	tell_extensions(sv, text);
 	buf_str(text, f & SMTP_FEATURE_VRFY ? "\nVRFY" : "");
 	buf_str(text, f & SMTP_FEATURE_HELP ? "\nHELP" : "");
 }
@@ -69,6 +86,10 @@ static unsigned features_now(const struct smtp_server *sv)
 
 	if (o->tls && !sv->s.tls)
 		f |= SMTP_FEATURE_STARTTLS;
+	if (sv->decider->extensions)
+		f |= sv->decider->extensions(sv->ctx, &sv->s) & SMTP_SERVER_EXTENSIONS;
+	if (!sv->s.tls) /* RFC 8689 section 2, item 8 */
+		f &= ~(unsigned)SMTP_REQUIRETLS;
 	f &= ~o->features_off;
 	/* RFC 3030 section 3: BINARYMIME needs CHUNKING */
 	if (!(f & SMTP_CHUNKING))
@@ -153,6 +174,28 @@ static bool check_starttls(struct smtp_server *sv, const struct smtp_command *c)
 
 /* ---- the envelope ---- */
 
+/* What MAIL asks of the time to come. */
+static bool check_times(struct smtp_server *sv, const struct smtp_mail *m)
+{
+	const struct smtp_server_limits *l = &sv->s.opts->limits;
+	int64_t now = loop_wall_ns() / CLOCK_SEC, max = l->hold_max_ns / CLOCK_SEC;
+	int64_t hold = m->has_hold_until ? m->hold_until - now : m->hold_for;
+
+	if (m->by_mode == 'R' && m->by_seconds < l->by_min_seconds)
+		/* RFC 2852 section 4.1: the fixed minimum was told */
+		smtp_reply_set(&sv->reply, 555, 5, 5, 4,
+			"No message is promised to be delivered within less than %lld seconds",
+			(long long)l->by_min_seconds);
+	else if (hold > max) /* RFC 4865 section 4 */
+		smtp_reply_set(&sv->reply, 501, 5, 5, 4,
+			"A message is held for %lld seconds at most", (long long)max);
+	else if (m->has_hold_until && hold < 0)
+		smtp_reply_set(&sv->reply, 501, 5, 5, 4, "HOLDUNTIL has passed");
+	else
+		return true;
+	return false;
+}
+
 static bool check_mail(struct smtp_server *sv, const struct smtp_command *c)
 {
 	const struct smtp_server_limits *l = &sv->s.opts->limits;
@@ -169,7 +212,7 @@ static bool check_mail(struct smtp_server *sv, const struct smtp_command *c)
 			(unsigned long long)l->message_octets);
 		return false;
 	}
-	return true;
+	return check_times(sv, &c->mail);
 }
 
 static FIBER int act_mail(struct smtp_server *sv, struct smtp_command *c, struct err *e)
@@ -271,7 +314,7 @@ static FIBER int act_bdat(struct smtp_server *sv, struct smtp_command *c, struct
 {
 	bool is_refused = true;
 
-	if (!(features_now(sv) & SMTP_CHUNKING))
+	if (sv->s.opts->features_off & SMTP_CHUNKING)
 		smtp_reply_set(&sv->reply, 502, 5, 5, 1, "BDAT is not offered");
 	else if (sv->phase != SMTP_PHASE_RCPT && sv->phase != SMTP_PHASE_BDAT)
 		say_no_recipients(sv);

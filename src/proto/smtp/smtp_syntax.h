@@ -18,6 +18,9 @@
 #define SMTP_REPLY_LINES_MAX 512
 #define SMTP_REPLY_LINE_OUT  512 /* with CRLF, RFC 5321 section 4.5.3.1.5 */
 #define SMTP_PARAMS_MAX      16
+#define SMTP_SECONDS_MAX     999999999 /* nine digits: RFC 2852 section 4, RFC 4865 section 3 */
+#define SMTP_PRIORITY_MIN    (-9)      /* RFC 6710 section 4.1 */
+#define SMTP_PRIORITY_MAX    9
 
 /* verb, text */
 #define SMTP_VERBS(X)                                                                              \
@@ -105,6 +108,17 @@ struct smtp_mail {
 	bool is_smtputf8;
 	enum smtp_ret ret;
 	struct span envid; /* decoded xtext */
+	/* DELIVERBY (RFC 2852): 'R' returns the message after so many seconds, 'N' tells of the
+	 * delay; 0: not asked. Zero and less only in mode N: that time is over. */
+	char by_mode;
+	bool by_trace;
+	int64_t by_seconds;
+	/* FUTURERELEASE (RFC 4865): seconds to hold it, or until when (seconds since 1970). */
+	bool has_hold_for, has_hold_until;
+	int64_t hold_for, hold_until;
+	bool has_priority; /* MT-PRIORITY (RFC 6710) */
+	int priority;
+	bool is_requiretls; /* RFC 8689 */
 };
 struct smtp_rcpt {
 	struct smtp_address to;

@@ -11,7 +11,8 @@
 
 #define ALL                                                                                        \
 	(SMTP_SIZE | SMTP_8BITMIME | SMTP_BINARYMIME | SMTP_CHUNKING | SMTP_SMTPUTF8 | SMTP_DSN |  \
-		SMTP_FEATURE_AUTH)
+		SMTP_FEATURE_AUTH | SMTP_DELIVERBY | SMTP_FUTURERELEASE | SMTP_MT_PRIORITY |       \
+		SMTP_REQUIRETLS)
 
 struct command_case {
 	const char *name, *line;
@@ -63,7 +64,73 @@ static const struct command_case cases[] = {
 	{"postmaster is no sender", "MAIL FROM:<postmaster>", ALL, false, SMTP_MAIL, 501, 1, 7},
 	{"bad source route", "MAIL FROM:<@x a@b>", ALL, false, SMTP_MAIL, 501, 1, 7},
 	{"unknown parameter", "MAIL FROM:<a@b> FOO=1", ALL, false, SMTP_MAIL, 555, 5, 4},
-	{"REQUIRETLS is not known", "MAIL FROM:<a@b> REQUIRETLS", ALL, false, SMTP_MAIL, 555, 5, 4},
+	{"REQUIRETLS", "MAIL FROM:<a@b> requiretls", ALL, false, SMTP_MAIL, 0},
+	{"REQUIRETLS with a value", "MAIL FROM:<a@b> REQUIRETLS=1", ALL, false, SMTP_MAIL, 501, 5,
+		4},
+	{"REQUIRETLS twice", "MAIL FROM:<a@b> REQUIRETLS REQUIRETLS", ALL, false, SMTP_MAIL, 501, 5,
+		4},
+	{"REQUIRETLS not offered", "MAIL FROM:<a@b> REQUIRETLS", ALL & ~SMTP_REQUIRETLS, false,
+		SMTP_MAIL, 555, 5, 4},
+	{"all that is asked of the time to come",
+		"MAIL FROM:<a@b> BY=120;RT HOLDFOR=60 MT-PRIORITY=-4 REQUIRETLS", ALL, false,
+		SMTP_MAIL, 0},
+	{"by notify, over already", "MAIL FROM:<a@b> BY=-30;N", ALL, false, SMTP_MAIL, 0},
+	{"by zero, notify and trace", "MAIL FROM:<a@b> by=0;nt", ALL, false, SMTP_MAIL, 0},
+	{"by with plus, nine digits", "MAIL FROM:<a@b> BY=+999999999;R", ALL, false, SMTP_MAIL, 0},
+	{"by return within nothing", "MAIL FROM:<a@b> BY=0;R", ALL, false, SMTP_MAIL, 501, 5, 4},
+	{"by return before now", "MAIL FROM:<a@b> BY=-1;R", ALL, false, SMTP_MAIL, 501, 5, 4},
+	{"by ten digits", "MAIL FROM:<a@b> BY=1000000000;R", ALL, false, SMTP_MAIL, 501, 5, 4},
+	{"by ten digits with zeros", "MAIL FROM:<a@b> BY=0000000001;R", ALL, false, SMTP_MAIL, 501,
+		5, 4},
+	{"by without mode", "MAIL FROM:<a@b> BY=10", ALL, false, SMTP_MAIL, 501, 5, 4},
+	{"by empty mode", "MAIL FROM:<a@b> BY=10;", ALL, false, SMTP_MAIL, 501, 5, 4},
+	{"by other mode", "MAIL FROM:<a@b> BY=10;X", ALL, false, SMTP_MAIL, 501, 5, 4},
+	{"by trace alone", "MAIL FROM:<a@b> BY=10;T", ALL, false, SMTP_MAIL, 501, 5, 4},
+	{"by trace first", "MAIL FROM:<a@b> BY=10;TR", ALL, false, SMTP_MAIL, 501, 5, 4},
+	{"by no number", "MAIL FROM:<a@b> BY=+-1;N", ALL, false, SMTP_MAIL, 501, 5, 4},
+	{"by sign alone", "MAIL FROM:<a@b> BY=-;N", ALL, false, SMTP_MAIL, 501, 5, 4},
+	{"by not offered", "MAIL FROM:<a@b> BY=10;R", ALL & ~SMTP_DELIVERBY, false, SMTP_MAIL, 555,
+		5, 4},
+	{"hold for nothing", "MAIL FROM:<a@b> HOLDFOR=0", ALL, false, SMTP_MAIL, 0},
+	{"hold for nine digits", "MAIL FROM:<a@b> HOLDFOR=999999999", ALL, false, SMTP_MAIL, 0},
+	{"hold for ten", "MAIL FROM:<a@b> HOLDFOR=1000000000", ALL, false, SMTP_MAIL, 501, 5, 4},
+	{"hold for less than nothing", "MAIL FROM:<a@b> HOLDFOR=-1", ALL, false, SMTP_MAIL, 501, 5,
+		4},
+	{"hold until", "MAIL FROM:<a@b> HOLDUNTIL=2026-12-24T18:00:00Z", ALL, false, SMTP_MAIL, 0},
+	{"hold until, with zone and parts of a second",
+		"MAIL FROM:<a@b> HOLDUNTIL=2026-12-24t18:00:00.5+08:00", ALL, false, SMTP_MAIL, 0},
+	{"hold until a leap day", "MAIL FROM:<a@b> HOLDUNTIL=2028-02-29T00:00:60Z", ALL, false,
+		SMTP_MAIL, 0},
+	{"hold until no leap day", "MAIL FROM:<a@b> HOLDUNTIL=2027-02-29T00:00:00Z", ALL, false,
+		SMTP_MAIL, 501, 5, 4},
+	{"hold until the thirteenth month", "MAIL FROM:<a@b> HOLDUNTIL=2027-13-01T00:00:00Z", ALL,
+		false, SMTP_MAIL, 501, 5, 4},
+	{"hold until without zone", "MAIL FROM:<a@b> HOLDUNTIL=2027-01-01T00:00:00", ALL, false,
+		SMTP_MAIL, 501, 5, 4},
+	{"hold until with a zone without colon",
+		"MAIL FROM:<a@b> HOLDUNTIL=2027-01-01T00:00:00+0800", ALL, false, SMTP_MAIL, 501, 5,
+		4},
+	{"hold until with a point and nothing", "MAIL FROM:<a@b> HOLDUNTIL=2027-01-01T00:00:00.Z",
+		ALL, false, SMTP_MAIL, 501, 5, 4},
+	{"hold until and more", "MAIL FROM:<a@b> HOLDUNTIL=2027-01-01T00:00:00Zx", ALL, false,
+		SMTP_MAIL, 501, 5, 4},
+	{"hold until cut off", "MAIL FROM:<a@b> HOLDUNTIL=2027-01-01T00:00:0", ALL, false,
+		SMTP_MAIL, 501, 5, 4},
+	{"hold for and until", "MAIL FROM:<a@b> HOLDFOR=1 HOLDUNTIL=2027-01-01T00:00:00Z", ALL,
+		false, SMTP_MAIL, 501, 5, 4},
+	{"hold until and for", "MAIL FROM:<a@b> HOLDUNTIL=2027-01-01T00:00:00Z HOLDFOR=1", ALL,
+		false, SMTP_MAIL, 501, 5, 4},
+	{"hold not offered", "MAIL FROM:<a@b> HOLDFOR=1", ALL & ~SMTP_FUTURERELEASE, false,
+		SMTP_MAIL, 555, 5, 4},
+	{"priority highest", "MAIL FROM:<a@b> MT-PRIORITY=9", ALL, false, SMTP_MAIL, 0},
+	{"priority lowest", "MAIL FROM:<a@b> mt-priority=-9", ALL, false, SMTP_MAIL, 0},
+	{"priority nothing special", "MAIL FROM:<a@b> MT-PRIORITY=0", ALL, false, SMTP_MAIL, 0},
+	{"priority minus zero", "MAIL FROM:<a@b> MT-PRIORITY=-0", ALL, false, SMTP_MAIL, 501, 5, 4},
+	{"priority with plus", "MAIL FROM:<a@b> MT-PRIORITY=+3", ALL, false, SMTP_MAIL, 501, 5, 4},
+	{"priority ten", "MAIL FROM:<a@b> MT-PRIORITY=10", ALL, false, SMTP_MAIL, 501, 5, 4},
+	{"priority word", "MAIL FROM:<a@b> MT-PRIORITY=high", ALL, false, SMTP_MAIL, 501, 5, 4},
+	{"priority not offered", "MAIL FROM:<a@b> MT-PRIORITY=1", ALL & ~SMTP_MT_PRIORITY, false,
+		SMTP_MAIL, 555, 5, 4},
 	{"size twice", "MAIL FROM:<a@b> SIZE=1 SIZE=2", ALL, false, SMTP_MAIL, 501, 5, 4},
 	{"size of 21 digits", "MAIL FROM:<a@b> SIZE=123456789012345678901", ALL, false, SMTP_MAIL,
 		501, 5, 4},
@@ -257,6 +324,47 @@ static void fields_are_filled(void **state)
 	arena_free(&other);
 }
 
+static void times_are_filled(void **state)
+{
+	static const struct {
+		const char *line;
+		struct smtp_mail want;
+	} t[] = {
+		{"BY=120;R", {.by_mode = 'R', .by_seconds = 120}},
+		{"BY=+7;rt", {.by_mode = 'R', .by_seconds = 7, .by_trace = true}},
+		{"BY=-30;N", {.by_mode = 'N', .by_seconds = -30}},
+		{"HOLDFOR=3600", {.has_hold_for = true, .hold_for = 3600}},
+		{"HOLDUNTIL=1970-01-02T00:00:00Z", {.has_hold_until = true, .hold_until = 86400}},
+		{"HOLDUNTIL=1970-01-01T08:00:10.99+08:00",
+			{.has_hold_until = true, .hold_until = 10}},
+		{"HOLDUNTIL=2026-12-24T10:00:00-02:30",
+			{.has_hold_until = true, .hold_until = 1798115400}},
+		{"MT-PRIORITY=-7", {.has_priority = true, .priority = -7}},
+		{"REQUIRETLS", {.is_requiretls = true}},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(t); i++) {
+		struct arena *a = arena_new();
+		const struct smtp_mail *w = &t[i].want, *g;
+		struct smtp_command c;
+
+		assert_int_equal(smtp_command_parse(a,
+					 span_str(arena_printf(a, "MAIL FROM:<a@b> %s", t[i].line)),
+					 ALL, false, &c, NULL),
+			0);
+		g = &c.mail;
+		if (g->by_mode != w->by_mode || g->by_seconds != w->by_seconds ||
+			g->by_trace != w->by_trace || g->has_hold_for != w->has_hold_for ||
+			g->has_hold_until != w->has_hold_until || g->hold_for != w->hold_for ||
+			g->hold_until != w->hold_until || g->has_priority != w->has_priority ||
+			g->priority != w->priority || g->is_requiretls != w->is_requiretls)
+			fail_msg("%s: %c %lld %lld %lld %d", t[i].line, g->by_mode,
+				(long long)g->by_seconds, (long long)g->hold_for,
+				(long long)g->hold_until, g->priority);
+		arena_free(&a);
+	}
+}
+
 /* RFC 6533 section 3, and what Postfix makes of it */
 static void orcpt_of_every_writing_is_one_address(void **state)
 {
@@ -312,6 +420,7 @@ int main(void)
 		cmocka_unit_test(every_prefix_is_parsed_within_its_bounds),
 		cmocka_unit_test(nul_is_refused),
 		cmocka_unit_test(fields_are_filled),
+		cmocka_unit_test(times_are_filled),
 		cmocka_unit_test(orcpt_of_every_writing_is_one_address),
 		cmocka_unit_test(xtext_is_an_identity),
 	};

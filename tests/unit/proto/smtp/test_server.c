@@ -14,6 +14,11 @@
 	"250-8BITMIME\r\n250-CHUNKING\r\n250-BINARYMIME\r\n250-SMTPUTF8\r\n250-DSN\r\n"            \
 	"250-ENHANCEDSTATUSCODES\r\n250-LIMITS MAILMAX=1000 RCPTMAX=1000\r\n250-VRFY\r\n"          \
 	"250 HELP\r\n"
+#define EXTENDED(lines)                                                                            \
+	"220 mx.test ESMTP Yizhan\r\n250-mx.test\r\n250-PIPELINING\r\n250-SIZE 52428800\r\n"       \
+	"250-8BITMIME\r\n250-CHUNKING\r\n250-BINARYMIME\r\n250-SMTPUTF8\r\n250-DSN\r\n"            \
+	"250-ENHANCEDSTATUSCODES\r\n250-LIMITS MAILMAX=1000 RCPTMAX=1000\r\n" lines                \
+	"250-VRFY\r\n250 HELP\r\n"
 #define ENVELOPE   "MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\n"
 #define ENVELOPED  "250 2.1.0 Ok\r\n250 2.1.5 Ok\r\n"
 #define GO_ON      "354 End data with <CR><LF>.<CR><LF>\r\n"
@@ -29,6 +34,7 @@ struct server_case {
 	const char *body; /* NULL: not looked at */
 	unsigned accepted;
 	void (*tune)(struct smtp_server_opts *o);
+	unsigned extensions;
 };
 
 static void lmtp(struct smtp_server_opts *o)
@@ -54,6 +60,12 @@ static void small(struct smtp_server_opts *o)
 static void bare_features(struct smtp_server_opts *o)
 {
 	o->features_off = ~0u;
+}
+
+static void three_minutes(struct smtp_server_opts *o)
+{
+	o->limits.by_min_seconds = 180;
+	o->limits.hold_max_ns = CLOCK_DAY;
 }
 
 static void three_errors(struct smtp_server_opts *o)
@@ -281,6 +293,38 @@ static const struct server_case cases[] = {
 		"", 0, lmtp},
 	{"SMTP does not", SPAN("LHLO c\r\n" QUIT),
 		"220 mx.test ESMTP Yizhan\r\n500 5.5.1 This is SMTP, say EHLO\r\n" BYE, "", 0},
+	{"extensions are offered where the deciders say so",
+		SPAN("EHLO c\r\nMAIL FROM:<a@b> BY=5;R HOLDUNTIL=2026-11-23T06:30:00Z "
+		     "MT-PRIORITY=-3\r\n" QUIT),
+		EXTENDED(
+			"250-DELIVERBY\r\n250-MT-PRIORITY\r\n"
+			"250-FUTURERELEASE 5184000 2027-01-22T06:30:00Z\r\n") "250 2.1.0 Ok\r\n" BYE,
+		"", 0, NULL, SMTP_SERVER_EXTENSIONS},
+	{"REQUIRETLS is refused without TLS", SPAN("EHLO c\r\nMAIL FROM:<a@b> REQUIRETLS\r\n" QUIT),
+		EXTENDED("") "555 5.5.4 Parameter REQUIRETLS is not known here\r\n" BYE, "", 0,
+		NULL, SMTP_REQUIRETLS},
+	{"what is not offered is not known",
+		SPAN("EHLO c\r\nMAIL FROM:<a@b> BY=5;R\r\nMAIL FROM:<a@b> HOLDFOR=5\r\n" QUIT),
+		EXTENDED(
+			"250-MT-PRIORITY\r\n") "555 5.5.4 Parameter BY is not known here\r\n"
+					       "555 5.5.4 Parameter HOLDFOR is not known here\r\n" BYE,
+		"", 0, NULL, SMTP_MT_PRIORITY},
+	{"times have limits",
+		SPAN("EHLO c\r\nMAIL FROM:<a@b> BY=179;R\r\nMAIL FROM:<a@b> HOLDFOR=86401\r\n"
+		     "MAIL FROM:<a@b> HOLDUNTIL=2026-11-24T06:30:01Z\r\n"
+		     "MAIL FROM:<a@b> HOLDUNTIL=2026-11-23T06:29:59Z\r\n"
+		     "MAIL FROM:<a@b> BY=1;N HOLDUNTIL=2026-11-24T07:30:00+01:00\r\nRSET\r\n"
+		     "MAIL FROM:<a@b> BY=180;R HOLDFOR=86400\r\n" QUIT),
+		EXTENDED(
+			"250-DELIVERBY 180\r\n250-FUTURERELEASE 86400 2026-11-24T06:30:00Z\r\n") "555 5.5.4 No message is promised to be delivered within less than 180 seconds\r\n"
+												 "501 5.5.4 A message is held for 86400 seconds at most\r\n"
+												 "501 5.5.4 A message is held for 86400 seconds at most\r\n"
+												 "501 5.5.4 HOLDUNTIL has passed\r\n250 2.1.0 Ok\r\n" OK
+												 "250 2.1.0 Ok\r\n" BYE,
+		"", 0, three_minutes, SMTP_DELIVERBY | SMTP_FUTURERELEASE},
+	{"a priority may be lowered", SPAN("EHLO c\r\nMAIL FROM:<a@b> MT-PRIORITY=9\r\n" QUIT),
+		EXTENDED("250-MT-PRIORITY\r\n") "250 2.3.6 5 is the highest priority here\r\n" BYE,
+		"", 0, NULL, SMTP_MT_PRIORITY},
 	{"LMTP answers for each recipient",
 		SPAN("LHLO c\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nRCPT TO:<refuse@d>\r\nRCPT TO:<full@d>\r\n"
 		     "RCPT TO:<e@f>\r\nDATA\r\nx\r\n.\r\n" QUIT),
@@ -297,6 +341,7 @@ static void server_table(void **state)
 
 			play_init(&p, c->in);
 			p.step = step;
+			p.extensions = c->extensions;
 			if (c->tune)
 				c->tune(&p.opts);
 			play_run(&p);

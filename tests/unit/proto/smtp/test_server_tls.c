@@ -11,6 +11,7 @@ struct talk {
 	size_t step;
 	const char *plain; /* raw octets on the wire behind close_notify */
 	bool is_implicit, no_handshake;
+	unsigned extensions;
 	/* outcome */
 	const char *out;   /* what came through TLS */
 	const char *notes; /* what the decider was asked */
@@ -105,6 +106,15 @@ static const struct talk cases[] = {
 		"354 End data with <CR><LF>.<CR><LF>\r\n250 2.0.0 Ok\r\n221 2.0.0 Bye\r\n",
 		.notes = "mail a@b;rcpt c@d;end;reset;",
 		.accepted = 1},
+	{.name = "REQUIRETLS is offered and taken under TLS",
+		.clear = SPAN(HELLO "STARTTLS\r\n"),
+		.secret = SPAN("EHLO c\r\nMAIL FROM:<a@b> REQUIRETLS\r\nQUIT\r\n"),
+		.out = "250-mx.test\r\n250-PIPELINING\r\n250-SIZE 52428800\r\n250-8BITMIME\r\n"
+		       "250-CHUNKING\r\n250-BINARYMIME\r\n250-SMTPUTF8\r\n250-DSN\r\n"
+		       "250-ENHANCEDSTATUSCODES\r\n250-LIMITS MAILMAX=1000 RCPTMAX=1000\r\n"
+		       "250-REQUIRETLS\r\n250-VRFY\r\n250 HELP\r\n250 2.1.0 Ok\r\n221 2.0.0 Bye\r\n",
+		.notes = "mail a@b;reset;",
+		.extensions = SMTP_REQUIRETLS},
 	{.name = "octet by octet, with chunks",
 		.clear = SPAN(HELLO "STARTTLS\r\n"),
 		.secret = SPAN(HELLO ENVELOPE "BDAT 1\r\nxBDAT 2 LAST\r\n\r\nQUIT\r\n"),
@@ -175,6 +185,7 @@ static void tls_table(void **state)
 
 		play_init(&t.p, SPAN_NONE);
 		buf_init(&t.in_clear, 65536);
+		t.p.extensions = c->extensions;
 		t.p.opts.tls = server;
 		t.p.opts.is_tls_implicit = c->is_implicit;
 		t.tls = client_new(NULL, 0);

@@ -70,17 +70,34 @@ static void step_greet(struct model *m)
 
 static void step_mail(struct model *m)
 {
+	/* Parameters of extensions, and what they cost: badly written, beyond a limit. */
+	static const struct {
+		const char *text;
+		unsigned syntax, limit;
+	} params[] = {{"", 0, 0}, {"", 0, 0}, {"", 0, 0}, {" BY=60;RT", 0, 0}, {" BY=-5;N", 0, 0},
+		{" BY=0;R", 501, 0}, {" HOLDFOR=10", 0, 0}, {" HOLDFOR=99999999", 0, 501},
+		{" HOLDUNTIL=2001-01-01T00:00:00Z", 0, 501}, {" MT-PRIORITY=3", 0, 0},
+		{" MT-PRIORITY=12", 501, 0}, {" REQUIRETLS", 555, 0}};
 	bool is_refused = choose(6) == 0, is_binary = choose(4) == 0;
+	unsigned i = choose(ARRAY_LEN(params));
 
-	buf_printf(&m->in, "MAIL FROM:<%s@b>%s\r\n", is_refused ? "refuse" : "a",
-		is_binary ? " BODY=BINARYMIME" : "");
+	buf_printf(&m->in, "MAIL FROM:<%s@b>%s%s\r\n", is_refused ? "refuse" : "a",
+		is_binary ? " BODY=BINARYMIME" : "", params[i].text);
 	if (!m->is_greeted) {
 		/* parameters are not known before EHLO */
-		want(m, is_binary ? 555 : 503);
+		want(m, is_binary || *params[i].text ? 555 : 503);
+		return;
+	}
+	if (params[i].syntax) {
+		want(m, params[i].syntax);
 		return;
 	}
 	if (m->has_mail) {
 		want(m, 503);
+		return;
+	}
+	if (params[i].limit) {
+		want(m, params[i].limit);
 		return;
 	}
 	want(m, is_refused ? 550 : 250);
@@ -244,6 +261,7 @@ static unsigned walk_once(uint32_t seed, size_t step)
 	walk(&m);
 	play_init(&p, buf_span(&m.in));
 	p.step = step;
+	p.extensions = SMTP_SERVER_EXTENSIONS;
 	p.opts.is_lmtp = m.is_lmtp;
 	p.opts.limits.errors_soft = p.opts.limits.errors_hard = 0;
 	p.opts.limits.junk_commands = 0;
