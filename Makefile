@@ -42,6 +42,7 @@ asan:
 
 test:
 	@tools/setup
+	@tests/peers/fetch --dns
 	@tools/test
 
 test-long:

@@ -3,6 +3,7 @@
     station        a fresh server for this one test
     station_shared one server for all tests of a file: for tests that leave nothing behind they would notice
     make_station   a function: make_station(conf=..., env=...) starts one more; all end with the test
+    lab            a DNS laboratory of this test's own (tests/lab/lab.py)
 """
 
 import contextlib
@@ -11,7 +12,9 @@ import sys
 
 import pytest
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
+sys.path.insert(0, os.path.join(os.path.dirname(HERE), "lab"))
 from station import Account, StationFailed, Yizhan  # noqa: E402,F401
 
 
@@ -31,3 +34,10 @@ def station_shared():
 def make_station():
     with contextlib.ExitStack() as stack:
         yield lambda **settings: stack.enter_context(Yizhan(**settings))
+
+
+@pytest.fixture
+def lab():
+    from lab import Lab
+    with Lab() as laboratory:
+        yield laboratory

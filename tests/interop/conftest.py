@@ -12,6 +12,7 @@ PEERS_DIR = os.path.join(os.path.dirname(HERE), "peers")
 sys.path.insert(0, PEERS_DIR)
 # the class Yizhan serves this suite too
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "integration"))
+sys.path.insert(0, os.path.join(os.path.dirname(HERE), "lab"))
 
 
 @pytest.fixture(scope="session")
@@ -45,3 +46,11 @@ def make_station():
 def station(make_station):
     """A fresh Yizhan for this one test."""
     return make_station()
+
+
+@pytest.fixture
+def lab():
+    """A DNS laboratory of this test's own; see tests/lab/lab.py."""
+    from lab import Lab
+    with Lab() as laboratory:
+        yield laboratory
