@@ -39,13 +39,15 @@ CREATE TABLE sender_route (
 	egress @text NOT NULL
 ) @keyed;
 -- How to log in at a next hop (the destination key without "lmtp:", or a pool's name); sender as above
--- or '' for all. mechs: allowed, '' the best that is offered.
+-- or '' for all. mechs: allowed, '' the best that is offered. is_clear: a password may go over a
+-- connection without TLS.
 CREATE TABLE credential (
 	next_hop @text NOT NULL,
 	sender @text NOT NULL,
 	username @text NOT NULL,
 	secret @text NOT NULL,
 	mechs @text NOT NULL,
+	is_clear @int NOT NULL,
 	PRIMARY KEY (next_hop, sender)
 ) @keyed;
 -- Redundant next hops, named in routes as pool:NAME. policy: 0 order, 1 weight, 2 random.
@@ -62,7 +64,7 @@ CREATE TABLE pool_member (
 	PRIMARY KEY (pool, n)
 ) @keyed;
 -- Where connections go out from: source addresses, name in EHLO, SOCKS5 proxy. Several rows of one
--- name are a pool.
+-- name are a pool. need_ptr: an IPv6 source is used only while its name in DNS leads back to it.
 CREATE TABLE egress (
 	name @text NOT NULL,
 	n @int NOT NULL,
@@ -71,6 +73,7 @@ CREATE TABLE egress (
 	hostname @text NOT NULL,
 	proxy @text NOT NULL,
 	weight @int NOT NULL,
+	need_ptr @int NOT NULL,
 	PRIMARY KEY (name, n)
 ) @keyed;
 
