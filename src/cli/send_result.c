@@ -1,7 +1,10 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "proto/mail/mail_cause.h"
 #include "cli/send_priv.h"
+
+#define ENHANCED_MAX 32
 
 /* What became of it: exit status, advice, JSON. */
 
@@ -67,32 +70,28 @@ int send_exit_of(const struct yz_error *e)
 	return SEND_EXIT_CLOSED;
 }
 
-struct advice {
-	unsigned cls, subject, detail; /* 0 as class: any */
-	const char *text;
-};
-
-static const struct advice advices[] = {
-	{0, 1, 1, "nobody has that address there: look for a slip in it"},
-	{0, 1, 2, "that domain takes no mail: look for a slip in it"},
-	{0, 1, 8, "the server does not like the sender's address: say --from"},
-	{0, 2, 2, "the mailbox is full"},
-	{0, 2, 3, "the message is too large for that mailbox"},
-	{0, 3, 4, "the message is too large for that server"},
-	{0, 5, 3, "too many recipients at once"},
-	{0, 7, 1, "the server does not take this from you: log in, or ask its own MX hosts"},
-	{0, 7, 8, "user name or password are wrong"},
-};
-
+/* What a client may do about it that a sender of mail to others may not; else the table of causes. */
 static const char *by_code(const struct yz_reply *r)
 {
-	for (size_t i = 0; r && r->cls >= 4 && i < ARRAY_LEN(advices); i++) {
-		if (advices[i].subject == r->subject && advices[i].detail == r->detail)
-			return advices[i].text;
-	}
-	if (r && r->code == 530)
+	struct buf enhanced;
+	const struct mail_cause *c;
+
+	if (!r || r->code < 400)
+		return NULL;
+	if (r->cls && r->subject == 7 && r->detail == 8)
+		return "user name or password are wrong";
+	if (r->cls && r->subject == 7 && r->detail == 1)
+		return "the server does not take this from you: log in, or ask its own MX hosts";
+	if (r->cls && r->subject == 1 && r->detail == 8)
+		return "the server does not like the sender's address: say --from";
+	if (r->code == 530)
 		return "the server wants a login or TLS first";
-	return NULL;
+	buf_init(&enhanced, ENHANCED_MAX);
+	if (r->cls)
+		buf_printf(&enhanced, "%u.%u.%u", r->cls, r->subject, r->detail);
+	c = mail_cause_find((unsigned)r->code, buf_span(&enhanced), span_str(r->text));
+	buf_fini(&enhanced);
+	return c->is_general ? NULL : c->text[MAIL_LANG_EN];
 }
 
 const char *send_advice(int err, const struct yz_reply *reply, enum yz_outcome outcome)

@@ -721,4 +721,4 @@ def test_a_station_gets_it_octet_for_octet(send, station_shared):
     send("--to", ALICE, "--from", ME, "-s", server, "--tls", "--tls-ca-path", certificate, "--subject", "verified")
     assert find_letter(station_shared, ALICE, "verified").received.tls is not None
     done = send("--to", "%s,%s" % (ALICE, NOBODY), "--from", ME, "-s", server, "--subject", "some", code=40)
-    assert "look for a slip" in done.stdout
+    assert "There is no mailbox with this name" in done.stdout
