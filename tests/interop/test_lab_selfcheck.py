@@ -24,6 +24,8 @@ TABLE = {
     "expired": ("old.example", "MX", "bogus", False, 0),
     "island": ("island.example", "MX", "ok", False, 1),
     "wrong_ds": ("wrong.example", "MX", "bogus", False, 0),
+    "signed_below": ("sub.good.example", "MX", "ok", True, 1),
+    "unsigned_below": ("open.good.example", "MX", "ok", False, 1),
     "null_mx": ("null.example", "MX", "ok", True, 1),
     "mta_sts": ("_mta-sts.null.example", "TXT", "ok", True, 1),
     "no_such_zone": ("nowhere.example", "MX", "nxdomain", True, 0),
@@ -48,6 +50,8 @@ def world():
         lab.zone("island.example", *HOSTS, signed="island")
         lab.zone("wrong.example", *HOSTS, signed="wrong-ds")
         lab.zone("null.example", null_mx(), sts("20261123"))
+        lab.zone("sub.good.example", *HOSTS)
+        lab.zone("open.good.example", *HOSTS, signed=False)
         lab.ptr("192.0.2.7", "mx.good.example")
         lab.lame("lame.example")
         lab.silent("mute.example")

@@ -23,7 +23,8 @@ What stands there, each on a free port of 127.0.0.1, in the foreground, ended by
 
 libunbound in forward mode needs a recursive server for what is lame or silent; what is signed would come through
 from Knot alone just as well, for Knot answers from the zone that fits best and finds a DS in the zone above. The
-root delegates straight to each zone: `example` and `org` are empty names in it. `.test` is insecure whatever
+root delegates straight to each zone (`example` and `org` are empty names in it), or the zone above does, if
+there is one. `.test` is insecure whatever
 is done, for Yizhan calls it so (RFC 6761 section 6.2): signed zones want other names.
 
 The zones of one `with` may be changed at any time: what was written since the last time is published when
@@ -36,7 +37,7 @@ are for other addresses than those of loopback.
         signed    True: secure. False: no signature, and the root proves that there is none. "island": signed,
                   without DS, so insecure. "wrong-ds": the DS fits no key, so bogus.
         broken    types whose signatures are spoiled, of every name ("MX") or of one ("_25._tcp.mx TLSA")
-        expired   all signatures ran out yesterday
+        expired   all signatures ran out three days ago
         The same name again replaces the zone.
     lab.lame(name), lab.silent(name), lab.remove(name)
     lab.ptr("192.0.2.7", "mx.example.org")   a reverse name, in a signed zone of its own (/24, /64 for IPv6)
@@ -72,8 +73,8 @@ from question import rcode_of  # noqa: E402
 from validator import Answer, Validator  # noqa: E402,F401
 
 REFUSED = 5
-# Signatures made so long ago have run out: kzonesign's last 14 days.
-EXPIRED_SECONDS = 15 * 86400
+# Signatures made so long ago have run out: they last 14 days, and libunbound forgives one day more.
+EXPIRED_SECONDS = 17 * 86400
 
 SIGN_CONF = """\
 server:
@@ -194,12 +195,12 @@ class Zone:
         assert signed in (True, False, "island", "wrong-ds"), signed
         self.name, self.records, self.signed = fqdn(name), list(records), signed
         self.broken, self.expired = list(broken), expired
-        self.is_dirty, self.ds, self.keys = True, [], []
+        self.is_dirty, self.delegations, self.ds, self.keys = True, [], [], []
 
     def text(self, serial, ttl):
         head = "$ORIGIN %s\n$TTL %d\n@ SOA ns.lab. hostmaster.lab. %d 3600 600 86400 %d\n@ NS ns.lab.\n" % (
             self.name, ttl, serial, ttl)
-        return head + "".join(line + "\n" for line in self.records)
+        return head + "".join(line + "\n" for line in self.records + self.delegations)
 
 
 class NameServer(Peer):
@@ -288,7 +289,7 @@ class Lab:
             os.mkdir(self.path(sub))
         self.deaf = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.deaf.bind((HOST, 0))
-        self.zones["."] = Zone(".")
+        self.zones["."] = Zone(".", ["ns.lab. A " + HOST])
         self.zone("lab", "ns A " + HOST, signed=False)
         return self
 
@@ -365,42 +366,50 @@ class Lab:
         if not self.is_dirty:
             return
         self.serial += 1
-        names = sorted(name for name in self.zones if name != ".")
-        self.sign([name for name in names if self.zones[name].is_dirty])
-        root = self.zones["."]
-        root.records = ["ns.lab. A " + HOST]
-        for name in names:
-            root.records += ["%s NS ns.lab." % name] + self.zones[name].ds
-        for name in self.stubs:
-            root.records += ["%s NS ns.lab." % name]
-        root.is_dirty = True
-        self.sign(["."])
+        # children first: their DS stand in the zone above
+        for name in sorted(self.zones, key=lambda name: -len(name.split("."))):
+            zone = self.zones[name]
+            delegations = self.delegations(name)
+            if zone.is_dirty or name == "." or delegations != zone.delegations:
+                zone.delegations = delegations
+                self.make(zone)
         with open(self.path("root.key"), "w") as f:
-            f.writelines(". IN DNSKEY %s\n" % key for key in root.keys)
+            f.writelines(". IN DNSKEY %s\n" % key for key in self.zones["."].keys)
         self.serve()
         self.is_dirty = False
 
     def file_of(self, name):
         return "root.zone" if name == "." else name.rstrip(".") + ".zone"
 
-    def sign(self, names):
-        """From the texts of these zones make the files that are served."""
-        signed = [name for name in names if self.zones[name].signed]
-        for name in names:
-            file = self.path("source" if name in signed else "signed", self.file_of(name))
-            with open(file, "w") as f:
-                f.write(self.zones[name].text(self.serial, self.ttl))
-        conf = self.path("sign.conf")
-        with open(conf, "w") as f:
-            f.write(SIGN_CONF.format(dir=self.directory))
-            for name in signed:
-                f.write('  - domain: "%s"\n    file: "%s"\n' % (name, self.file_of(name)))
-        for name in signed:
-            self.sign_one(conf, self.zones[name])
-        for name in names:
-            self.zones[name].is_dirty = False
+    def above(self, name):
+        """The zone that delegates this one."""
+        labels = name.split(".")
+        ancestors = (".".join(labels[i:]) for i in range(1, len(labels) - 1))
+        return next((a for a in ancestors if a in self.zones), ".")
 
-    def sign_one(self, conf, zone):
+    def delegations(self, name):
+        """The records by which a zone delegates those below it."""
+        lines = []
+        for child in sorted(set(self.zones) | set(self.stubs)):
+            if child != "." and self.above(child) == name:
+                lines += ["%s NS ns.lab." % child] + (self.zones[child].ds if child in self.zones else [])
+        return lines
+
+    def make(self, zone):
+        """From the text of this zone make the file that is served."""
+        zone.ds, zone.keys = [], []
+        file = self.path("source" if zone.signed else "signed", self.file_of(zone.name))
+        with open(file, "w") as f:
+            f.write(zone.text(self.serial, self.ttl))
+        if zone.signed:
+            conf = self.path("sign.conf")
+            with open(conf, "w") as f:
+                f.write(SIGN_CONF.format(dir=self.directory))
+                f.write('  - domain: "%s"\n    file: "%s"\n' % (zone.name, self.file_of(zone.name)))
+            self.sign(conf, zone)
+        zone.is_dirty = False
+
+    def sign(self, conf, zone):
         when = ["-t", str(int(time.time()) - EXPIRED_SECONDS)] if zone.expired else []
         done = subprocess.run([program("usr/bin/kzonesign"), "-c", conf, "-o", self.path("signed"), *when, zone.name],
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=peer_env())
@@ -410,7 +419,6 @@ class Lab:
         with open(file) as f:
             text = f.read()
         zone.keys = [" ".join(line.split()[3:]) for line in text.splitlines() if line.split()[2:3] == ["DNSKEY"]]
-        zone.ds = []
         if zone.signed != "island":
             zone.ds = [ds_record(zone.name, key, is_wrong=zone.signed == "wrong-ds") for key in zone.keys]
         if zone.broken:
@@ -428,7 +436,9 @@ class Lab:
             self.refuser = Knot()
             self.refuser.__enter__()
         ports = {"silent": self.deaf.getsockname()[1], "lame": self.refuser.port if self.refuser else None}
-        stubs = {name: ports[kind] for name, kind in self.stubs.items()}
+        # each zone by itself: Unbound takes the word on a missing DS from the zone that it asked only
+        stubs = {name: self.knot.port for name in self.zones if name != "."}
+        stubs.update({name: ports[kind] for name, kind in self.stubs.items()})
         if self.recursor is None:
             self.recursor = Recursor(self.knot.port, stubs)
             self.recursor.__enter__()
