@@ -71,6 +71,7 @@ struct tls_result {
 	struct span kind;   /* "" success, else RFC 8460 section 4.3 */
 	uint64_t sessions;
 	struct span detail;      /* of the last failure */
+	struct span peer;        /* its address; "" before there was a connection */
 	struct span policy_text; /* lines: mx patterns and modes, or TLSA records */
 };
 /** Add to the counts; at most TLS_RESULTS_BATCH rows in one transaction. */

@@ -100,6 +100,7 @@ CREATE TABLE tls_result (
 	kind @text NOT NULL,		-- '' success, else RFC 8460 section 4.3
 	sessions @int NOT NULL,
 	detail @text NOT NULL,		-- of the last one
+	peer @text NOT NULL,		-- its address
 	policy_text @text NOT NULL,
 	PRIMARY KEY (day, domain, policy, mx, kind)
 ) @keyed;
