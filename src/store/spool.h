@@ -73,7 +73,8 @@ struct spool_rcpt_new {
 };
 
 struct spool_new {
-	uint64_t id; /* store_new_id(): the queue id people see (enc_put_id) */
+	uint64_t id;        /* store_new_id(): the queue id people see (enc_put_id) */
+	uint64_t parent_id; /* the letter that this one came from: reported about, or copied; 0 */
 	struct spool_envelope env;
 	int64_t arrived_ns; /* wall clock */
 	int64_t expires_ns; /* wall clock: give up then */

@@ -111,16 +111,21 @@ static int make_file(const char *file, struct err *e)
 
 /* ---- ids ---- */
 
-static uint64_t now_id(void)
+uint64_t store_time_id(int64_t wall_ns)
 {
-	int64_t ms = clock_wall_ns() / CLOCK_MS - STORE_EPOCH_MS;
+	int64_t ms = wall_ns / CLOCK_MS - STORE_EPOCH_MS;
 
 	return (uint64_t)(ms > 0 ? ms : 1) << 22;
 }
 
+int64_t store_id_time(uint64_t id)
+{
+	return ((int64_t)(id >> 22) + STORE_EPOCH_MS) * CLOCK_MS;
+}
+
 uint64_t store_new_ids(struct store *s, uint64_t count)
 {
-	uint64_t now = now_id();
+	uint64_t now = store_time_id(clock_wall_ns());
 	uint64_t last = atomic_load_explicit(&s->last_id, memory_order_relaxed);
 	uint64_t first;
 

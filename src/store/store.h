@@ -52,6 +52,9 @@ uint64_t store_directory_generation(const struct store *s);
 
 /** A new id: time-ordered 63-bit (ms since 2020 << 22 | counter), unique in this store, never 0. */
 uint64_t store_new_id(struct store *s);
+/** The smallest id of that time, and the time of an id: wall clock, to the millisecond. */
+uint64_t store_time_id(int64_t wall_ns);
+int64_t store_id_time(uint64_t id);
 
 struct store_stats {
 	uint64_t commits, closures, wal_bytes, db_bytes;

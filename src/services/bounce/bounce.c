@@ -269,6 +269,7 @@ FIBER int bounce_write(const struct bounce_opts *o, struct router *router, struc
 	MUST(about->rcpt_count > 0);
 	*is_owed_r = false;
 	*letter_r = (struct spool_new){.id = store_new_id(o->store),
+		.parent_id = about->msg_id,
 		.env = {.origin = SPAN("dsn")},
 		.arrived_ns = now,
 		.expires_ns = now + BOUNCE_LIFETIME_NS};

@@ -77,6 +77,10 @@ struct config {
 		bool is_loopback, is_tls, is_hold;
 	} queue;
 	struct {
+		int64_t keep;
+		int conversations; /* enum trail_talk */
+	} trail;
+	struct {
 		const char *destination;
 		int format, level; /* enum log_format, enum log_level */
 	} log;

@@ -15,6 +15,9 @@ const struct config_section config_sections[] = {
 	{"store", false, "The store in the data directory."},
 	{"resolver", false, "How names are looked up."},
 	{"queue", false, "How mail for others is tried."},
+	{"trail", false,
+		"The station log: what happened to each letter, for yizhan trace. It lies in the store and "
+		"is written behind the mail."},
 	{"log", false, "Where events are written."},
 };
 const size_t config_section_count = ARRAY_LEN(config_sections);
@@ -140,6 +143,13 @@ const struct config_setting config_settings[] = {
 		"Who gets the reports that nobody else can get. Empty: only the log."},
 	{"queue", "drain_time", CONFIG_TIME, TOP(queue.drain_time), "10s", NULL, CLOCK_SEC, CLOCK_HOUR, false,
 		"At the end, how long letters under way may take."},
+
+	{"trail", "keep", CONFIG_TIME, TOP(trail.keep), "14d", NULL, 0, 3650 * CLOCK_DAY, false,
+		"How long it is kept. 0: nothing is written."},
+	{"trail", "conversations", CONFIG_WORD, TOP(trail.conversations), "failures", "none failures all",
+		0, 0, false,
+		"Of which deliveries what was said is kept: of those that were put off or failed, of all, "
+		"of none. Contents of messages and logins are never in it."},
 
 	{"log", "destination", CONFIG_TEXT, TOP(log.destination), "stderr", NULL, 1, 0, true,
 		"stderr, journald, or a file (opened again at SIGHUP)."},

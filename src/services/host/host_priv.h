@@ -22,6 +22,7 @@
 #include "services/queue/queue.h"
 #include "services/bounce/bounce.h"
 #include "services/router/router.h"
+#include "services/trail/trail.h"
 
 #define HOST_DEMO_DOMAIN  "yizhan.test"
 #define HOST_BACKLOG      4096
@@ -87,7 +88,7 @@ struct host_worker {
 	struct host_settings *settings; /* of this worker; replaced by a message */
 	struct router *router;
 	struct inbound *inbound;
-	struct fiber_group accepts, conns, queue;
+	struct fiber_group accepts, conns, queue, trail;
 	struct list_node conn_list;
 	struct fiber_cond changed;
 	bool is_stopping, is_queue_ready, is_queue_running;
@@ -115,6 +116,7 @@ struct host {
 	struct dns *dns;
 	struct tls_client *tls_client; /* NULL: no STARTTLS going out */
 	struct outbound_opts outbound;
+	struct trail *trail;
 	struct queue *queue;
 	struct work_lane *lane;
 	struct host_settings *settings;
@@ -168,6 +170,8 @@ void host_queue_new(struct host *h);
  * Letters for others that come earlier wait in the store. */
 FIBER int host_queue_begin(struct host *h, struct err *e);
 void host_queue_free(struct host *h);
+/** The station log's book of a worker. */
+FIBER int host_trail_main(void *arg);
 /** The queue's shard of a worker. */
 FIBER int host_queue_main(void *arg);
 void host_queue_wire(struct host_worker *w, struct inbound_opts *opts);
@@ -175,6 +179,8 @@ void host_queue_wire(struct host_worker *w, struct inbound_opts *opts);
 void host_queue_forgive(struct host *h);
 /** An administrator has held or dropped letters: those in memory are to obey too. */
 void host_queue_recall(struct host *h);
+/** What was told to the station log is in the store. */
+FIBER void host_trail_flush(struct host *h);
 void host_queue_put_status(struct host *h, struct json_out *j);
 
 /* host_reload.c */

@@ -49,7 +49,16 @@ void host_queue_new(struct host *h)
 		.double_bounces = double_bounces(h),
 		.log = &h->log};
 
-	h->outbound = (struct outbound_opts){.hostname = c->hostname,
+	struct trail_opts trail = {.store = h->store,
+		.books = (unsigned)h->worker_count,
+		.keep_ns = c->trail.keep,
+		.talk = (enum trail_talk)c->trail.conversations,
+		.log = &h->log};
+
+	h->trail = trail_new(&trail);
+	opts.trail = h->trail;
+	h->outbound = (struct outbound_opts){.talk = c->trail.keep ? trail.talk : TRAIL_TALK_NONE,
+		.hostname = c->hostname,
 		.is_loopback_allowed = c->queue.is_loopback,
 		.port = (uint16_t)c->queue.port,
 		.log = &h->log};
@@ -86,10 +95,18 @@ void host_queue_free(struct host *h)
 {
 	if (h->queue)
 		queue_free(&h->queue);
+	trail_free(&h->trail);
 	if (h->tls_client)
 		tls_client_free(&h->tls_client);
 	if (h->dns)
 		dns_free(&h->dns);
+}
+
+FIBER int host_trail_main(void *arg)
+{
+	struct host_worker *w = arg;
+
+	return trail_run(w->host->trail, w->index, NULL);
 }
 
 FIBER int host_queue_main(void *arg)
@@ -146,6 +163,7 @@ void host_queue_wire(struct host_worker *w, struct inbound_opts *opts)
 	opts->leased = leased;
 	opts->left = left;
 	opts->delivered = delivered;
+	opts->trail = trail_book(w->host->trail, w->index);
 	opts->arg = w;
 }
 
@@ -159,9 +177,15 @@ void host_queue_recall(struct host *h)
 	queue_recall(h->queue);
 }
 
+FIBER void host_trail_flush(struct host *h)
+{
+	trail_flush(h->trail);
+}
+
 void host_queue_put_status(struct host *h, struct json_out *j)
 {
 	struct queue_stats st = {0};
+	struct trail_stats tr;
 
 	queue_stats(h->queue, &st);
 	json_key(j, "queue");
@@ -175,5 +199,12 @@ void host_queue_put_status(struct host *h, struct json_out *j)
 	json_kv_u64(j, "deferred", st.deferred);
 	json_kv_u64(j, "failed", st.failed);
 	json_kv_u64(j, "reports", st.reports);
+	json_close(j);
+	trail_stats(h->trail, &tr);
+	json_key(j, "trail");
+	json_open_object(j);
+	json_kv_u64(j, "written", tr.written);
+	json_kv_u64(j, "pending", tr.pending);
+	json_kv_u64(j, "lost", tr.lost);
 	json_close(j);
 }

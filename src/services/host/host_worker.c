@@ -104,6 +104,8 @@ static FIBER void drain(struct host_worker *w)
 	fiber_group_join(&w->conns);
 	/* host.c has told the queue to stop; connections that ended late still gave it letters */
 	fiber_group_join(&w->queue);
+	trail_stop(w->host->trail, w->index);
+	fiber_group_join(&w->trail);
 }
 
 FIBER int host_worker_main(void *arg)
@@ -120,13 +122,15 @@ FIBER int host_worker_main(void *arg)
 	fiber_group_init(&w->accepts);
 	fiber_group_init(&w->conns);
 	fiber_group_init(&w->queue);
+	fiber_group_init(&w->trail);
 	fiber_cond_init(&w->changed);
 	list_init(&w->conn_list);
 	w->router = router_new(&router);
 	inbound.router = w->router;
 	host_queue_wire(w, &inbound);
 	w->inbound = inbound_new(&inbound);
-	if (fiber_start(&w->queue, "queue", host_queue_main, w, &w->err) == 0 &&
+	if (fiber_start(&w->trail, "trail", host_trail_main, w, &w->err) == 0 &&
+		fiber_start(&w->queue, "queue", host_queue_main, w, &w->err) == 0 &&
 		start_acceptors(w, &w->err) == 0) {
 		w->is_ready = true;
 		report(w, false);

@@ -13,6 +13,7 @@
 	X("queue.hold", 0, op_queue_hold, "stop trying")                                           \
 	X("queue.release", 0, op_queue_release, "try again what was held")                         \
 	X("queue.drop", 0, op_queue_drop, "forget without a report")                               \
+	X("trace", OPS_READ, op_trace, "what happened to a letter")                                \
 	X("mailbox.folders", OPS_READ, op_mailbox_folders, "folders of an account")                \
 	X("mailbox.list", OPS_READ, op_mailbox_list, "messages of a folder")                       \
 	X("mailbox.show", OPS_READ, op_mailbox_show, "one message's facts")                        \

@@ -10,18 +10,6 @@
 #include "proto/mail/mail_header.h"
 #include "services/inbound/inbound_priv.h"
 
-struct inbound {
-	struct inbound_opts opts;
-	struct inbound_counters counters;
-	struct received_time time; /* as of the last letter */
-};
-
-/* A transaction: from the first RCPT on. */
-struct inbound_txn {
-	struct stage *stage;
-	struct mail_header header; /* counts Received fields */
-};
-
 struct inbound *inbound_new(const struct inbound_opts *opts)
 {
 	struct inbound *in = NEW(struct inbound);
@@ -117,7 +105,8 @@ static FIBER void on_body_begin(void *ctx, struct smtp_session *s, struct smtp_r
 
 	(void)r;
 	t->stage = stage_new(c->in->opts.store);
-	mail_header_init(&t->header, NULL, NULL);
+	t->arena = s->txn;
+	mail_header_init(&t->header, inbound_note_field, t);
 	c->txn = t;
 }
 
@@ -310,6 +299,7 @@ static FIBER int letter_accept(
 		in->counters.recipients_remote += counts.remote;
 		in->counters.octets += stage_len(letter.body);
 		log_accepted(s, &letter, &counts);
+		inbound_trail(c, s, &letter);
 		if (is_lease)
 			in->opts.leased(in->opts.arg, &letter);
 		else if (is_remote)
@@ -345,6 +335,7 @@ static FIBER void on_body_end(
 		c->in->counters.refused_messages++;
 		log_event(&s->log, LOG_WARN, "smtp.in.refused", LF("from", s->mail.from.whole),
 			LF_INT("hops", hops), LF_STR("error", e.text));
+		inbound_trail_refused(c, s, id ? id : store_new_id(c->in->opts.store), &e);
 	}
 	struct buf text;
 

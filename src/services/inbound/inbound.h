@@ -14,6 +14,7 @@
 #include "proto/smtp/smtp_server.h"
 #include "store/spool.h"
 #include "services/router/router.h"
+#include "services/trail/trail.h"
 
 struct inbound;
 
@@ -34,6 +35,7 @@ struct inbound_opts {
 	struct router *router; /* of the same loop */
 	const char *hostname;
 	const struct log *log;
+	struct trail_book *trail; /* of the same loop; NULL: none */
 	/** NULL: nobody carries mail on. Asked before a letter with remote recipients is accepted:
 	 * shall it be leased to this process at once? Does not yield. */
 	bool (*wants)(void *arg, const struct spool_new *letter);

@@ -1,6 +1,7 @@
 #pragma once
 /* Inside inbound. */
 
+#include "proto/mail/mail_header.h"
 #include "services/inbound/inbound.h"
 
 /* The zone is looked up once a second. */
@@ -16,3 +17,27 @@ struct span received_field(const struct smtp_session *s, struct span hostname, u
 /** Return-Path, Delivered-To, then `received`: what stands before the body in a mailbox. */
 struct span local_prefix(
 	struct arena *a, struct span reverse_path, struct span delivered_to, struct span received);
+
+struct inbound {
+	struct inbound_opts opts;
+	struct inbound_counters counters;
+	struct received_time time; /* as of the last letter */
+};
+
+/* A transaction: from the first RCPT on. */
+struct inbound_txn {
+	struct arena *arena; /* the session's, of this transaction */
+	struct stage *stage;
+	struct mail_header header; /* counts Received fields */
+	struct span message_id;    /* without angle brackets; "" */
+};
+
+/* inbound_trail.c */
+
+/** Called for each field of a message that comes in; `arg` is the struct inbound_txn. */
+void inbound_note_field(void *arg, const struct mail_field *f);
+/** Tell the station log of a letter that was accepted, or that was refused at its end. */
+void inbound_trail(
+	const struct inbound_conn *c, const struct smtp_session *s, const struct spool_new *letter);
+void inbound_trail_refused(const struct inbound_conn *c, const struct smtp_session *s, uint64_t id,
+	const struct err *why);

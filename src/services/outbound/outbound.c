@@ -15,6 +15,7 @@ static void close_connection(struct outbound_link *l)
 	if (l->stream) {
 		smtp_client_fini(&l->client);
 		stream_free(&l->stream);
+		outbound_talk_end(l);
 	}
 }
 
@@ -73,6 +74,7 @@ static FIBER int open_host(struct outbound_link *l, const struct outbound_hops *
 		return -1;
 	}
 	name_host(l, host->name, &host->addrs[which]);
+	outbound_talk_begin(l);
 	smtp_client_init(&l->client, l->stream, &co);
 	if (smtp_client_greet(&l->client, e) == 0 && upgrade(l, host->name, e) == 0)
 		return 0;

@@ -15,6 +15,7 @@
 #include "net/net.h"
 #include "net/tls.h"
 #include "store/spool.h"
+#include "services/trail/trail.h"
 
 #define OUTBOUND_RCPT_MAX    100  /* recipients in one transaction (RFC 5321 section 4.5.3.1.8) */
 #define OUTBOUND_LETTERS_MAX 1000 /* letters on one connection, then a new one */
@@ -65,6 +66,8 @@ struct outbound_parcel {
 	struct outbound_rcpt *rcpts;
 	uint64_t bytes;   /* held in memory for it, for budgets */
 	struct span host; /* "mx.example [192.0.2.1]:25" that answered, or "" */
+	struct span talk; /* what was said, by opts.talk; "" */
+	struct span tls;  /* "TLSv1.3 TLS_AES_256_GCM_SHA384 verified"; "" in clear */
 	bool is_tls;      /* it travelled encrypted */
 	bool is_lmtp;
 	/* Letters that came of it (a list's copies): accepted in the transaction that settles it.
@@ -108,6 +111,7 @@ struct outbound_opts {
 	bool is_loopback_allowed; /* an MX may lie on loopback (laboratories on one machine) */
 	uint16_t port;            /* of MX hosts; 0: 25 */
 	int64_t idle_ns;          /* 0: OUTBOUND_IDLE_NS; the feed reads it */
+	enum trail_talk talk;     /* which conversations parcels bring back */
 	const struct log *log;
 };
 

@@ -199,8 +199,12 @@ FIBER int outbound_send(struct outbound_link *l, struct outbound_parcel *p, stru
 	size_t count;
 	int rc = 0;
 
+	outbound_talk_mark(l);
 	p->host = arena_span(p->arena, l->host);
 	p->is_tls = l->stream->tls != NULL;
+	if (p->is_tls)
+		p->tls = span_str(arena_printf(p->arena, "%s %s%s", l->stream->tls->version,
+			l->stream->tls->cipher, l->stream->tls->is_verified ? ", verified" : ""));
 	p->is_lmtp = l->is_lmtp;
 	while (rc == 0 && (count = gather(l, p, rcpts, who)) > 0) {
 		if (l->client.is_over) { /* 421 between two transactions of one letter */
@@ -219,6 +223,7 @@ FIBER int outbound_send(struct outbound_link *l, struct outbound_parcel *p, stru
 			take_fates(p, &t, who);
 		smtp_txn_fini(&t);
 	}
+	outbound_talk_keep(l, p);
 	arena_reset(l->chunk);
 	arena_reset(a);
 	l->spoken_ns = loop_now_ns();

@@ -12,10 +12,19 @@ struct outbound_link {
 	struct stream *stream;
 	struct smtp_client client;
 	struct span host;
+	struct outbound_talk *talk; /* NULL: nobody wants to know */
 	bool is_lmtp;
 	unsigned letters;  /* that were sent over it */
 	int64_t spoken_ns; /* when the peer was last heard */
 };
+
+/* outbound_talk.c: what was said on a connection, for the station log. */
+void outbound_talk_begin(struct outbound_link *l);
+void outbound_talk_end(struct outbound_link *l);
+/** A letter begins: what belongs to the one before is forgotten, greeting and EHLO stay. */
+void outbound_talk_mark(struct outbound_link *l);
+/** Give the parcel what was said, when it is to be kept. */
+void outbound_talk_keep(struct outbound_link *l, struct outbound_parcel *p);
 
 /** Has the peer closed, or said something, while we were idle? Then nothing more is sent. */
 bool outbound_is_stale(const struct outbound_link *l);

@@ -49,6 +49,7 @@ struct queue_opts {
 	struct store *store;                               /* borrowed, as all here */
 	const struct outbound_opts *outbound;
 	const char *hostname;       /* in reports */
+	struct trail *trail;        /* NULL: none */
 	unsigned shards;            /* loop threads */
 	unsigned connections;       /* 0: QUEUE_CONNECTIONS */
 	size_t ready_max;           /* 0: QUEUE_READY_MAX */

@@ -155,6 +155,7 @@ static FIBER void batch_add(
 	}
 	for (size_t i = 0; i < p->rcpt_count; i++) {
 		log_result(sh, p, &p->rcpts[i], &first[i]);
+		queue_trail_result(sh, p, &p->rcpts[i], &first[i]);
 		if (first[i].outcome == SPOOL_DEFERRED && first[i].next_ns < b->soonest_ns)
 			b->soonest_ns = first[i].next_ns;
 	}
@@ -229,6 +230,8 @@ static FIBER void settle(struct queue_shard *sh, struct settle_batch *b)
 		pause = pause * 2 < SETTLE_RETRY_MAX_NS ? pause * 2 : SETTLE_RETRY_MAX_NS;
 	}
 	queue_count(&sh->reports, (int64_t)b->reports.count);
+	for (size_t i = 0; i < b->reports.count; i++)
+		queue_trail_letter(sh, &b->reports.letters[i]);
 	if (b->reports.count > 0)
 		queue_kick(sh->q);
 	else if (b->soonest_ns != CLOCK_NEVER)

@@ -173,9 +173,9 @@ CREATE TABLE trail (
 	id @id,				-- the letter's
 	message_id @text NOT NULL,
 	parent_id @int NOT NULL,	-- the letter that this one came from (report, list, return from a filter); 0
-	at_ns @int NOT NULL,
-	facts @text NOT NULL		-- JSON
+	at_ns @int NOT NULL
 );
+CREATE INDEX trail_parent ON trail (parent_id) WHERE parent_id <> 0;
 CREATE INDEX trail_message_id ON trail (message_id) WHERE message_id <> '';
 CREATE TABLE trail_event (
 	id @id,				-- store_new_id(): ordered by time

@@ -1,0 +1,112 @@
+/* What the station log hears of a letter that came in. */
+
+#include "services/inbound/inbound_priv.h"
+
+#define NAMED_OCTETS                                                                               \
+	(TRAIL_FACTS_MAX / 2) /* recipients are named while there is room; then counted */
+
+void inbound_note_field(void *arg, const struct mail_field *f)
+{
+	struct inbound_txn *t = arg;
+
+	if (f->id == MAIL_MESSAGE_ID && !t->message_id.len)
+		t->message_id = arena_span(t->arena, trail_message_id(f->value));
+}
+
+static void put_session(struct json_out *j, const struct smtp_session *s)
+{
+	struct buf b;
+
+	buf_init(&b, 128);
+	addr_put_ip(&b, s->peer);
+	json_kv_span(j, "peer", buf_span(&b));
+	buf_fini(&b);
+	json_kv_span(j, "helo", s->helo);
+	json_kv_str(j, "with", s->is_lmtp ? "LMTP" : s->is_esmtp ? "ESMTP" : "SMTP");
+	if (s->tls) {
+		json_kv_str(j, "tls", s->tls->version);
+		json_kv_str(j, "cipher", s->tls->cipher);
+	}
+	if (s->auth_user.len)
+		json_kv_span(j, "login", s->auth_user);
+}
+
+static bool has_room(const struct json_out *j)
+{
+	return buf_len(j->buf) < NAMED_OCTETS;
+}
+
+/* What one address of the envelope became. */
+static void put_rcpt(
+	struct json_out *j, const struct smtp_rcpt *rcpt, const struct router_answer *ans)
+{
+	size_t i = 0;
+
+	json_open_object(j);
+	json_kv_span(j, "to", rcpt->to.whole);
+	json_key(j, "became");
+	json_open_array(j);
+	for (; i < ans->target_count && has_room(j); i++) {
+		const struct router_target *t = &ans->targets[i];
+
+		json_open_object(j);
+		json_kv_span(j, "address", t->address);
+		if (t->is_local)
+			json_kv_str(j, "mailbox", "INBOX");
+		else
+			json_kv_span(j, "destination", t->destination);
+		json_close(j);
+	}
+	json_close(j);
+	if (i < ans->target_count)
+		json_kv_u64(j, "more", ans->target_count - i);
+	json_close(j);
+}
+
+void inbound_trail(
+	const struct inbound_conn *c, const struct smtp_session *s, const struct spool_new *letter)
+{
+	struct trail_book *b = c->in->opts.trail;
+	struct trail_letter l = {.msg_id = letter->id,
+		.parent_id = letter->parent_id,
+		.message_id = c->txn->message_id,
+		.at_ns = letter->arrived_ns};
+	struct json_out *j;
+	size_t i = 0;
+
+	trail_letter(b, &l);
+	j = trail_begin(b, letter->id, TRAIL_ACCEPTED, SPAN_NONE);
+	if (!j)
+		return;
+	json_kv_span(j, "from", letter->env.reverse_path);
+	json_kv_u64(j, "octets", stage_len(letter->body));
+	put_session(j, s);
+	json_key(j, "recipients");
+	json_open_array(j);
+	for (; i < s->rcpt_count && has_room(j); i++)
+		put_rcpt(j, &s->rcpts[i], s->rcpts[i].user);
+	json_close(j);
+	if (i < s->rcpt_count)
+		json_kv_u64(j, "more", s->rcpt_count - i);
+	trail_end(b, SPAN_NONE);
+}
+
+void inbound_trail_refused(const struct inbound_conn *c, const struct smtp_session *s, uint64_t id,
+	const struct err *why)
+{
+	struct trail_book *b = c->in->opts.trail;
+	struct trail_letter l = {
+		.msg_id = id, .message_id = c->txn->message_id, .at_ns = loop_wall_ns()};
+	struct json_out *j;
+
+	trail_letter(b, &l);
+	j = trail_begin(b, id, TRAIL_REFUSED, SPAN_NONE);
+	if (!j)
+		return;
+	json_kv_span(j, "from", s->mail.from.whole);
+	put_session(j, s);
+	json_kv_span(j, "to", s->rcpt_count ? s->rcpts[0].to.whole : SPAN_NONE);
+	json_kv_u64(j, "code", why->smtp);
+	json_kv_str(j, "reason", why->text);
+	trail_end(b, SPAN_NONE);
+}
