@@ -13,7 +13,7 @@ enum directory_domain_kind {
 
 struct directory_route {      /* where mail for a domain goes instead of its MX */
 	struct span domain;   /* or "*" for everything else */
-	struct span next_hop; /* "host:port", "[192.0.2.1]:25", "unix:/path" */
+	struct span next_hop; /* "host:port", "[192.0.2.1]:25", "unix:/path", "pool:NAME" */
 	bool is_lmtp;
 };
 

@@ -84,7 +84,7 @@ static int directory_route_write(struct db *db, void *arg, struct err *e)
 	return 0;
 }
 
-/* "host:port", "[192.0.2.1]:25", "[2001:db8::1]:25", "unix:/path". */
+/* "host:port", "[192.0.2.1]:25", "[2001:db8::1]:25", "unix:/path", "pool:NAME". */
 static bool directory_next_hop_is_sane(struct span hop)
 {
 	ptrdiff_t colon = span_rfind(hop, ':');
@@ -96,6 +96,8 @@ static bool directory_next_hop_is_sane(struct span hop)
 		return false;
 	if (span_starts(hop, SPAN("unix:/")))
 		return true;
+	if (span_starts(hop, SPAN("pool:")))
+		return hop.len > 5 && span_find(hop, '|') < 0;
 	if (host.len == 0 || !span_u64_max(span_skip(hop, host.len + 1), 65535, &port) || port == 0)
 		return false;
 	return host.ptr[0] == '[' ? host.ptr[host.len - 1] == ']' : span_find(host, ':') < 0;
@@ -112,8 +114,8 @@ FIBER int directory_route_set(
 		directory_domain_name(a, route->domain, &c.route.domain, e) < 0)
 		goto out;
 	if (!directory_next_hop_is_sane(route->next_hop)) {
-		directory_bad(
-			e, "a next hop (host:port, [address]:port or unix:/path)", route->next_hop);
+		directory_bad(e, "a next hop (host:port, [address]:port, unix:/path or pool:NAME)",
+			route->next_hop);
 		goto out;
 	}
 	result = store_write(s, "directory.route", directory_route_write, &c, e);

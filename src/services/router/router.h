@@ -88,7 +88,8 @@ const char *router_verdict_str(enum router_verdict v);
 /** Lower-case A-label of a domain as written, without the last dot; literals as they are. Empty
  * when it is no domain. */
 struct span router_domain_key(struct arena *a, struct span domain);
-/** A route's next hop ("host:port", "host", "[192.0.2.1]:25", "unix:/path") as destination key.
+/** A route's next hop ("host:port", "host", "[192.0.2.1]:25", "unix:/path", "pool:NAME")
+ * as destination key.
  * ERR_SYNTAX when it is none. */
 int router_hop_key(
 	struct arena *a, struct span next_hop, bool is_lmtp, struct span *key_r, struct err *e);

@@ -71,8 +71,8 @@ struct span router_domain_key(struct arena *a, struct span domain)
 static int hop_wrong(struct span next_hop, struct err *e)
 {
 	return err_set(e, ERR_SYNTAX,
-		"\"" SPAN_FMT "\" is no next hop: host:port, [address]:port "
-		"or unix:/path",
+		"\"" SPAN_FMT "\" is no next hop: host:port, [address]:port, "
+		"unix:/path or pool:NAME",
 		SPAN_ARG(span_sub(next_hop, 0, 100)));
 }
 
@@ -118,6 +118,11 @@ int router_hop_key(
 	if (span_starts(s, SPAN("unix:/"))) {
 		*key_r = span_str(arena_printf(a, "%s" SPAN_FMT, front, SPAN_ARG(s)));
 		return 0;
+	}
+	/* Each member of a pool says itself whether it speaks LMTP. */
+	if (span_starts(s, SPAN("pool:")) && !is_lmtp) {
+		*key_r = arena_span(a, s);
+		return s.len > 5 && span_find(s, '|') < 0 ? 0 : hop_wrong(next_hop, e);
 	}
 	if (!hop_cut(s, &host, &port) || (port.len && !span_u64_max(port, 65535, &number)) ||
 		!number)
