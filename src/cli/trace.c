@@ -168,7 +168,8 @@ static int run_trace(struct cli_call *c)
 		code = trace_stream(t, stdin, NULL);
 	}
 	for (size_t i = 0; i < c->operand_count; i++) {
-		int one = trace_file(t, c->operands[i]);
+		int one = trace_is_logged(c->operands[i]) ? trace_logged(t, c->operands[i])
+							  : trace_file(t, c->operands[i]);
 
 		code = code ? code : one;
 	}
@@ -183,14 +184,19 @@ const struct cli_command cli_trace = {
 	.name = "trace",
 	.group = "Looking at mail",
 	.line = "draw the way of a message, station by station",
-	.text = "Reads the Received fields of a message: from files (also of a maildir, or an mbox with "
+	.text = "Given a queue id or a Message-ID: what the server's station log has of that letter, from "
+		"the session that brought it to the last attempt, with the reports and copies that came "
+		"of it.\n"
+		"Given a message: reads its Received fields, from files (also of a maildir, or an mbox with "
 		"--index or --message-id), from standard input, or from a mailbox of the server. Shown "
 		"are stations, protocols, TLS and the delay of each; clocks that are wrong, loops, and "
 		"what looks forged are remarked upon. What stands below the first field that no trusted "
 		"station wrote is a claim of the sender. Without --trust only the station that wrote the "
 		"topmost field is trusted.",
-	.operands = {{"FILE", NULL, true, true}},
-	.options = {{"index", "N", "of an mbox: the N-th message, from 1"},
+	.operands = {{"FILE|ID", NULL, true, true}},
+	.options = {{"conversation", NULL,
+			    "with a queue id or Message-ID: show what was said in each attempt"},
+		{"index", "N", "of an mbox: the N-th message, from 1"},
 		{"message-id", "ID", "of an mbox: the message with this Message-ID"},
 		{"account", "NAME", "a message of this account of the server"},
 		{"uid", "N", "with --account: the message's UID"},

@@ -32,5 +32,17 @@ int trace_stream(struct trace *t, FILE *f, const char *name);
 /** From a mailbox of the server: --account, --uid, --mailbox. */
 int trace_mailbox(struct trace *t);
 
+/* trace_log.c: a letter of the server's, by queue id or Message-ID. */
+/** Is this word one of those, and no file? */
+bool trace_is_logged(const char *word);
+int trace_logged(struct trace *t, const char *word);
+
+#define TRACE_DIM    "2"
+#define TRACE_RED    "31"
+#define TRACE_GREEN  "32"
+#define TRACE_YELLOW "33"
+/** Print foreign text made harmless, coloured where colours are (`color` may be NULL). */
+void trace_put(const struct trace *t, struct arena *a, const char *color, struct span text);
+
 void trace_draw(const struct trace *t, struct arena *a, const struct journey *j);
 void trace_json(struct json_out *out, const struct trace *t, const struct journey *j);

@@ -89,6 +89,13 @@ static void blanks(unsigned n)
 	printf("%*s", (int)n, "");
 }
 
+void trace_put(const struct trace *t, struct arena *a, const char *color, struct span text)
+{
+	struct drawing d = {.t = t, .a = a};
+
+	colored(&d, color, clean(&d, text));
+}
+
 /* ---- head ---- */
 
 static void row_wrapped(

@@ -125,7 +125,8 @@ FIBER int queue_settler(void *shard);
 
 /* queue_trail.c: what the station log hears. */
 
-void queue_trail_result(struct queue_shard *sh, const struct outbound_parcel *p,
+/** The conversation goes with the first result of a parcel. */
+void queue_trail_result(struct queue_shard *sh, struct outbound_parcel *p,
 	const struct outbound_rcpt *r, const struct spool_result *res);
 /** A letter that came of others was accepted: a report, or a list's copies. */
 void queue_trail_letter(struct queue_shard *sh, const struct spool_new *letter);

@@ -5,7 +5,7 @@ static struct trail_book *book(const struct queue_shard *sh)
 	return trail_book(sh->q->opts.trail, sh->index);
 }
 
-void queue_trail_result(struct queue_shard *sh, const struct outbound_parcel *p,
+void queue_trail_result(struct queue_shard *sh, struct outbound_parcel *p,
 	const struct outbound_rcpt *r, const struct spool_result *res)
 {
 	static const enum trail_kind kinds[] = {[SPOOL_DELIVERED] = TRAIL_DELIVERED,
@@ -32,6 +32,7 @@ void queue_trail_result(struct queue_shard *sh, const struct outbound_parcel *p,
 	if (res->outcome == SPOOL_DEFERRED)
 		json_kv_i64(j, "next_s", (res->next_ns - res->at_ns) / CLOCK_SEC);
 	trail_end(book(sh), p->talk);
+	p->talk = SPAN_NONE; /* once is enough for all recipients */
 }
 
 void queue_trail_letter(struct queue_shard *sh, const struct spool_new *letter)
