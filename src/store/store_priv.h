@@ -38,6 +38,10 @@ struct writer_job {
 	struct err err;
 	int rc;
 	bool is_over; /* failed already, waits for the group's end */
+	/* loop_sim plays on one thread: what the group changed is told by who waits, not by the
+	 * writer's thread. */
+	bool is_teller;
+	unsigned topics; /* result, for a teller */
 };
 
 struct writer *writer_new(struct store *s, struct db *db, struct err *e);

@@ -220,8 +220,13 @@ static void answer(struct writer *w, struct writer_job **jobs, size_t count)
 {
 	unsigned topics = w->topics;
 
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
+		if (jobs[i]->is_teller) {
+			jobs[i]->topics = topics;
+			topics = 0;
+		}
 		jobs[i]->done(jobs[i]); /* the job is gone after this */
+	}
 	if (topics)
 		store_publish(w->s, topics);
 }
@@ -439,12 +444,16 @@ int store_write_blocking(struct store *s, const char *name, store_fn *fn, void *
 		.job = {.name = name, .fn = fn, .arg = arg, .done = blocking_job_done},
 		.lock = PTHREAD_MUTEX_INITIALIZER,
 		.is_answered = PTHREAD_COND_INITIALIZER};
+	struct loop *l = loop_current();
 
+	j.job.is_teller = l && loop_is_virtual(l);
 	writer_push(s->writer, &j.job);
 	pthread_mutex_lock(&j.lock);
 	while (!j.is_done)
 		pthread_cond_wait(&j.is_answered, &j.lock);
 	pthread_mutex_unlock(&j.lock);
+	if (j.job.topics)
+		store_publish(s, j.job.topics);
 	return j.job.rc < 0 ? err_copy(e, &j.job.err) : 0;
 }
 
