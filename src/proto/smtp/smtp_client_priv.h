@@ -48,9 +48,10 @@ size_t smtp_txn_open(const struct smtp_txn *t);
 int smtp_txn_unknown(struct smtp_txn *t);
 
 /** Read and take note of the replies to MAIL and RCPT. */
-FIBER int smtp_read_mail(struct smtp_client *c, struct smtp_txn *t, struct err *e);
-FIBER int smtp_read_rcpt(
-	struct smtp_client *c, struct smtp_txn *t, struct smtp_txn_rcpt *r, struct err *e);
+FIBER int smtp_read_mail(
+	struct smtp_client *c, struct smtp_txn *t, int64_t timeout_ns, struct err *e);
+FIBER int smtp_read_rcpt(struct smtp_client *c, struct smtp_txn *t, struct smtp_txn_rcpt *r,
+	int64_t timeout_ns, struct err *e);
 /** The final reply (LMTP: replies). *is_refused_r: somebody was refused. */
 FIBER int smtp_read_end(
 	struct smtp_client *c, struct smtp_txn *t, bool *is_refused_r, struct err *e);

@@ -170,19 +170,22 @@ static FIBER int fill(struct many *m, struct err *e)
 static FIBER int read_envelope(struct many *m, struct smtp_txn *t, struct err *e)
 {
 	struct smtp_client *c = m->c;
+	/* The content is out too, and a server may answer a group at once, when it has worked off all
+	 * of it (RFC 2920 section 3.2): giving up before the dot's time would double the message. */
+	int64_t timeout_ns = c->opts.timeouts.dot_ns;
 
 	if (m->has_rset[m->head]) {
-		if (smtp_client_reply(c, SMTP_STAGE_OTHER, c->opts.timeouts.mail_ns, e) < 0) {
+		if (smtp_client_reply(c, SMTP_STAGE_OTHER, timeout_ns, e) < 0) {
 			t->is_unanswered = true;
 			return -1;
 		}
 		if (c->is_over)
 			return smtp_client_refused(c, SMTP_STAGE_OTHER, e);
 	}
-	if (smtp_read_mail(c, t, e) < 0)
+	if (smtp_read_mail(c, t, timeout_ns, e) < 0)
 		return -1;
 	for (size_t i = 0; i < t->rcpt_count && !c->is_over; i++)
-		if (smtp_read_rcpt(c, t, &t->rcpts[i], e) < 0)
+		if (smtp_read_rcpt(c, t, &t->rcpts[i], timeout_ns, e) < 0)
 			return -1;
 	return c->is_over ? smtp_client_refused(c, SMTP_STAGE_RCPT, e) : 0;
 }

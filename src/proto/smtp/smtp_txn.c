@@ -86,9 +86,10 @@ int smtp_txn_unknown(struct smtp_txn *t)
 
 /* --- replies --------------------------------------------------------------------------------- */
 
-FIBER int smtp_read_mail(struct smtp_client *c, struct smtp_txn *t, struct err *e)
+FIBER int smtp_read_mail(
+	struct smtp_client *c, struct smtp_txn *t, int64_t timeout_ns, struct err *e)
 {
-	if (smtp_client_reply(c, SMTP_STAGE_MAIL, c->opts.timeouts.mail_ns, e) < 0) {
+	if (smtp_client_reply(c, SMTP_STAGE_MAIL, timeout_ns, e) < 0) {
 		t->is_unanswered = true;
 		return -1;
 	}
@@ -99,12 +100,12 @@ FIBER int smtp_read_mail(struct smtp_client *c, struct smtp_txn *t, struct err *
 }
 
 /* A recipient that MAIL's refusal has decided keeps that: the reply here is only its echo. */
-FIBER int smtp_read_rcpt(
-	struct smtp_client *c, struct smtp_txn *t, struct smtp_txn_rcpt *r, struct err *e)
+FIBER int smtp_read_rcpt(struct smtp_client *c, struct smtp_txn *t, struct smtp_txn_rcpt *r,
+	int64_t timeout_ns, struct err *e)
 {
 	const struct smtp_reply *reply = &c->parser.reply;
 
-	if (smtp_client_reply(c, SMTP_STAGE_RCPT, c->opts.timeouts.mail_ns, e) < 0)
+	if (smtp_client_reply(c, SMTP_STAGE_RCPT, timeout_ns, e) < 0)
 		return -1;
 	if (r->fate != SMTP_FATE_NONE)
 		return 0;
@@ -211,17 +212,18 @@ static bool is_too_many(const struct smtp_txn_rcpt *r)
 
 static FIBER int read_one(struct steps *s, struct err *e)
 {
+	int64_t timeout_ns = s->c->opts.timeouts.mail_ns;
 	struct smtp_txn *t = s->t;
 	struct smtp_txn_rcpt *r;
 
 	if (s->got++ == 0) {
-		if (smtp_read_mail(s->c, t, e) < 0)
+		if (smtp_read_mail(s->c, t, timeout_ns, e) < 0)
 			return -1;
 		s->is_stopped = s->c->parser.reply.code / 100 != 2;
 		return 0;
 	}
 	r = &t->rcpts[s->got - 2];
-	if (smtp_read_rcpt(s->c, t, r, e) < 0)
+	if (smtp_read_rcpt(s->c, t, r, timeout_ns, e) < 0)
 		return -1;
 	s->taken += r->is_taken;
 	s->refused += !r->is_taken;
