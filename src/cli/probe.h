@@ -9,17 +9,15 @@
 #include "proto/smtp/smtp_syntax.h"
 #include "cli/cli.h"
 
-#define PROBE_HOSTS_MAX    32   /* MX hosts looked at */
-#define PROBE_ADDRS_MAX    16   /* of one host */
-#define PROBE_PORTS_MAX    16   /* of one address */
-#define PROBE_NAMES_MAX    8    /* PTR names told, MTA-STS patterns are PROBE_PATTERNS_MAX */
-#define PROBE_CAPS_MAX     128  /* lines of one capability list */
-#define PROBE_LINE_MAX     8192 /* of IMAP and POP3; RFC 2683 section 3.2.1.5 */
-#define PROBE_PATTERNS_MAX 64
-#define PROBE_POLICY_MAX   (64 * 1024) /* RFC 8461 section 3.3 */
-#define PROBE_TLSA_MAX     32
-#define PROBE_TABLE_MAX    (1024 * 1024)
-#define PROBE_GUESS_NS     (3 * CLOCK_SEC) /* a port of unknown protocol may stay silent so long */
+#define PROBE_HOSTS_MAX 32   /* MX hosts looked at */
+#define PROBE_ADDRS_MAX 16   /* of one host */
+#define PROBE_PORTS_MAX 16   /* of one address */
+#define PROBE_NAMES_MAX 8    /* PTR names told */
+#define PROBE_CAPS_MAX  128  /* lines of one capability list */
+#define PROBE_LINE_MAX  8192 /* of IMAP and POP3; RFC 2683 section 3.2.1.5 */
+#define PROBE_TLSA_MAX  32
+#define PROBE_TABLE_MAX (1024 * 1024)
+#define PROBE_GUESS_NS  (3 * CLOCK_SEC) /* a port of unknown protocol may stay silent so long */
 
 /* name, usual port, family, TLS at once, title */
 #define PROBE_KINDS(X)                                                                             \
@@ -144,7 +142,7 @@ struct probe_domain {
 	size_t sts_count; /* records that begin with v=STSv1 */
 	const char *policy, *policy_why;
 	const char *policy_mode;
-	const char *patterns[PROBE_PATTERNS_MAX];
+	const char **patterns;
 	size_t pattern_count;
 	uint64_t max_age;
 	/* TLSRPT (RFC 8460) */
@@ -218,10 +216,6 @@ FIBER int probe_dns(struct probe *p);
 /* ---- probe_sts.c ---- */
 /** Fetch and read the policy of p->domain, and see which hosts are in it. */
 FIBER void probe_sts(struct probe *p);
-/** Pure: "version: STSv1 ..."; false: policy_why says what is wrong. */
-bool probe_sts_read(struct probe *p, struct span text);
-/** RFC 8461 section 4.1. */
-bool probe_sts_fits(const char *pattern, const char *host);
 
 /* ---- probe_talk.c: one conversation, whatever the protocol ---- */
 struct probe_port_job {

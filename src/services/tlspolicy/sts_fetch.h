@@ -7,8 +7,9 @@
 #include "proto/trust/mta_sts.h"
 #include "proto/trust/tlsrpt.h"
 
-#define STS_FETCH_NS    CLOCK_MIN /* section 3.3 */
-#define STS_FETCH_ADDRS 8
+#define STS_FETCH_NS     CLOCK_MIN /* section 3.3 */
+#define STS_FETCH_DNS_NS (30 * CLOCK_SEC)
+#define STS_FETCH_ADDRS  8
 
 /* All borrowed during the call. */
 struct sts_fetch {

@@ -10,7 +10,7 @@
  *	if (tlspolicy_domain(t, a, &ask, &p, &e) == 0 &&
  *		tlspolicy_host(t, a, p, SPAN("mx.example.org"), 25, &h, &e) == 0)
  *		...	// h.level, and h.opts for tls_connect_with()
- *	tlspolicy_note(t, p, &h, TLSRPT_SUCCESS, SPAN_NONE);
+ *	tlspolicy_note(t, p, &h, TLSRPT_SUCCESS, peer, SPAN_NONE);
  *
  * One is shared by all loops. What it hands out lives in the arena given and never changes. */
 
@@ -81,9 +81,10 @@ struct tls_host {
 	enum tls_level level;  /* NONE, MAY, ENCRYPT, VERIFY, DANE */
 	bool is_must;          /* a handshake that fails ends the attempt: nothing goes in clear */
 	bool is_authenticated; /* after a good handshake the peer is known to be the right one */
+	bool is_checked; /* what the certificate is worth is reported, even where it does not count */
 	struct tls_connect_opts opts;
 	enum tlsrpt_policy report;
-	enum tlsrpt_result expected; /* of testing: what would have failed before TLS; or SUCCESS */
+	enum tlsrpt_result expected; /* found already, and reported whatever comes; or SUCCESS */
 	struct span name;
 	const char *policy_text; /* for reports */
 	const char *why;
@@ -95,9 +96,10 @@ FIBER int tlspolicy_host(struct tlspolicy *t, struct arena *a, const struct tls_
 
 /** What a handshake's verdict is called in reports. */
 enum tlsrpt_result tlspolicy_kind(const struct tls_host *h, const struct tls_verdict *v);
-/** Count a session. Does not yield; written later, many at once. Any thread. */
+/** Count a session. `peer`: its address, "" without a connection; `detail`: of a failure. Does not
+ * yield; written later, many at once. Any thread. */
 void tlspolicy_note(struct tlspolicy *t, const struct tls_policy *policy, const struct tls_host *h,
-	enum tlsrpt_result kind, struct span detail);
+	enum tlsrpt_result kind, struct span peer, struct span detail);
 /** Write what was noted. */
 FIBER int tlspolicy_flush(struct tlspolicy *t, struct err *e);
 /** A fiber_fn on a struct tlspolicy: flush again and again, and forget what is old, until cancelled. */
