@@ -7,6 +7,7 @@
 
 #include "base/must.h"
 #include "net/proxy.h"
+#include "net/socks.h"
 
 #define ATTEMPTS_MAX (YZ_MX_MAX * YZ_ADDRESSES_MAX)
 
@@ -90,7 +91,8 @@ static FIBER struct stream *open_one(struct yz_session *s, const struct addr *to
 	st->deadline_ns = deadline_ns;
 	if (proxy) {
 		s->phase = YZ_PHASE_PROXY;
-		if (socks_connect(st, proxy, s->host, s->url->port, e) < 0)
+		if (socks_connect(st, span_str(proxy->user), span_str(proxy->password),
+			    span_str(s->host), s->url->port, e) < 0)
 			stream_free(&st);
 		s->phase = YZ_PHASE_CONNECT;
 	}

@@ -194,7 +194,7 @@ enum yz_tls_policy tls_policy(const struct yz_session *s);
 FIBER int login(struct yz_session *s, const char *user, const char *password);
 FIBER int login_own(struct yz_session *s, const char *mech, yz_sasl_fn *step, void *arg);
 
-/* --- connecting (url.c, connect.c, lookup.c, socket.c, transport.c, socks.c) --------------------- */
+/* --- connecting (url.c, connect.c, lookup.c, socket.c, transport.c) ------------------------------ */
 
 struct url {
 	const char *host, *user, *password; /* "" host: Unix; NULL: not given */
@@ -237,10 +237,6 @@ FIBER struct stream *connect_socket(
 	struct yz_session *s, const struct addr *to, int64_t deadline_ns, int *fd_r, struct err *e);
 /** A stream over the caller's transport (copied). */
 struct stream *transport_open(struct yz_session *s, const struct yz_transport *t);
-/** SOCKS5 on a fresh connection to the proxy: asks for host and port. ERR_IO with what the proxy says,
- * ERR_PROTO, ERR_DENIED. */
-FIBER int socks_connect(
-	struct stream *st, const struct url *proxy, const char *host, uint16_t port, struct err *e);
 
 /* --- transactions (txn.c, source.c, result.c) ------------------------------------------------------ */
 

@@ -1,8 +1,10 @@
 #include "net/net.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
+#include "base/arena.h"
 #include "base/mem.h"
 #include "base/must.h"
 #include "net/net_priv.h"
@@ -67,51 +69,96 @@ FIBER struct stream *net_connect(
 /* ---- happy eyeballs ---- */
 
 struct net_race {
-	const struct addr *to, *from;
+	const struct addr *to;
+	const size_t *order; /* indices of `to`, in the order of the attempts */
+	struct net_source *source;
 	int64_t deadline_ns;
 	struct fiber_cond changed;
 	size_t running;
 	struct stream *won; /* the first that connected */
 	size_t which;
-	size_t first_failed; /* the error kept is that of the most preferred address */
+	size_t first_failed; /* the error kept is that of the earliest attempt */
 	struct err why;
 };
 
 struct net_attempt {
 	struct net_race *race;
-	size_t index;
+	size_t turn;
 };
+
+/* RFC 8305 section 4: families take turns, each in its own order. */
+static void net_interleave(const struct addr *to, size_t count, size_t *order)
+{
+	sa_family_t family = to[0].sa.sa_family;
+	size_t next[2] = {0, 0}; /* of the first family, of the others */
+
+	for (size_t i = 0; i < count; i++) {
+		bool is_other = i % 2;
+
+		for (int tries = 0; tries < 2; tries++, is_other = !is_other) {
+			size_t *n = &next[is_other];
+
+			while (*n < count && (to[*n].sa.sa_family != family) != is_other)
+				++*n;
+			if (*n < count) {
+				order[i] = (*n)++;
+				break;
+			}
+		}
+	}
+}
+
+static bool net_is_no_route(const struct err *e)
+{
+	return e->sys_errno == ENETUNREACH || e->sys_errno == EADDRNOTAVAIL ||
+		e->sys_errno == EAFNOSUPPORT;
+}
+
+static FIBER struct stream *net_connect_one(
+	const struct addr *to, struct net_source *source, int64_t deadline_ns, struct err *e)
+{
+	bool is_ip6 = to->sa.sa_family == AF_INET6;
+	const struct addr *from = !source ? NULL : is_ip6 ? source->in6 : source->in4;
+	struct err why = {0};
+	struct stream *s = net_connect(to, addr_is_unix(to) ? NULL : from, deadline_ns, &why);
+
+	if (!s && source && is_ip6 && net_is_no_route(&why))
+		source->has_no_ip6 = true;
+	if (!s)
+		err_copy(e, &why);
+	return s;
+}
 
 static FIBER int net_attempt(void *arg)
 {
 	struct net_attempt *a = arg;
 	struct net_race *r = a->race;
-	size_t index = a->index;
+	size_t turn = a->turn, index = r->order[turn];
 	struct err why = {0};
 	struct stream *s;
 
 	free(a);
-	s = net_connect(&r->to[index], r->from, r->deadline_ns, &why);
+	s = net_connect_one(&r->to[index], r->source, r->deadline_ns, &why);
 	r->running--;
 	if (s && !r->won) {
 		r->won = s;
 		r->which = index;
 	} else if (s) {
 		stream_free(&s);
-	} else if (index < r->first_failed) {
-		r->first_failed = index;
+	} else if (turn < r->first_failed) {
+		r->first_failed = turn;
 		r->why = why;
 	}
 	fiber_cond_broadcast(&r->changed);
 	return 0;
 }
 
-static int net_attempt_start(struct net_race *r, struct fiber_group *g, size_t index, struct err *e)
+static int net_attempt_start(struct net_race *r, struct fiber_group *g, size_t turn, struct err *e)
 {
 	struct net_attempt *a = NEW(struct net_attempt);
 
 	a->race = r;
-	a->index = index;
+	a->turn = turn;
 	if (fiber_start(g, "connect", net_attempt, a, e) < 0) {
 		free(a);
 		return -1;
@@ -157,26 +204,33 @@ static FIBER int net_race_run(
 	return count > 1 ? err_wrap(e, "none of %zu addresses answers, the first", count) : -1;
 }
 
-FIBER struct stream *net_connect_any(const struct addr *to, size_t count, const struct addr *from,
+FIBER struct stream *net_connect_any(const struct addr *to, size_t count, struct net_source *source,
 	int64_t deadline_ns, size_t *which_r, struct err *e)
 {
 	struct net_race r = {
-		.to = to, .from = from, .deadline_ns = deadline_ns, .first_failed = count};
+		.to = to, .source = source, .deadline_ns = deadline_ns, .first_failed = count};
 	struct fiber_group g;
+	struct arena *a;
+	size_t *order;
 	int rc;
 
+	*which_r = 0;
 	if (count == 0) {
 		err_set(e, ERR_NOT_FOUND, "no address to connect to");
 		return NULL;
 	}
-	*which_r = 0;
-	if (count == 1)
-		return net_connect(to, from, deadline_ns, e);
+	if (count == 1) /* no race, no fiber */
+		return net_connect_one(to, source, deadline_ns, e);
+	a = arena_new();
+	order = ARENA_ARRAY(a, size_t, count);
+	net_interleave(to, count, order);
+	r.order = order;
 	fiber_cond_init(&r.changed);
 	fiber_group_init(&g);
 	rc = net_race_run(&r, &g, count, e);
 	fiber_group_cancel(&g);
 	fiber_group_join(&g);
+	arena_free(&a);
 	if (rc < 0) {
 		stream_free(&r.won);
 		return NULL;

@@ -28,9 +28,17 @@ FIBER int net_accept(
 /** Connect to one address. `from` (may be NULL) is the source address. */
 FIBER struct stream *net_connect(
 	const struct addr *to, const struct addr *from, int64_t deadline_ns, struct err *e);
-/** Happy eyeballs (RFC 8305): the next address is tried 250 ms after the one before, or at once
- * when that failed; the first that connects wins, `*which_r` is its index. */
-FIBER struct stream *net_connect_any(const struct addr *to, size_t count, const struct addr *from,
+/* Where connections come from. */
+struct net_source {
+	const struct addr *in4, *in6; /* source addresses; NULL: the system chooses */
+	/* result: an IPv6 address could not be tried, because there is no route from here */
+	bool has_no_ip6;
+};
+/** Happy eyeballs (RFC 8305): the addresses are in the order of preference; families take turns,
+ * beginning with that of the first (section 4). The next one is tried 250 ms after the one before,
+ * or at once when that failed; the first that connects wins, `*which_r` is its index. `source` may be
+ * NULL. */
+FIBER struct stream *net_connect_any(const struct addr *to, size_t count, struct net_source *source,
 	int64_t deadline_ns, size_t *which_r, struct err *e);
 
 /** Peer's process credentials of a Unix socket: uid, or -1. */

@@ -3,7 +3,8 @@
  * empty again when all listeners are freed.
  *
  * An address where nobody listens refuses after a round trip, except those of the networks
- * 192.0.2.0/24 (RFC 5737) and 100::/64 (RFC 6666): there packets vanish, for tests of patience. */
+ * 192.0.2.0/24 (RFC 5737) and 100::/64 (RFC 6666): there packets vanish, for tests of patience. To
+ * 2001:2::/48 (RFC 5180) there is no route: that is known at once. */
 
 #include <errno.h>
 #include <stdlib.h>
@@ -157,6 +158,13 @@ static bool sim_is_black_hole(const struct addr *to)
 		(addr_net_parse(SPAN("100::/64"), &hole, NULL) == 0 && addr_net_has(&hole, to));
 }
 
+static bool sim_has_route(const struct addr *to)
+{
+	struct addr_net none;
+
+	return addr_net_parse(SPAN("2001:2::/48"), &none, NULL) < 0 || !addr_net_has(&none, to);
+}
+
 static FIBER int sim_travel(
 	const struct addr *to, bool is_heard, int64_t deadline_ns, struct err *e)
 {
@@ -185,6 +193,11 @@ FIBER struct stream *net_sim_connect(const struct addr *to, const struct addr *f
 	struct stream *ours, *theirs;
 	struct sim_name *n;
 
+	if (!sim_has_route(to)) {
+		err_sys(e, ENETUNREACH, "connecting");
+		net_err_peer(e);
+		return NULL;
+	}
 	if (sim_travel(to, sim_find(slot, to) != NULL, deadline_ns, e) < 0) {
 		net_err_peer(e);
 		return NULL;

@@ -370,6 +370,86 @@ static void happy_eyeballs_keep_their_times(void **state)
 	test_run_sim(eyeballs_main, NULL);
 }
 
+static FIBER int families_main(void *arg)
+{
+	/* 4: IPv4 that is silent, 6: IPv6 that is silent, x: IPv6 without a route; the last one in the
+	 * order of the attempts is open, so its time tells the order */
+	static const struct {
+		const char *what, *kinds;
+		size_t open;
+		int64_t takes_ms;
+		bool has_no_ip6;
+	} rows[] = {
+		{"the other family is second", "6664", 3, 250 + 2, false},
+		{"and the next of the first is third", "6644", 1, 500 + 2, false},
+		{"what is preferred begins", "4466", 2, 250 + 2, false},
+		{"one family is left over", "6466", 3, 750 + 2, false},
+		{"without a route the other family is tried at once", "xx4", 2, 2, true},
+	};
+	struct err e = {0};
+	struct net_listener *l4 = listen_on(ip("127.0.0.1", 25), false, &e);
+	struct net_listener *l6 = listen_on(ip("::1", 25), false, &e);
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct net_source source = {0};
+		size_t which = 99, count = strlen(rows[i].kinds);
+		int64_t began = loop_now_ns();
+		struct stream *s, *in;
+		struct addr to[4];
+
+		print_message("# %s\n", rows[i].what);
+		for (size_t k = 0; k < count; k++)
+			to[k] = rows[i].kinds[k] == '4'
+				? ip(k == rows[i].open ? "127.0.0.1" : "192.0.2.1", 25)
+				: rows[i].kinds[k] == 'x'
+				? ip("2001:2::1", 25)
+				: ip(k == rows[i].open ? "::1" : "100::1", 25);
+		s = net_connect_any(to, count, &source, loop_now_ns() + 30 * CLOCK_SEC, &which, &e);
+		assert_non_null(s);
+		assert_int_equal(which, rows[i].open);
+		assert_int_equal(loop_now_ns() - began, rows[i].takes_ms * CLOCK_MS);
+		assert_int_equal(source.has_no_ip6, rows[i].has_no_ip6);
+		assert_int_equal(
+			net_accept(rows[i].kinds[which] == '4' ? l4 : l6, NULL, &in, &e), 0);
+		stream_free(&s);
+		stream_free(&in);
+	}
+	net_listener_free(&l4);
+	net_listener_free(&l6);
+	return 0;
+}
+
+static void families_of_addresses_take_turns(void **state)
+{
+	test_run_sim(families_main, NULL);
+}
+
+static FIBER int source_main(void *arg)
+{
+	struct addr from = ip("127.0.0.9", 0), to[2] = {ip("127.0.0.1", 0), ip("127.0.0.1", 0)};
+	struct net_source source = {.in4 = &from};
+	struct err e = {0};
+	struct net_listener *l = listen_on(to[0], false, &e);
+	struct stream *s, *in;
+	size_t which;
+
+	to[0] = to[1] = *net_listener_addr(l);
+	s = net_connect_any(to, 2, &source, loop_now_ns() + CLOCK_SEC, &which, &e);
+	assert_non_null(s);
+	assert_int_equal(net_accept(l, NULL, &in, &e), 0);
+	assert_true(addr_same_ip(&in->peer, &from));
+	stream_free(&s);
+	stream_free(&in);
+	net_listener_free(&l);
+	return 0;
+}
+
+static void a_connection_comes_from_the_chosen_source(void **state)
+{
+	test_run_real(source_main, NULL);
+	test_run_sim(source_main, NULL);
+}
+
 static FIBER int nobody_main(void *arg)
 {
 	struct addr to[12];
@@ -598,6 +678,8 @@ int main(void)
 		cmocka_unit_test(without_descriptors_accept_backs_off_and_loses_nobody),
 		cmocka_unit_test(a_refused_connection_says_who_refused),
 		cmocka_unit_test(happy_eyeballs_keep_their_times),
+		cmocka_unit_test(families_of_addresses_take_turns),
+		cmocka_unit_test(a_connection_comes_from_the_chosen_source),
 		cmocka_unit_test(when_nobody_answers_the_deadline_ends_it),
 		cmocka_unit_test(connecting_can_be_cancelled),
 		cmocka_unit_test(partial_writes_go_on_where_they_stopped),

@@ -1,12 +1,10 @@
-/* SOCKS5 (RFC 1928, RFC 1929), the client's part: the proxy is asked to connect to a name, which it
- * looks up itself. */
-
-#include "libyz/libyz_priv.h"
+#include "net/socks.h"
 
 #include <string.h>
 
 #include "base/must.h"
 #include "base/secret.h"
+#include "net/addr.h"
 
 #define SOCKS_VERSION     5
 #define SOCKS_NO_AUTH     0
@@ -16,7 +14,6 @@
 #define SOCKS_IPV4        1
 #define SOCKS_NAME        3
 #define SOCKS_IPV6        4
-#define SOCKS_FIELD_MAX   255
 #define SOCKS_REQUEST_MAX 600
 
 /* RFC 1928 section 6. */
@@ -37,9 +34,9 @@ static FIBER int socks_lost(struct err *e)
 }
 
 /* RFC 1929 section 2. */
-static FIBER int socks_login(struct stream *st, const struct url *proxy, struct err *e)
+static FIBER int socks_login(
+	struct stream *st, struct span user, struct span password, struct err *e)
 {
-	struct span user = span_str(proxy->user), password = span_str(proxy->password);
 	struct buf b;
 	unsigned char answer[2];
 
@@ -59,31 +56,33 @@ static FIBER int socks_login(struct stream *st, const struct url *proxy, struct 
 	return answer[1] == 0 ? 0 : socks_bad(e, ERR_DENIED, "user and password were refused");
 }
 
-static FIBER int socks_greet(struct stream *st, const struct url *proxy, struct err *e)
+static FIBER int socks_greet(
+	struct stream *st, struct span user, struct span password, struct err *e)
 {
-	const char offers[] = {SOCKS_VERSION, proxy->user ? 2 : 1, SOCKS_NO_AUTH, SOCKS_PASSWORD};
+	bool has_user = user.ptr != NULL;
+	const char offers[] = {SOCKS_VERSION, has_user ? 2 : 1, SOCKS_NO_AUTH, SOCKS_PASSWORD};
 	unsigned char answer[2];
 
-	stream_put(st, span_of(offers, proxy->user ? 4 : 3));
+	stream_put(st, span_of(offers, has_user ? 4 : 3));
 	if (stream_read_full(st, answer, sizeof(answer), e) < 0)
 		return socks_lost(e);
 	if (answer[0] != SOCKS_VERSION)
 		return socks_bad(e, ERR_PROTO, "it does not speak SOCKS5");
-	if (answer[1] == SOCKS_PASSWORD && proxy->user)
-		return socks_login(st, proxy, e);
+	if (answer[1] == SOCKS_PASSWORD && has_user)
+		return socks_login(st, user, password, e);
 	if (answer[1] != SOCKS_NO_AUTH)
 		return socks_bad(e, ERR_DENIED, "it wants another way to log in");
 	return 0;
 }
 
-static void socks_put_address(struct stream *st, const char *host)
+static void socks_put_address(struct stream *st, struct span host)
 {
 	struct addr ip;
-	char head[2] = {SOCKS_NAME, (char)strlen(host)};
+	char head[2] = {SOCKS_NAME, (char)host.len};
 
-	if (!addr_parse_ip(span_str(host), 0, &ip)) {
+	if (!addr_parse_ip(host, 0, &ip)) {
 		stream_put(st, span_of(head, 2));
-		stream_put(st, span_str(host));
+		stream_put(st, host);
 		return;
 	}
 	head[0] = ip.sa.sa_family == AF_INET ? SOCKS_IPV4 : SOCKS_IPV6;
@@ -116,14 +115,14 @@ static FIBER int socks_answer(struct stream *st, struct err *e)
 	return stream_read_full(st, rest, n, e) < 0 ? socks_lost(e) : 0;
 }
 
-FIBER int socks_connect(
-	struct stream *st, const struct url *proxy, const char *host, uint16_t port, struct err *e)
+FIBER int socks_connect(struct stream *st, struct span user, struct span password, struct span host,
+	uint16_t port, struct err *e)
 {
 	const char request[] = {SOCKS_VERSION, SOCKS_CONNECT, 0};
 	const char at[] = {(char)(port >> 8), (char)port};
 
-	MUST(strlen(host) <= SOCKS_FIELD_MAX);
-	if (socks_greet(st, proxy, e) < 0)
+	MUST(host.len <= SOCKS_FIELD_MAX);
+	if (socks_greet(st, user, password, e) < 0)
 		return -1;
 	stream_put(st, span_of(request, sizeof(request)));
 	socks_put_address(st, host);
