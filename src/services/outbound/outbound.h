@@ -74,7 +74,10 @@ struct outbound_parcel {
 	 * They live in `arena`, their bodies in its closers. */
 	struct spool_new *offspring;
 	size_t offspring_count;
-	/* the owner's: when it came back undone, without an attempt of its own */
+	/* the owner's: */
+	struct queue_way *way; /* found for it, while it is on its way there */
+	bool is_loaded;        /* it came from the store and can wait there */
+	/* when it came back undone, without an attempt of its own */
 	bool is_untried;
 	int64_t next_ns; /* wall clock of the next attempt, 0: as the ladder says */
 };

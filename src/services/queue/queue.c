@@ -15,7 +15,12 @@ static void shard_init(struct queue *q, unsigned index)
 	sh->q = q;
 	sh->index = index;
 	hash_map_init(&sh->sites, q->key);
-	sh->sweep_at = QUEUE_SITES_SWEEP;
+	hash_map_init(&sh->roads, q->key);
+	sh->sweep_at = sh->roads_sweep_at = QUEUE_SITES_SWEEP;
+	list_init(&sh->to_look_up);
+	list_init(&sh->hungry);
+	list_init(&sh->hungry_new);
+	sh->carriers_max = (q->opts.connections_all + q->opts.shards - 1) / q->opts.shards;
 	list_init(&sh->done);
 	fiber_cond_init(&sh->done_more);
 	fiber_cond_init(&sh->done_room);
@@ -31,6 +36,8 @@ struct queue *queue_new(const struct queue_opts *opts)
 	q->opts = *opts;
 	if (q->opts.connections == 0)
 		q->opts.connections = QUEUE_CONNECTIONS;
+	if (q->opts.connections_all == 0)
+		q->opts.connections_all = QUEUE_CARRIERS_ALL;
 	if (q->opts.ready_max == 0)
 		q->opts.ready_max = QUEUE_READY_MAX;
 	if (q->opts.ready_bytes_max == 0)
@@ -54,6 +61,8 @@ void queue_free(struct queue **qp)
 		return;
 	*qp = NULL;
 	for (unsigned i = 0; i < q->opts.shards; i++) {
+		queue_roads_free(&q->shards[i]);
+		hash_map_fini(&q->shards[i].roads);
 		queue_sites_free(&q->shards[i]);
 		hash_map_fini(&q->shards[i].sites);
 	}
@@ -137,6 +146,7 @@ void queue_route(struct queue *q, unsigned index, struct outbound_parcel *p)
 	}
 	/* A shard that has ended takes nothing; its rows stay leased until the next start. */
 	if (loop == NULL) {
+		queue_way_unref(&p->way);
 		outbound_parcel_free(&p);
 		return;
 	}
@@ -145,23 +155,28 @@ void queue_route(struct queue *q, unsigned index, struct outbound_parcel *p)
 	loop_post(loop, &p->msg);
 }
 
+/* Another thread's sites cannot be looked at, its counters can. */
+static bool has_room(const struct queue *q, unsigned index, struct span destination)
+{
+	unsigned home = queue_home(q, destination);
+	const struct queue_shard *sh = &q->shards[home];
+
+	if (!atomic_load_explicit(&sh->loop, memory_order_relaxed) ||
+		queue_counted(&sh->ready) + queue_counted(&sh->unsettled) >= q->opts.ready_max ||
+		queue_counted(&sh->ready_bytes) >= q->opts.ready_bytes_max)
+		return false;
+	return home != index || queue_road_has_room(sh, destination);
+}
+
 bool queue_wants(const struct queue *q, unsigned index, const struct spool_new *letter)
 {
-	const struct queue_shard *sh = &q->shards[index];
-
 	if (atomic_load_explicit(&q->is_stopping, memory_order_relaxed) || letter->is_held ||
 		letter->env.release_ns > letter->arrived_ns)
 		return false;
-	if (queue_counted(&sh->ready) + queue_counted(&sh->unsettled) >= q->opts.ready_max ||
-		queue_counted(&sh->ready_bytes) >= q->opts.ready_bytes_max)
-		return false;
 	if (letter->rcpt_count > q->opts.ready_max / QUEUE_SITE_SHARE)
 		return false;
-	if (queue_is_pinned(q)) /* another thread's sites cannot be looked at */
-		return true;
 	for (size_t i = 0; i < letter->rcpt_count; i++) {
-		if (!letter->rcpts[i].is_local &&
-			!queue_site_has_room(sh, letter->rcpts[i].destination))
+		if (!letter->rcpts[i].is_local && !has_room(q, index, letter->rcpts[i].destination))
 			return false;
 	}
 	return true;
@@ -178,15 +193,10 @@ void queue_put(struct queue *q, unsigned index, const struct spool_new *letter)
 	a = arena_new();
 	taken = ARENA_ARRAY(a, bool, letter->rcpt_count);
 	for (size_t i = 0; i < letter->rcpt_count; i++) {
-		unsigned to = index;
-
 		if (taken[i] || letter->rcpts[i].is_local)
 			continue;
-		if (queue_is_pinned(q))
-			to = queue_home(q, letter->rcpts[i].destination);
-		if (!atomic_load(&q->shards[to].loop)) /* at the very start */
-			to = index;
-		queue_route(q, to, parcel_of(letter, i, taken));
+		queue_route(q, queue_home(q, letter->rcpts[i].destination),
+			parcel_of(letter, i, taken));
 	}
 	arena_free(&a);
 }
@@ -266,6 +276,7 @@ FIBER int queue_run(struct queue *q, unsigned index, struct router *router, stru
 	sh->router = router;
 	sh->main = fiber_self();
 	fiber_group_init(&sh->carriers);
+	fiber_group_init(&sh->lookups);
 	list_init(&sh->carrier_list);
 	fiber_group_init(&own);
 	atomic_store(&sh->loop, loop_current());
@@ -279,6 +290,8 @@ FIBER int queue_run(struct queue *q, unsigned index, struct router *router, stru
 		fiber_group_cancel(&sh->carriers);
 		fiber_group_join(&sh->carriers);
 	}
+	fiber_group_cancel(&sh->lookups);
+	fiber_group_join(&sh->lookups);
 	sh->is_finished = true;
 	fiber_cond_broadcast(&sh->done_more);
 	if (rc < 0)

@@ -3,13 +3,14 @@
  * told. The rows in the store are the truth (store/spool.h, docs/queue.md); what is here is a
  * working copy that any crash may take.
  *
- * Each loop thread has a shard: its sites (a destination with its waiting parcels, connections and
- * backoff), its settler (which writes what became of them, many at a time). Nothing is shared on
- * the way of a letter; parcels cross threads as messages. Shard 0 also loads: it claims rows that
+ * Each loop thread has a shard: its roads (a domain, looked up once), its sites (hosts with what waits
+ * for them, connections and backoff) and its settler (which writes what became of them, many at a
+ * time). Domain and site each belong to one shard, by a hash of their name: limits are counted once
+ * and nothing is shared; parcels cross threads as messages. Shard 0 also loads: it claims rows that
  * are due and hands them to the shards.
  *
  * A letter takes the short way when it fits: the loop that accepted it asks queue_wants(), accepts
- * it under a lease, and gives it to its own shard with queue_put(), so that nothing is read back.
+ * it under a lease, and gives it to the queue with queue_put(), so that nothing is read back.
  * Otherwise its rows wait in the store until the loader has room. */
 
 #include "services/outbound/outbound.h"
@@ -19,13 +20,16 @@ struct queue;
 
 #define QUEUE_SHARDS_MAX      64
 #define QUEUE_CONNECTIONS     20                 /* to one destination, all shards together */
-#define QUEUE_WINDOW_FIRST    2                  /* connections before the first success */
+#define QUEUE_WINDOW_FIRST    2                  /* connections once the first is made */
 #define QUEUE_READY_MAX       10000              /* parcels in memory a shard */
 #define QUEUE_READY_BYTES_MAX (64 * 1024 * 1024) /* and their bodies */
 #define QUEUE_SITE_SHARE      4                  /* one destination may take a quarter of that */
 #define QUEUE_PAGE            256                /* rows claimed, and results settled, at once */
 #define QUEUE_UNSETTLED_MAX   1024               /* parcels done, not settled: carriers wait */
 #define QUEUE_SITES_SWEEP     1024               /* more sites than this: forget idle ones */
+#define QUEUE_CARRIERS_ALL    1000               /* connections to all destinations together */
+#define QUEUE_LOOKUPS_MAX     50                 /* domains that a shard looks up at once */
+#define QUEUE_PROBE_MAX       64                 /* loaded parcels for a site nobody has reached */
 #define QUEUE_LOOK_NS         (60 * CLOCK_SEC)   /* the store is looked at at least this often */
 #define QUEUE_NOTICE_GAP_NS   CLOCK_SEC          /* and for notices at most this often */
 #define QUEUE_SITE_FAILS      3                  /* connections without use before a pause */
@@ -52,6 +56,7 @@ struct queue_opts {
 	struct trail *trail;        /* NULL: none */
 	unsigned shards;            /* loop threads */
 	unsigned connections;       /* 0: QUEUE_CONNECTIONS */
+	unsigned connections_all;   /* 0: QUEUE_CARRIERS_ALL */
 	size_t ready_max;           /* 0: QUEUE_READY_MAX */
 	uint64_t ready_bytes_max;   /* 0: QUEUE_READY_BYTES_MAX */
 	int64_t delay_notice_ns;    /* 0: QUEUE_DELAY_NOTICE_NS; < 0: none */
@@ -80,7 +85,7 @@ void queue_forgive(struct queue *q);
  * drop, which are obeyed when an active row is settled: so they are obeyed before it is tried. */
 void queue_recall(struct queue *q);
 
-/** Has this loop's shard room for the remote recipients of a letter? Then accept it under a lease
+/** Have the shards room for the remote recipients of a letter? Then accept it under a lease
  * and queue_put() it. Does not yield. */
 bool queue_wants(const struct queue *q, unsigned index, const struct spool_new *letter);
 /** Take the remote recipients of a letter that was accepted under a lease; what is needed is

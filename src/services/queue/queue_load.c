@@ -110,6 +110,7 @@ static struct outbound_parcel *parcel_of(
 	p->destination = arena_span(p->arena, first->destination);
 	p->arrived_ns = first->arrived_ns;
 	p->expires_ns = first->expires_ns;
+	p->is_loaded = true;
 	for (size_t i = 0; i < count; i++)
 		rcpt_of(p->arena, &items[i], &p->rcpts[i]);
 	return p;

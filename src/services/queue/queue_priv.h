@@ -9,15 +9,64 @@
 
 struct queue_shard;
 
-/* A destination as one shard sees it. */
+/* The way to a destination, shared by the sites and carriers that use it, on any thread: counted
+ * (docs/memory.md), never changed. */
+struct queue_way {
+	_Atomic int refs;
+	struct arena *arena;
+	struct outbound_way *way;
+};
+
+/* What is known of a domain: who looked it up, and what waits until that is done. A domain belongs
+ * to its home shard; the letters go on to the site's. */
+struct queue_road {
+	struct queue_shard *shard;
+	struct span name;      /* the destination key, owned */
+	struct queue_way *way; /* NULL: not known */
+	struct list_node waiting;
+	size_t waiting_count;
+	struct list_node node; /* among those to be looked up */
+	bool is_asked;         /* in that list, or a fiber is at it */
+	unsigned fails;
+	int64_t down_ns, retry_ns; /* mono, as a site's */
+	struct err why;
+	int64_t used_ns; /* mono */
+};
+
+/* What waits for a connection, in fair order: the highest priority first (RFC 6710), within it the
+ * senders and domains in turn. */
+#define QUEUE_FLOWS 32
+struct queue_flow {
+	struct list_node turn; /* in the level's turns while it has parcels */
+	struct list_node parcels;
+};
+struct queue_level {
+	struct list_node node;
+	int priority;
+	size_t count;
+	struct list_node turns;
+	struct queue_flow flows[QUEUE_FLOWS];
+};
+struct queue_flows {
+	struct list_node levels; /* highest priority first */
+	size_t count;
+};
+
+/* Hosts that take mail, with all the domains that have them: the same sorted MX set, or a fixed next
+ * hop. A site belongs to the home shard of its key: so its limits are counted once, and that it is
+ * dead is found out once. */
 struct queue_site {
 	struct queue_shard *shard;
-	struct span name; /* the destination key, owned */
-	struct list_node ready;
-	size_t ready_count;
+	struct span name;        /* the key, owned */
+	struct span destination; /* the first one that led here, owned */
+	struct queue_way *way;   /* NULL: nothing is to be looked up */
+	struct queue_flows ready;
 	struct fiber_cond more; /* idle connections wait here */
 	unsigned carriers, up, idle;
+	unsigned opening_new;        /* fibers that begin, of those counted in carriers_new */
 	unsigned window, window_max; /* connections allowed now, and ever */
+	unsigned successes;          /* since the window grew */
+	struct list_node hungry;     /* waits for a connection that the shard may have */
 	/* Failures of the destination, not of a letter: once for all that wait. */
 	unsigned fails;
 	int64_t down_ns;  /* mono: since when it is down */
@@ -38,9 +87,16 @@ struct queue_shard {
 	unsigned index;
 	_Atomic(struct loop *) loop; /* NULL: not running */
 	struct router *router;
-	struct hash_map sites;
-	size_t sweep_at; /* sites in memory that make idle ones be forgotten */
+	struct hash_map sites, roads;
+	size_t sweep_at, roads_sweep_at; /* so many in memory make idle ones be forgotten */
+	struct fiber_group lookups;
+	struct list_node to_look_up; /* roads */
+	unsigned lookups_now;
 	struct fiber_group carriers;
+	/* Sites that want one more connection than the shard may have; those that took mail lately
+	 * come first, the others have at most half of all. */
+	struct list_node hungry, hungry_new;
+	unsigned carriers_max, carriers_new;
 	struct list_node carrier_list;
 	/* parcels that are done and wait to be settled */
 	struct list_node done;
@@ -97,21 +153,58 @@ void queue_parcel_own(
 /** Hand a parcel to a shard, from any loop. */
 void queue_route(struct queue *q, unsigned index, struct outbound_parcel *p);
 
+/* queue_road.c */
+
+struct queue_way *queue_way_ref(struct queue_way *w);
+void queue_way_unref(struct queue_way **w);
+/** A parcel for a domain: on to its site when the way is known, otherwise it waits here. */
+void queue_road_take(struct queue_shard *sh, struct outbound_parcel *p);
+bool queue_road_has_room(const struct queue_shard *sh, struct span destination);
+void queue_roads_free(struct queue_shard *sh);
+void queue_roads_recall(struct queue_shard *sh);
+
+/* queue_flow.c */
+
+void queue_flows_init(struct queue_flows *f);
+/** Parcels that are left are freed. */
+void queue_flows_fini(struct queue_flows *f);
+void queue_flows_push(struct queue_flows *f, const struct hash_key *key, struct outbound_parcel *p);
+struct outbound_parcel *queue_flows_pop(struct queue_flows *f);
+
 /* queue_site.c */
 
-/** Take a parcel into this shard: to its site's list, or back to the store when the site is down or
- * there is no room. The shard owns it from here. Does not yield. */
+/** Take a parcel into this shard: where its letters enter. It goes on to its road, to its site's
+ * shard, to the site's list, or back to the store. The shard owns it from here. Does not yield. */
 void queue_site_take(struct queue_shard *sh, struct outbound_parcel *p);
-bool queue_site_has_room(const struct queue_shard *sh, struct span destination);
-/** Which shard a destination belongs to when it does not matter where its letters come from. */
-unsigned queue_home(const struct queue *q, struct span destination);
-/** Must all connections to one destination be in its home shard? */
-bool queue_is_pinned(const struct queue *q);
+/** The way of the parcel is known (p->way, or it needs none): to the site `key`, wherever it is. */
+void queue_site_join(struct queue_shard *sh, struct span key, struct outbound_parcel *p);
+bool queue_site_has_room(const struct queue_shard *sh, struct span key);
+/** Which shard a destination or a site belongs to. */
+unsigned queue_home(const struct queue *q, struct span key);
 void queue_sites_free(struct queue_shard *sh);
 /** Send back to the store what waits for a connection. */
 void queue_sites_recall(struct queue_shard *sh);
 /** End what waits for letters, a look-up or a connection. */
 void queue_sites_stop(struct queue_shard *sh);
+/** Back to the store untried, to come again when its destination may be tried (`retry_ns`, mono), a
+ * little spread so that not all come at once. */
+void queue_defer(
+	struct queue_shard *sh, struct outbound_parcel *p, int64_t retry_ns, const struct err *why);
+/** Back to the store, due now, for an administrator who wants it there. */
+void queue_hand_back(struct queue_shard *sh, struct outbound_parcel *p);
+/** Has the pause that began at `down_ns` (mono) been ended by an administrator? */
+bool queue_is_forgiven(const struct queue *q, int64_t down_ns);
+/** A parcel begins (+1) or ends (-1) to wait in this shard. */
+void queue_count_ready(struct queue_shard *sh, const struct outbound_parcel *p, int change);
+
+/* queue_carry.c: connections */
+
+/** Letters wait: wake a connection that is idle, or open one more. */
+void queue_site_tend(struct queue_site *site);
+/** The next that waits, or NULL. */
+struct outbound_parcel *queue_site_pop(struct queue_site *site);
+/** Nothing that waits can be delivered, now (retry_ns) or ever. */
+void queue_site_give_back(struct queue_site *site, enum outbound_verdict verdict);
 
 /** What carries a destination, or NULL: outbound does. */
 const struct queue_carrier *queue_carrier_of(const struct queue *q, struct span destination);

@@ -1,223 +1,6 @@
-/* The queue on a simulated loop: a spool in memory, connections that do what a test tells them. */
+/* The queue on a simulated loop: the ways of letters, the ladder, what is written down. */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-
-#include <cmocka.h>
-
-#include "services/bounce/bounce.h"
-#include "services/fake_spool.h"
-#include "services/queue/queue.h"
-
-#define WALL (1795000000 * CLOCK_SEC)
-
-/* ---- connections ------------------------------------------------------------------------------ */
-
-enum next_hop { HOP_TAKES, HOP_TEMPORARY, HOP_PERMANENT, HOP_DOWN, HOP_NEVER, HOP_DROPS };
-
-static struct {
-	enum next_hop mood;
-	int64_t takes_ns; /* for one letter */
-	unsigned connects, now, most, letters;
-	struct span
-		refused_from; /* destinations that begin with this are down, whatever the mood */
-} hop;
-
-static struct {
-	unsigned kinds[4], rcpts[4], faults;
-} told;
-
-static void settle_parcel(struct outbound_parcel *p, enum outbound_verdict v, unsigned code)
-{
-	struct err e = {0};
-
-	err_set(&e, ERR_REPLY, "said so");
-	err_smtp(&e, code, code / 100, 2, 0);
-	outbound_parcel_settle(p, v, &e);
-}
-
-static FIBER int converse(struct outbound_carrier *c, struct err *e)
-{
-	struct outbound_parcel *p;
-
-	c->feed->up(c->ctx);
-	while ((p = c->feed->next(c->ctx))) {
-		if (fiber_sleep(hop.takes_ns, e) < 0) {
-			outbound_parcel_settle(p, OUTBOUND_TEMPORARY, e);
-			c->feed->done(c->ctx, p);
-			return -1;
-		}
-		hop.letters++;
-		if (hop.mood == HOP_DROPS) {
-			err_set(e, ERR_EOF, "connection lost");
-			outbound_parcel_settle(p, OUTBOUND_TEMPORARY, e);
-			c->feed->done(c->ctx, p);
-			return err_scope_set(e, ERR_SCOPE_PEER, ERR_AGAIN_LATER);
-		}
-		if (hop.mood == HOP_TEMPORARY)
-			settle_parcel(p, OUTBOUND_TEMPORARY, 450);
-		else if (hop.mood == HOP_PERMANENT)
-			settle_parcel(p, OUTBOUND_PERMANENT, 550);
-		else
-			settle_parcel(p, OUTBOUND_DELIVERED, 250);
-		c->delivered += hop.mood == HOP_TAKES;
-		c->feed->done(c->ctx, p);
-	}
-	return 0;
-}
-
-FIBER int outbound_carry(struct outbound_carrier *c, struct err *e)
-{
-	bool is_down = hop.mood == HOP_DOWN ||
-		(hop.refused_from.len && span_starts(c->destination, hop.refused_from));
-	int rc;
-
-	hop.connects++;
-	if (fiber_sleep(CLOCK_MS, e) < 0)
-		return -1;
-	if (hop.mood == HOP_NEVER) {
-		err_set(e, ERR_DENIED, "null MX");
-		return err_scope_set(e, ERR_SCOPE_PEER, ERR_AGAIN_NEVER);
-	}
-	if (is_down) {
-		err_set(e, ERR_IO, "connection refused");
-		return err_scope_set(e, ERR_SCOPE_PEER, ERR_AGAIN_LATER);
-	}
-	hop.now++;
-	if (hop.now > hop.most)
-		hop.most = hop.now;
-	rc = converse(c, e);
-	hop.now--;
-	return rc;
-}
-
-bool bounce_is_wanted(enum bounce_kind kind, unsigned notify)
-{
-	return kind < BOUNCE_RELAYED || notify & SPOOL_NOTIFY_SUCCESS;
-}
-
-FIBER int bounce_write(const struct bounce_opts *o, struct router *router, struct arena *a,
-	enum bounce_kind kind, const struct bounce_letter *about, struct spool_new *letter_r,
-	bool *is_owed_r, struct err *e)
-{
-	if (told.faults > 0) {
-		told.faults--;
-		return err_set(e, ERR_FULL, "no room to write it");
-	}
-	told.kinds[kind]++;
-	told.rcpts[kind] += (unsigned)about->rcpt_count;
-	*letter_r = (struct spool_new){.id = 1};
-	*is_owed_r = true;
-	return 0;
-}
-
-/* ---- the stage -------------------------------------------------------------------------------- */
-
-static unsigned attempts_logged;
-
-static void sink_write(struct log_sink *sink, enum log_level level, struct span line)
-{
-	attempts_logged += span_find_span(line, SPAN("queue.attempt")) >= 0;
-}
-
-static struct log_sink sink = {.write = sink_write, .level = LOG_INFO};
-static struct log root;
-static const struct outbound_opts outbound = {.hostname = "here.test", .log = &root};
-
-struct play {
-	struct queue_opts opts;
-	struct queue *q;
-	struct fiber_group g;
-	FIBER void (*story)(struct play *p);
-};
-
-struct shard_arg {
-	struct queue *q;
-	unsigned index;
-};
-
-static FIBER int run_shard(void *arg)
-{
-	struct shard_arg *s = arg;
-
-	return queue_run(s->q, s->index, NULL, NULL);
-}
-
-static FIBER int play_main(void *arg)
-{
-	struct play *p = arg;
-	struct shard_arg shards[QUEUE_SHARDS_MAX];
-
-	p->opts.outbound = &outbound;
-	p->opts.hostname = "here.test";
-	p->opts.log = &root;
-	if (p->opts.shards == 0)
-		p->opts.shards = 1;
-	p->q = queue_new(&p->opts);
-	fiber_group_init(&p->g);
-	for (unsigned i = 0; i < p->opts.shards; i++) {
-		shards[i] = (struct shard_arg){p->q, i};
-		assert_int_equal(fiber_start(&p->g, "shard", run_shard, &shards[i], NULL), 0);
-	}
-	fiber_yield(NULL);
-	p->story(p);
-	queue_stop(p->q);
-	fiber_group_join(&p->g);
-	queue_free(&p->q);
-	return 0;
-}
-
-static void play(struct play p)
-{
-	struct err e = {0};
-	struct loop *l = loop_new_sim(&(struct loop_opts){.name = "sim"}, WALL);
-
-	log_root(&root, &sink);
-	memset(&hop, 0, sizeof(hop));
-	memset(&told, 0, sizeof(told));
-	hop.takes_ns = CLOCK_MS;
-	attempts_logged = 0;
-	assert_int_equal(loop_run(l, play_main, &p, &e), 0);
-	loop_free(&l);
-	assert_int_equal(the_spool.bodies, 0);
-	fake_spool_clear();
-}
-
-static FIBER void wait_until_empty(int64_t at_most_ns)
-{
-	int64_t end = loop_now_ns() + at_most_ns, step = at_most_ns / 2000;
-
-	while (fake_spool_left() > 0 && loop_now_ns() < end)
-		fiber_sleep(step < 10 * CLOCK_MS ? 10 * CLOCK_MS : step, NULL);
-	assert_int_equal(fake_spool_left(), 0);
-}
-
-/* Accept a letter as inbound does: under a lease when the shard has room. */
-static void accept_letter(struct queue *q, unsigned index, const char *destination)
-{
-	struct spool_rcpt_new rcpt = {
-		.address = SPAN("r@there.test"), .destination = span_str(destination)};
-	struct spool_new letter = {.env = {.reverse_path = SPAN("s@here.test")},
-		.rcpts = &rcpt,
-		.rcpt_count = 1,
-		.arrived_ns = loop_wall_ns(),
-		.expires_ns = loop_wall_ns() + 5 * CLOCK_DAY};
-	bool is_lease = queue_wants(q, index, &letter);
-	struct fake_row *row = fake_spool_add("s@here.test", "r@there.test", destination, is_lease);
-
-	letter.id = row->msg_id;
-	rcpt.rcpt_id = row->rcpt_id;
-	if (!is_lease) {
-		queue_left(q);
-		return;
-	}
-	letter.stored = fake_body();
-	queue_put(q, index, &letter);
-	body_unref(&letter.stored);
-}
+#include "services/queue_stage.h"
 
 /* ---- stories ---------------------------------------------------------------------------------- */
 
@@ -288,8 +71,8 @@ static FIBER void story_down(struct play *p)
 	for (int i = 0; i < 500; i++)
 		accept_letter(p->q, 0, "there.test");
 	fiber_sleep(CLOCK_HOUR, NULL);
-	/* the first two at once; one 1, 6, 21 and 51 minutes later */
-	assert_int_equal(hop.connects, QUEUE_WINDOW_FIRST + 4);
+	/* one at first, then 1, 6, 21 and 51 minutes later */
+	assert_int_equal(hop.connects, 1 + 4);
 	assert_int_equal(fake_spool_left(), 500);
 	for (size_t i = 0; i < 500; i++)
 		assert_true(the_spool.rows[i].attempts <= hop.connects);
@@ -376,7 +159,7 @@ static void a_limit_below_the_shards_holds_over_all_of_them(void **state)
 	play((struct play){.story = story_shards, .opts = {.connections = 2, .shards = 4}});
 }
 
-static void a_limit_is_split_over_the_shards(void **state)
+static void a_limit_holds_wherever_letters_come_in(void **state)
 {
 	play((struct play){.story = story_shards, .opts = {.connections = 8, .shards = 4}});
 }
@@ -644,7 +427,7 @@ int main(void)
 		cmocka_unit_test(letters_that_were_never_tried_expire_too),
 		cmocka_unit_test(connections_grow_from_two_to_the_limit_and_end_when_idle),
 		cmocka_unit_test(a_limit_below_the_shards_holds_over_all_of_them),
-		cmocka_unit_test(a_limit_is_split_over_the_shards),
+		cmocka_unit_test(a_limit_holds_wherever_letters_come_in),
 		cmocka_unit_test(what_does_not_fit_waits_in_the_store),
 		cmocka_unit_test(a_destination_that_never_takes_mail_bounces_all),
 		cmocka_unit_test(a_refusal_bounces_in_the_transaction_that_settles_it),
