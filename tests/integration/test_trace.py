@@ -217,7 +217,7 @@ def test_a_bomb_ends_at_once():
 
 def test_help_knows_it():
     page = subprocess.run([binary(), "help", "--man"], stdout=subprocess.PIPE, timeout=30).stdout.decode()
-    assert ".SS yizhan trace [FILE...]" in page
+    assert ".SS yizhan trace [FILE|ID...]" in page
     done = subprocess.run([binary(), "help", "--completion", "bash"], stdout=subprocess.PIPE, timeout=30).stdout.decode()
     assert "--message-id" in done
 
