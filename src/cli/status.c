@@ -23,6 +23,36 @@ const struct cli_command cli_status = {
 	.run = run_status,
 };
 
+static int metrics_row(void *arg, const struct json_in *row)
+{
+	struct span text = json_in_text(row, "text");
+
+	(void)arg;
+	fwrite(text.ptr, 1, text.len, stdout);
+	return ferror(stdout) ? EX_IOERR : 0;
+}
+
+static int run_metrics(struct cli_call *c)
+{
+	struct cli_table *t;
+	int code;
+
+	if (!c->is_json)
+		return cli_ask(c, "metrics", SPAN("{}"), metrics_row, NULL);
+	t = cli_table_new(c->command->columns, true, true);
+	code = cli_ask(c, "metrics", SPAN("{}"), cli_table_row, t);
+	cli_table_free(&t, NULL);
+	return code;
+}
+
+const struct cli_command cli_metrics = {
+	.name = "metrics",
+	.group = "Server",
+	.line = "print the counters in the text form of Prometheus",
+	.text = "For a collector that runs a command or reads a file: yizhan metrics > FILE.prom",
+	.run = run_metrics,
+};
+
 const struct cli_command cli_reload = {
 	.name = "reload",
 	.group = "Server",

@@ -189,4 +189,6 @@ void host_log_opts(const struct host *h, const struct config *c, struct log_thre
 int host_tls_new(struct host *h, const struct config *c, struct tls_server **tls_r, struct err *e);
 
 /* for the operations */
+/** Of all workers; *connections_r: taken since the start. */
+struct inbound_counters host_inbound_sum(const struct host *h, uint64_t *connections_r);
 void host_put_status(struct host *h, struct json_out *j);

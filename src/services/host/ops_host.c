@@ -3,7 +3,7 @@
 
 /* What only the host can tell: its counters, its fibers. */
 
-static void put_workers(struct host *h, struct json_out *j)
+struct inbound_counters host_inbound_sum(const struct host *h, uint64_t *connections_r)
 {
 	struct inbound_counters sum = {0};
 	uint64_t connections = 0;
@@ -23,6 +23,15 @@ static void put_workers(struct host *h, struct json_out *j)
 		sum.refused_recipients += __atomic_load_n(&c->refused_recipients, __ATOMIC_RELAXED);
 		sum.refused_messages += __atomic_load_n(&c->refused_messages, __ATOMIC_RELAXED);
 	}
+	*connections_r = connections;
+	return sum;
+}
+
+static void put_workers(struct host *h, struct json_out *j)
+{
+	uint64_t connections;
+	struct inbound_counters sum = host_inbound_sum(h, &connections);
+
 	json_key(j, "inbound");
 	json_open_object(j);
 	json_kv_u64(j, "connections", connections);
