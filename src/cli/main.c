@@ -9,7 +9,8 @@
 
 const struct cli_command *const cli_commands[] = {
 	&cli_serve,
-	&cli_status, &cli_metrics,
+	&cli_status,
+	&cli_metrics,
 	&cli_reload,
 	&cli_queue[0],
 	&cli_queue[1],

@@ -35,7 +35,7 @@
 	X("route.remove", 0, op_route_remove, "")                                                  \
 	X("route.list", OPS_READ, op_route_list, "")                                               \
 	X("status", OPS_READ, op_status, "counters and limits of the server")                      \
-	X("metrics", OPS_READ | OPS_ONLINE, op_metrics, "counters as Prometheus reads them")        \
+	X("metrics", OPS_READ | OPS_ONLINE, op_metrics, "counters as Prometheus reads them")       \
 	X("fibers", OPS_READ | OPS_ONLINE, op_fibers, "every fiber of the server")                 \
 	X("backup", OPS_READ, op_backup, "consistent copy of the store")                           \
 	X("check", OPS_READ, op_check, "is the store sound?")                                      \
