@@ -258,16 +258,24 @@ FIBER int smtp_client_starttls_ask(struct smtp_client *c, struct err *e)
 	return smtp_client_lost(c, SMTP_STAGE_STARTTLS, e);
 }
 
-FIBER int smtp_client_starttls(struct smtp_client *c, struct tls_client *tls, struct span name,
-	bool is_verify, struct err *e)
+FIBER int smtp_client_starttls_with(struct smtp_client *c, struct tls_client *tls,
+	const struct tls_connect_opts *opts, struct tls_verdict *verdict_r, struct err *e)
 {
 	if (smtp_client_starttls_ask(c, e) < 0)
 		return -1;
 	/* Octets that come in clear only now are refused by tls_connect. */
 	stream_set_timeout(c->stream, c->opts.timeouts.hello_ns);
-	if (tls_connect(c->stream, tls, name, is_verify, e) < 0)
+	if (tls_connect_with(c->stream, tls, opts, verdict_r, e) < 0)
 		return smtp_client_lost(c, SMTP_STAGE_STARTTLS, e);
 	return smtp_client_hello(c, SMTP_HELLO_ANY, e);
+}
+
+FIBER int smtp_client_starttls(struct smtp_client *c, struct tls_client *tls, struct span name,
+	bool is_verify, struct err *e)
+{
+	struct tls_connect_opts o = {.name = name, .is_verify = is_verify};
+
+	return smtp_client_starttls_with(c, tls, &o, NULL, e);
 }
 
 /* --- single commands ------------------------------------------------------------------------- */

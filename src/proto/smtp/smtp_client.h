@@ -104,6 +104,9 @@ FIBER int smtp_client_greet(struct smtp_client *c, struct err *e);
  * ERR_TLS when the handshake fails (it does not). */
 FIBER int smtp_client_starttls(struct smtp_client *c, struct tls_client *tls, struct span name,
 	bool is_verify, struct err *e);
+/** The same with all that can be said; `verdict_r` as tls_connect_with() has it. */
+FIBER int smtp_client_starttls_with(struct smtp_client *c, struct tls_client *tls,
+	const struct tls_connect_opts *opts, struct tls_verdict *verdict_r, struct err *e);
 /** Its first part: 220 has been read, nothing stands behind it (ERR_TLS otherwise: an injection), the
  * capabilities are forgotten; the handshake and EHLO are the caller's. */
 FIBER int smtp_client_starttls_ask(struct smtp_client *c, struct err *e);

@@ -24,6 +24,7 @@ static void name_host(struct outbound_link *l, struct span name, const struct ad
 {
 	struct buf b;
 
+	l->name = name;
 	buf_init(&b, OUTBOUND_TEXT_MAX);
 	buf_span_put(&b, name);
 	if (addr_is_ip(addr)) {
@@ -37,28 +38,6 @@ static void name_host(struct outbound_link *l, struct span name, const struct ad
 	buf_fini(&b);
 }
 
-/* Opportunistic TLS: taken when it is offered, not asked for who the peer is. -1: the session in
- * clear cannot go on, the next connection will not try. */
-static FIBER int upgrade(struct outbound_link *l, struct span name, struct err *e)
-{
-	const struct outbound_opts *o = l->carrier->opts;
-	struct outbound_memory *memory = l->carrier->memory;
-
-	if (!o->tls || addr_is_unix(&l->stream->peer) || memory->tls_broken_ns > loop_now_ns() ||
-		!smtp_client_has(&l->client, SMTP_FEATURE_STARTTLS))
-		return 0;
-	if (smtp_client_starttls(&l->client, o->tls, name, false, e) == 0)
-		return 0;
-	if (e->code == ERR_CANCELLED)
-		return -1;
-	if (!l->client.is_over && e->code == ERR_REPLY) /* refused: go on in clear */
-		return 0;
-	memory->tls_broken_ns = loop_now_ns() + OUTBOUND_TLS_FORGET;
-	log_event(o->log, LOG_WARN, "outbound.tls.broken", LF("host", l->host),
-		LF_STR("reason", e->text));
-	return -1;
-}
-
 /* Connect to one host, greet, upgrade. */
 static FIBER int open_host(struct outbound_link *l, const struct outbound_hops *hops,
 	const struct outbound_host *host, struct err *e)
@@ -67,6 +46,8 @@ static FIBER int open_host(struct outbound_link *l, const struct outbound_hops *
 	struct smtp_client_opts co = {.hostname = o->hostname, .is_lmtp = hops->is_lmtp};
 	size_t which;
 
+	if (outbound_tls_host(l, hops, host, e) < 0)
+		return -1;
 	l->stream = net_connect_any(host->addrs, host->addr_count, NULL,
 		loop_now_ns() + OUTBOUND_CONNECT_NS, &which, e);
 	if (!l->stream) {
@@ -76,7 +57,7 @@ static FIBER int open_host(struct outbound_link *l, const struct outbound_hops *
 	name_host(l, host->name, &host->addrs[which]);
 	outbound_talk_begin(l);
 	smtp_client_init(&l->client, l->stream, &co);
-	if (smtp_client_greet(&l->client, e) == 0 && upgrade(l, host->name, e) == 0)
+	if (smtp_client_greet(&l->client, e) == 0 && outbound_tls_upgrade(l, e) == 0)
 		return 0;
 	if (!e->enh_class)
 		err_smtp(e, e->smtp, 4, 4, 2); /* bad connection */
@@ -120,6 +101,10 @@ static FIBER int open_link(struct outbound_link *l, struct err *e)
 		return -1;
 	}
 	l->is_lmtp = hops->is_lmtp;
+	if (way)
+		l->policy = way->tls;
+	else if (outbound_tls_find(o, l->arena, l->carrier->destination, hops, &l->policy, e) < 0)
+		return -1;
 	for (size_t i = 0; i < hops->count; i++) {
 		struct outbound_host *host = &hops->hosts[i];
 		struct err here = {0};

@@ -106,10 +106,11 @@ struct outbound_memory {
 };
 
 struct outbound_opts {
-	const char *hostname;    /* what we greet with */
-	struct dns *dns;         /* NULL: names cannot be looked up (addresses and sockets only) */
-	struct tls_client *tls;  /* NULL: STARTTLS is not used */
-	const struct addr *self; /* where we listen: an MX there is ourselves */
+	const char *hostname;     /* what we greet with */
+	struct dns *dns;          /* NULL: names cannot be looked up (addresses and sockets only) */
+	struct tls_client *tls;   /* NULL: STARTTLS is not used */
+	struct tlspolicy *policy; /* NULL: TLS where it is offered, and nobody's word is checked */
+	const struct addr *self;  /* where we listen: an MX there is ourselves */
 	size_t self_count;
 	bool is_loopback_allowed; /* an MX may lie on loopback (laboratories on one machine) */
 	uint16_t port;            /* of MX hosts; 0: 25 */
@@ -156,7 +157,8 @@ struct outbound_way {
 		key; /* the hosts, sorted ("mx:a.example,b.example"), or the fixed hop; behind them
 			  * what keeps connections apart: TLS policy, egress, login */
 	struct outbound_hops *hops;
-	int64_t until_ns; /* mono: then it is looked up again */
+	const struct tls_policy *tls; /* NULL: none is asked for */
+	int64_t until_ns;             /* mono: then it is looked up again */
 };
 #define OUTBOUND_WAY_MIN_NS (5 * CLOCK_MIN) /* how long a way is good, whatever the TTL says */
 #define OUTBOUND_WAY_MAX_NS CLOCK_HOUR

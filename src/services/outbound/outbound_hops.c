@@ -4,8 +4,7 @@
 #include <string.h>
 
 #include "run/fiber.h"
-#include "services/outbound/outbound.h"
-
+#include "services/outbound/outbound_priv.h"
 #include "services/router/destination.h"
 
 #define SMTP_PORT 25
@@ -197,10 +196,13 @@ FIBER int outbound_way_find(const struct outbound_opts *o, struct arena *a, stru
 	struct span base;
 
 	if (destination_cut(destination, &d, e) < 0 ||
-		outbound_hops(o, a, destination, &w->hops, e) < 0)
+		outbound_hops(o, a, destination, &w->hops, e) < 0 ||
+		outbound_tls_find(o, a, destination, w->hops, &w->tls, e) < 0)
 		return -1;
 	base = d.kind == DESTINATION_DOMAIN ? hosts_key(a, w->hops) : arena_span(a, d.base);
-	w->key = span_str(arena_printf(a, SPAN_FMT SPAN_FMT, SPAN_ARG(base),
+	w->key = span_str(arena_printf(a, SPAN_FMT "%s" SPAN_FMT SPAN_FMT, SPAN_ARG(base),
+		w->tls && w->tls->key.len ? "|policy=" : "",
+		SPAN_ARG(w->tls ? w->tls->key : SPAN_NONE),
 		SPAN_ARG(span_skip(destination, d.base.len))));
 	good_ns = (int64_t)w->hops->ttl * CLOCK_SEC;
 	good_ns = good_ns < OUTBOUND_WAY_MIN_NS ? OUTBOUND_WAY_MIN_NS : good_ns;

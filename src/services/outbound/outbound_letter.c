@@ -146,6 +146,7 @@ static void fill_txn(struct outbound_parcel *p, struct content *content, struct 
 		.size = p->prefix.len + body_len(p->body),
 		.body = bodies[p->env.body_type],
 		.is_smtputf8 = p->env.is_smtputf8,
+		.is_requiretls = p->env.is_requiretls,
 		/* A report cannot be returned: better in 8 bits than never. */
 		.is_8bit_anyway = p->env.reverse_path.len == 0,
 		.ret = rets[p->env.ret],
@@ -213,6 +214,8 @@ FIBER int outbound_send(struct outbound_link *l, struct outbound_parcel *p, stru
 			break;
 		}
 		fill_txn(p, &content, &t);
+		/* A socket of this machine is no hop that anybody could listen on. */
+		t.is_requiretls &= !addr_is_unix(&l->stream->peer);
 		t.rcpts = rcpts;
 		t.rcpt_count = count;
 		rc = smtp_client_send(&l->client, &t, e);

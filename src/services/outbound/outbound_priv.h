@@ -3,6 +3,7 @@
 
 #include "proto/smtp/smtp_client.h"
 #include "services/outbound/outbound.h"
+#include "services/tlspolicy/tlspolicy.h"
 
 struct outbound_link {
 	struct outbound_carrier *carrier;
@@ -11,8 +12,10 @@ struct outbound_link {
 	struct arena *chunk; /* one chunk of its body */
 	struct stream *stream;
 	struct smtp_client client;
-	struct span host;
-	struct outbound_talk *talk; /* NULL: nobody wants to know */
+	struct span host, name;          /* name: without its address */
+	const struct tls_policy *policy; /* NULL: none */
+	struct tls_host tls;             /* with a policy: what holds for this host */
+	struct outbound_talk *talk;      /* NULL: nobody wants to know */
 	bool is_lmtp;
 	unsigned letters;  /* that were sent over it */
 	int64_t spoken_ns; /* when the peer was last heard */
@@ -25,6 +28,17 @@ void outbound_talk_end(struct outbound_link *l);
 void outbound_talk_mark(struct outbound_link *l);
 /** Give the parcel what was said, when it is to be kept. */
 void outbound_talk_keep(struct outbound_link *l, struct outbound_parcel *p);
+
+/* outbound_tls.c: what TLS a hop needs, and the handshake. */
+/** The policy for a destination's hops, NULL where there is none. Lives in `a`. */
+FIBER int outbound_tls_find(const struct outbound_opts *o, struct arena *a, struct span destination,
+	const struct outbound_hops *hops, const struct tls_policy **policy_r, struct err *e);
+/** Before the connection: may this host be used at all? `e` has the triple. */
+FIBER int outbound_tls_host(struct outbound_link *l, const struct outbound_hops *hops,
+	const struct outbound_host *host, struct err *e);
+/** After the greeting. -1: this connection is of no use; when TLS was only an offer, the destination's
+ * memory says that the next one goes in clear. */
+FIBER int outbound_tls_upgrade(struct outbound_link *l, struct err *e);
 
 /** Has the peer closed, or said something, while we were idle? Then nothing more is sent. */
 bool outbound_is_stale(const struct outbound_link *l);

@@ -69,6 +69,8 @@ int destination_cut(struct span key, struct destination *d_r, struct err *e)
 			d_r->egress = span_skip(word, 7);
 		else if (span_starts(word, SPAN("as=")))
 			d_r->as = span_skip(word, 3);
+		else if (span_eq(word, SPAN("tls=required")) || span_eq(word, SPAN("tls=optional")))
+			d_r->tls = span_skip(word, 4);
 		else
 			return wrong(key, e);
 	}
@@ -89,7 +91,20 @@ struct span destination_join(struct arena *a, const struct destination *d)
 			a, "%s[" SPAN_FMT "]:%u", front, SPAN_ARG(d->name), (unsigned)d->port));
 	else
 		base = span_str(arena_printf(a, "%s%s" SPAN_FMT, front, scheme, SPAN_ARG(d->name)));
-	return span_str(arena_printf(a, SPAN_FMT "%s" SPAN_FMT "%s" SPAN_FMT, SPAN_ARG(base),
-		d->egress.len ? "|egress=" : "", SPAN_ARG(d->egress), d->as.len ? "|as=" : "",
-		SPAN_ARG(d->as)));
+	return span_str(arena_printf(a, SPAN_FMT "%s" SPAN_FMT "%s" SPAN_FMT "%s" SPAN_FMT,
+		SPAN_ARG(base), d->egress.len ? "|egress=" : "", SPAN_ARG(d->egress),
+		d->as.len ? "|as=" : "", SPAN_ARG(d->as), d->tls.len ? "|tls=" : "",
+		SPAN_ARG(d->tls)));
+}
+
+struct span destination_with_tls(
+	struct arena *a, struct span key, bool is_requiretls, bool is_tls_optional)
+{
+	struct destination d;
+
+	if ((!is_requiretls && !is_tls_optional) || destination_cut(key, &d, NULL) < 0 ||
+		d.kind == DESTINATION_LIST || d.kind == DESTINATION_UNIX)
+		return key;
+	d.tls = is_requiretls ? SPAN("required") : SPAN("optional");
+	return destination_join(a, &d);
 }

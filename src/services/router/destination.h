@@ -13,6 +13,7 @@
  *
  *	|egress=NAME			where connections go out from
  *	|as=SENDER			whose login is used, "user@domain" or "@domain"
+ *	|tls=required, |tls=optional	what its letters say about TLS (RFC 8689)
  *
  * Pure; nothing is looked up here. */
 
@@ -32,11 +33,15 @@ struct destination {
 	bool is_lmtp;
 	struct span name; /* domain; host or IP address without brackets; path; pool; digits */
 	uint16_t port;    /* of a host */
-	struct span egress, as;
+	struct span egress, as, tls;
 	struct span base; /* the key without what stands behind '|' */
 };
 
 /** Spans point into `key`. ERR_SYNTAX when it is none. */
 int destination_cut(struct span key, struct destination *d_r, struct err *e);
+/** The key for letters that ask for REQUIRETLS, or say "TLS-Required: No" (the first wins): `key` itself
+ * when they say nothing, or where mail does not leave this machine. */
+struct span destination_with_tls(
+	struct arena *a, struct span key, bool is_requiretls, bool is_tls_optional);
 /** The key again; `base` is not looked at. Lives in `a`. */
 struct span destination_join(struct arena *a, const struct destination *d);

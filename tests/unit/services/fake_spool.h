@@ -3,8 +3,11 @@
  * every step, faults on demand. It stands in
  * place of store/spool.c and store/body.c: a test program includes it once. */
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "services/fake_tls_facts.h"
 
 #include "base/mem.h"
 #include "base/must.h"
