@@ -12,7 +12,8 @@ ALTER TABLE queue_rcpt ADD COLUMN priority @int NOT NULL DEFAULT 0;
 -- The next hop that an administrator chose in place of the router's; '' none.
 ALTER TABLE queue_rcpt ADD COLUMN rerouted_from @text NOT NULL DEFAULT '';
 
--- How recipients of a relay domain are checked: 0 not, 1 by relay_rcpt, 2 by asking the next hop.
+-- How recipients of a relay domain are checked (enum directory_check): 0 not, 1 by relay_rcpt, 2 by
+-- asking the next hop, 3 the same and taken when it does not answer.
 ALTER TABLE domain ADD COLUMN check_kind @int NOT NULL DEFAULT 0;
 CREATE TABLE relay_rcpt (
 	domain @text NOT NULL,
@@ -151,6 +152,8 @@ CREATE TABLE list_member (
 	joined_ns @int NOT NULL,
 	PRIMARY KEY (list_id, address)
 ) @keyed;
+-- Whom mail for the list's owners goes to, however many members there are.
+CREATE INDEX list_member_owner ON list_member (list_id) WHERE role >= 8;
 -- What waits for somebody's word: a confirmation, or a post for moderation (with its body).
 CREATE TABLE list_pending (
 	token @text NOT NULL PRIMARY KEY,
