@@ -2,18 +2,23 @@
 #include "store/store_priv.h"
 
 #include "store/body.h"
+#include "store/directory.h"
 
 /* Each question finds rows that are wrong and says so in one text column. They look at everything
  * and may take long: each is a read transaction of its own, so that the log can be copied back
  * between them, and each holds by itself whatever is committed meanwhile. */
 
 #define CHECK_CHUNK "262144" /* BODY_CHUNK */
+_Static_assert(DIRECTORY_FORWARDS_MAX == 20 && DIRECTORY_DOMAIN_LOCAL == 1 &&
+		DIRECTORY_DOMAIN_RELAY == 2 && DIRECTORY_CHECKS == 4,
+	"questions below say these as numbers");
 _Static_assert(BODY_CHUNK == 262144, "CHECK_CHUNK says what BODY_CHUNK is");
 
 DB_SQL(sql_check_refs,
 	"SELECT 'body ' || b.id || ' says ' || b.refs || ' references, ' || COALESCE(r.n, 0) || "
 	"' are there' FROM blob b LEFT JOIN (SELECT blob_id, COUNT(*) AS n FROM "
-	"(SELECT blob_id FROM queue_msg UNION ALL SELECT blob_id FROM message) x GROUP BY blob_id) "
+	"(SELECT blob_id FROM queue_msg UNION ALL SELECT blob_id FROM message UNION ALL "
+	"SELECT blob_id FROM list_pending WHERE blob_id <> 0) x GROUP BY blob_id) "
 	"r ON r.blob_id = b.id WHERE (b.refs > 0 OR r.n > 0) AND b.refs <> COALESCE(r.n, 0)");
 DB_SQL(sql_check_queue_body,
 	"SELECT 'queued message ' || q.id || ': its body ' || q.blob_id || ' is missing' "
@@ -84,6 +89,53 @@ DB_SQL(sql_check_count_rcpts,
 	"SELECT 'the store counts ' || c.value || ' queued recipients; there are ' || m.n FROM "
 	"counter c, (SELECT COUNT(*) AS n FROM queue_rcpt) m WHERE c.id = 3 AND c.value <> m.n");
 
+DB_SQL(sql_check_forward,
+	"SELECT 'a forward to ' || f.target || ' belongs to account ' || f.account_id || "
+	"', which is not there' FROM forward f LEFT JOIN account a ON a.id = f.account_id "
+	"WHERE a.id IS NULL");
+DB_SQL(sql_check_forward_many,
+	"SELECT 'account ' || account_id || ' has ' || COUNT(*) || ' forwards' FROM forward "
+	"GROUP BY account_id HAVING COUNT(*) > 20");
+DB_SQL(sql_check_recipient,
+	"SELECT 'recipient ' || r.local || '@' || r.domain || ' is in no relay domain' "
+	"FROM relay_rcpt r LEFT JOIN domain d ON d.name = r.domain WHERE d.name IS NULL "
+	"OR d.kind <> 2");
+DB_SQL(sql_check_domain,
+	"SELECT 'domain ' || name || ': no such kind (' || kind || ') or check (' || check_kind || "
+	"')' FROM domain WHERE kind NOT IN (1, 2) OR check_kind < 0 OR check_kind > 3 OR "
+	"(kind = 1 AND check_kind <> 0)");
+DB_SQL(sql_check_address_twice,
+	"SELECT 'address ' || l.local || '@' || l.domain || ' is a list and an account or alias' "
+	"FROM list l WHERE EXISTS (SELECT 1 FROM account a WHERE a.domain = l.domain AND "
+	"a.local = l.local) OR EXISTS (SELECT 1 FROM alias x WHERE x.domain = l.domain AND "
+	"x.local = l.local)");
+DB_SQL(sql_check_list_members,
+	"SELECT 'list ' || l.local || '@' || l.domain || ' says ' || l.members || ' members, ' || "
+	"COALESCE(m.n, 0) || ' are there' FROM list l LEFT JOIN (SELECT list_id, COUNT(*) AS n "
+	"FROM list_member GROUP BY list_id) m ON m.list_id = l.id "
+	"WHERE l.members <> COALESCE(m.n, 0)");
+DB_SQL(sql_check_list_lost,
+	"SELECT 'member ' || m.address || ' belongs to list ' || m.list_id || ', which is not there' "
+	"FROM list_member m LEFT JOIN list l ON l.id = m.list_id WHERE l.id IS NULL");
+DB_SQL(sql_check_pending_lost,
+	"SELECT 'what waits under ' || p.token || ' belongs to list ' || p.list_id || "
+	"', which is not there' FROM list_pending p LEFT JOIN list l ON l.id = p.list_id "
+	"WHERE l.id IS NULL");
+DB_SQL(sql_check_pool_member,
+	"SELECT 'next hop ' || m.next_hop || ' belongs to pool ' || m.pool || "
+	"', which is not there' FROM pool_member m LEFT JOIN pool p ON p.name = m.pool "
+	"WHERE p.name IS NULL");
+DB_SQL(sql_check_route_pool,
+	"SELECT 'the route of ' || r.match || ' leads to ' || r.next_hop || ', which is not there' "
+	"FROM (SELECT domain AS match, next_hop FROM route UNION ALL SELECT sender, next_hop FROM "
+	"sender_route) r LEFT JOIN pool p ON r.next_hop = 'pool:' || p.name "
+	"WHERE r.next_hop LIKE 'pool:%' AND p.name IS NULL");
+DB_SQL(sql_check_route_egress,
+	"SELECT 'the route of ' || r.match || ' goes out by ' || r.egress || "
+	"', which is not there' FROM (SELECT domain AS match, egress FROM route UNION ALL "
+	"SELECT sender, egress FROM sender_route) r WHERE r.egress <> '' AND NOT EXISTS "
+	"(SELECT 1 FROM egress e WHERE e.name = r.egress)");
+
 _Static_assert(STORE_COUNT_MESSAGES == 1 && STORE_COUNT_QUEUE_MESSAGES == 2 &&
 		STORE_COUNT_QUEUE_RCPTS == 3,
 	"the questions above name counters by number");
@@ -92,7 +144,11 @@ static const struct db_sql *const check_questions[] = {&sql_check_refs, &sql_che
 	&sql_check_message_body, &sql_check_chunks, &sql_check_size, &sql_check_mailbox,
 	&sql_check_uid, &sql_check_tombstone, &sql_check_lost_message, &sql_check_lost_mailbox,
 	&sql_check_account, &sql_check_queue_left, &sql_check_queue_lost, &sql_check_queue_event,
-	&sql_check_count_messages, &sql_check_count_queue, &sql_check_count_rcpts};
+	&sql_check_count_messages, &sql_check_count_queue, &sql_check_count_rcpts,
+	&sql_check_forward, &sql_check_forward_many, &sql_check_recipient, &sql_check_domain,
+	&sql_check_address_twice, &sql_check_list_members, &sql_check_list_lost,
+	&sql_check_pending_lost, &sql_check_pool_member, &sql_check_route_pool,
+	&sql_check_route_egress};
 
 #define CHECK_FINDINGS_MAX 1000 /* of one question; then "and more" */
 

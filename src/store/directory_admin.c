@@ -7,17 +7,7 @@
 #include "store/store_priv.h"
 #include "store/verifier.h"
 
-/* Lists are read in pages of DIRECTORY_PAGE rows, each its own read transaction. */
-struct directory_page {
-	struct arena *a;
-	struct span after;       /* the last name seen: the next page begins behind it */
-	struct span after_local; /* accounts and aliases: with the domain in `after` */
-	struct span domain;      /* "" for all */
-	char *rows;
-	size_t size, count, cap, page_count;
-};
-
-static void *directory_row(struct directory_page *p, size_t size)
+void *directory_row(struct directory_page *p, size_t size)
 {
 	if (p->count == p->cap) {
 		size_t cap = p->cap ? p->cap * 2 : 16;
@@ -32,7 +22,7 @@ static void *directory_row(struct directory_page *p, size_t size)
 	return p->rows + p->count++ * size;
 }
 
-static FIBER int directory_pages(
+FIBER int directory_pages(
 	struct store *s, const char *name, store_fn *page, struct directory_page *p, struct err *e)
 {
 	do {
@@ -43,170 +33,57 @@ static FIBER int directory_pages(
 	return 0;
 }
 
-static int directory_there(struct err *e, const char *what, struct span name)
+int directory_there(struct err *e, const char *what, struct span name)
 {
 	err_set(e, ERR_EXISTS, "%s '" SPAN_FMT "' is there already", what, SPAN_ARG(name));
 	return err_scope_set(e, ERR_SCOPE_RCPT, ERR_AGAIN_NEVER);
 }
 
-static int directory_missing(struct err *e, const char *what, struct span name)
+int directory_missing(struct err *e, const char *what, struct span name)
 {
 	err_set(e, ERR_NOT_FOUND, "there is no %s '" SPAN_FMT "'", what, SPAN_ARG(name));
 	return err_scope_set(e, ERR_SCOPE_RCPT, ERR_AGAIN_NEVER);
 }
 
-/* --- routes -------------------------------------------------------------------------------- */
-
-DB_SQL(sql_route_page,
-	"SELECT domain, next_hop, is_lmtp FROM route WHERE domain > $1 ORDER BY domain LIMIT 256");
-DB_SQL(sql_route_add, "INSERT INTO route (domain, next_hop, is_lmtp) VALUES ($1, $2, $3)");
-DB_SQL(sql_route_set,
-	"INSERT INTO route (domain, next_hop, is_lmtp) VALUES ($1, $2, $3) "
-	"ON CONFLICT (domain) DO UPDATE SET next_hop = excluded.next_hop, "
-	"is_lmtp = excluded.is_lmtp");
-DB_SQL(sql_route_remove, "DELETE FROM route WHERE domain = $1");
-
-struct directory_route_change {
-	struct directory_route route;
-	bool is_add;
-};
-
-static int directory_route_write(struct db *db, void *arg, struct err *e)
-{
-	struct directory_route_change *c = arg;
-	struct err why = {0};
-
-	if (db_run(db, &why, c->is_add ? &sql_route_add : &sql_route_set, "tti", c->route.domain,
-		    c->route.next_hop, (int64_t)c->route.is_lmtp) < 0)
-		return why.code == ERR_EXISTS ? directory_there(e, "route", c->route.domain)
-					      : err_copy(e, &why);
-	store_changed(db, STORE_DIRECTORY);
-	return 0;
-}
-
-/* "host:port", "[192.0.2.1]:25", "[2001:db8::1]:25", "unix:/path", "pool:NAME". */
-static bool directory_next_hop_is_sane(struct span hop)
-{
-	ptrdiff_t colon = span_rfind(hop, ':');
-	struct span host = span_sub(hop, 0, colon > 0 ? (size_t)colon : 0);
-	uint64_t port;
-
-	if (hop.len > DIRECTORY_DOMAIN_MAX + 8 || span_has_line_break(hop) ||
-		span_find(hop, ' ') >= 0)
-		return false;
-	if (span_starts(hop, SPAN("unix:/")))
-		return true;
-	if (span_starts(hop, SPAN("pool:")))
-		return hop.len > 5 && span_find(hop, '|') < 0;
-	if (host.len == 0 || !span_u64_max(span_skip(hop, host.len + 1), 65535, &port) || port == 0)
-		return false;
-	return host.ptr[0] == '[' ? host.ptr[host.len - 1] == ']' : span_find(host, ':') < 0;
-}
-
-FIBER int directory_route_set(
-	struct store *s, const struct directory_route *route, bool is_add, struct err *e)
-{
-	struct arena *a = arena_new();
-	struct directory_route_change c = {.route = *route, .is_add = is_add};
-	int result = -1;
-
-	if (!span_eq(route->domain, SPAN("*")) &&
-		directory_domain_name(a, route->domain, &c.route.domain, e) < 0)
-		goto out;
-	if (!directory_next_hop_is_sane(route->next_hop)) {
-		directory_bad(e, "a next hop (host:port, [address]:port, unix:/path or pool:NAME)",
-			route->next_hop);
-		goto out;
-	}
-	result = store_write(s, "directory.route", directory_route_write, &c, e);
-out:
-	arena_free(&a);
-	return result;
-}
-
-static int directory_route_delete(struct db *db, void *arg, struct err *e)
-{
-	struct span *name = arg;
-
-	if (db_run(db, e, &sql_route_remove, "t", *name) < 0)
-		return -1;
-	if (db_changes(db) == 0)
-		return directory_missing(e, "route", *name);
-	store_changed(db, STORE_DIRECTORY);
-	return 0;
-}
-
-FIBER int directory_route_remove(struct store *s, struct span domain, struct err *e)
-{
-	struct arena *a = arena_new();
-	struct span name = domain;
-	int result = -1;
-
-	if (span_eq(domain, SPAN("*")) || directory_domain_name(a, domain, &name, e) == 0)
-		result = store_write(s, "directory.route", directory_route_delete, &name, e);
-	arena_free(&a);
-	return result;
-}
-
-static int directory_route_page(struct db *db, void *arg, struct err *e)
-{
-	struct directory_page *p = arg;
-	struct db_stmt *st = db_query(db, e, &sql_route_page, "t", p->after);
-	bool is_row = false;
-	int result = -1;
-
-	while (st && (result = db_step(st, &is_row, e)) == 0 && is_row) {
-		struct directory_route *r = directory_row(p, sizeof(*r));
-		int64_t is_lmtp;
-
-		db_cols(st, "tti", &r->domain, &r->next_hop, &is_lmtp);
-		r->domain = p->after = arena_span(p->a, r->domain);
-		r->next_hop = arena_span(p->a, r->next_hop);
-		r->is_lmtp = is_lmtp != 0;
-	}
-	db_done(st);
-	return result;
-}
-
-FIBER int directory_route_list(struct store *s, struct arena *a, struct directory_route **list_r,
-	size_t *count_r, struct err *e)
-{
-	struct directory_page p = {.a = a};
-
-	if (directory_pages(s, "directory.routes", directory_route_page, &p, e) < 0)
-		return -1;
-	*list_r = (void *)p.rows;
-	*count_r = p.count;
-	return 0;
-}
-
 /* --- domains ------------------------------------------------------------------------------- */
 
 DB_SQL(sql_domain_page,
-	"SELECT name, kind, (SELECT COUNT(*) FROM account a WHERE a.domain = d.name), "
+	"SELECT name, kind, check_kind, (SELECT COUNT(*) FROM account a WHERE a.domain = d.name), "
 	"(SELECT COUNT(*) FROM alias x WHERE x.domain = d.name AND x.n = 0) "
 	"FROM domain d WHERE name > $1 ORDER BY name LIMIT 256");
-DB_SQL(sql_domain_add, "INSERT INTO domain (name, kind) VALUES ($1, $2)");
+DB_SQL(sql_domain_add, "INSERT INTO domain (name, kind, check_kind) VALUES ($1, $2, $3)");
 DB_SQL(sql_domain_set,
-	"INSERT INTO domain (name, kind) VALUES ($1, $2) "
-	"ON CONFLICT (name) DO UPDATE SET kind = excluded.kind");
+	"INSERT INTO domain (name, kind, check_kind) VALUES ($1, $2, $3) "
+	"ON CONFLICT (name) DO UPDATE SET kind = excluded.kind, check_kind = excluded.check_kind");
 DB_SQL(sql_domain_remove, "DELETE FROM domain WHERE name = $1");
 DB_SQL(sql_domain_account, "SELECT id FROM account WHERE domain = $1 LIMIT 1");
 DB_SQL(sql_domain_alias, "SELECT n FROM alias WHERE domain = $1 LIMIT 1");
+DB_SQL(sql_domain_list, "SELECT id FROM list WHERE domain = $1 LIMIT 1");
+DB_SQL(sql_domain_recipients, "DELETE FROM relay_rcpt WHERE domain = $1");
 
 struct directory_domain_change {
 	struct span name;
 	enum directory_domain_kind kind;
+	enum directory_check check;
 	bool is_add;
 };
 
 static int directory_domain_is_used(struct db *db, struct span name, bool *is_used_r, struct err *e)
 {
-	if (db_get(db, e, NULL, &sql_domain_account, is_used_r, "t:-", name) < 0)
-		return -1;
-	if (*is_used_r)
-		return 0;
-	return db_get(db, e, NULL, &sql_domain_alias, is_used_r, "t:-", name);
+	const struct db_sql *what[] = {&sql_domain_account, &sql_domain_alias, &sql_domain_list};
+
+	*is_used_r = false;
+	for (size_t i = 0; i < ARRAY_LEN(what) && !*is_used_r; i++)
+		if (db_get(db, e, NULL, what[i], is_used_r, "t:-", name) < 0)
+			return -1;
+	return 0;
+}
+
+static int directory_domain_in_use(struct err *e, struct span name)
+{
+	return err_set(e, ERR_STATE,
+		"domain '" SPAN_FMT "' has accounts, aliases or lists; remove them first",
+		SPAN_ARG(name));
 }
 
 static int directory_domain_write(struct db *db, void *arg, struct err *e)
@@ -219,28 +96,40 @@ static int directory_domain_write(struct db *db, void *arg, struct err *e)
 		directory_domain_is_used(db, c->name, &is_used, e) < 0)
 		return -1;
 	if (is_used)
-		return err_set(e, ERR_STATE,
-			"domain '" SPAN_FMT "' has accounts or aliases; remove them first",
-			SPAN_ARG(c->name));
-	if (db_run(db, &why, c->is_add ? &sql_domain_add : &sql_domain_set, "ti", c->name,
-		    (int64_t)c->kind) < 0)
+		return directory_domain_in_use(e, c->name);
+	if (db_run(db, &why, c->is_add ? &sql_domain_add : &sql_domain_set, "tii", c->name,
+		    (int64_t)c->kind, (int64_t)c->check) < 0)
 		return why.code == ERR_EXISTS ? directory_there(e, "domain", c->name)
 					      : err_copy(e, &why);
+	if (c->kind == DIRECTORY_DOMAIN_LOCAL &&
+		db_run(db, e, &sql_domain_recipients, "t", c->name) < 0)
+		return -1;
 	store_changed(db, STORE_DIRECTORY);
 	return 0;
+}
+
+FIBER int directory_domain_put(
+	struct store *s, const struct directory_domain *domain, bool is_add, struct err *e)
+{
+	struct arena *a = arena_new();
+	struct directory_domain_change c = {
+		.kind = domain->kind, .check = domain->check, .is_add = is_add};
+	int result = -1;
+
+	if (domain->kind != DIRECTORY_DOMAIN_RELAY && domain->check != DIRECTORY_CHECK_NONE)
+		err_set(e, ERR_SYNTAX, "only a relay domain has its recipients checked elsewhere");
+	else if (directory_domain_name(a, domain->name, &c.name, e) == 0)
+		result = store_write(s, "directory.domain", directory_domain_write, &c, e);
+	arena_free(&a);
+	return result;
 }
 
 FIBER int directory_domain_set(struct store *s, struct span name, enum directory_domain_kind kind,
 	bool is_add, struct err *e)
 {
-	struct arena *a = arena_new();
-	struct directory_domain_change c = {.kind = kind, .is_add = is_add};
-	int result = -1;
+	struct directory_domain domain = {.name = name, .kind = kind};
 
-	if (directory_domain_name(a, name, &c.name, e) == 0)
-		result = store_write(s, "directory.domain", directory_domain_write, &c, e);
-	arena_free(&a);
-	return result;
+	return directory_domain_put(s, &domain, is_add, e);
 }
 
 static int directory_domain_delete(struct db *db, void *arg, struct err *e)
@@ -251,13 +140,13 @@ static int directory_domain_delete(struct db *db, void *arg, struct err *e)
 	if (directory_domain_is_used(db, *name, &is_used, e) < 0)
 		return -1;
 	if (is_used)
-		return err_set(e, ERR_STATE,
-			"domain '" SPAN_FMT "' has accounts or aliases; remove them first",
-			SPAN_ARG(*name));
+		return directory_domain_in_use(e, *name);
 	if (db_run(db, e, &sql_domain_remove, "t", *name) < 0)
 		return -1;
 	if (db_changes(db) == 0)
 		return directory_missing(e, "domain", *name);
+	if (db_run(db, e, &sql_domain_recipients, "t", *name) < 0)
+		return -1;
 	store_changed(db, STORE_DIRECTORY);
 	return 0;
 }
@@ -283,11 +172,12 @@ static int directory_domain_page(struct db *db, void *arg, struct err *e)
 
 	while (st && (result = db_step(st, &is_row, e)) == 0 && is_row) {
 		struct directory_domain *d = directory_row(p, sizeof(*d));
-		int64_t kind, accounts, aliases;
+		int64_t kind, check, accounts, aliases;
 
-		db_cols(st, "tiii", &d->name, &kind, &accounts, &aliases);
+		db_cols(st, "tiiii", &d->name, &kind, &check, &accounts, &aliases);
 		d->name = p->after = arena_span(p->a, d->name);
 		d->kind = (enum directory_domain_kind)kind;
+		d->check = (enum directory_check)check;
 		d->accounts = (uint64_t)accounts;
 		d->aliases = (uint64_t)aliases;
 	}
@@ -310,7 +200,8 @@ FIBER int directory_domain_list(struct store *s, struct arena *a, struct directo
 /* --- accounts ------------------------------------------------------------------------------ */
 
 #define ACCOUNT_COLUMNS                                                                            \
-	"id, local, domain, name, is_suspended, quota_octets, messages, octets, created_ns"
+	"id, local, domain, name, is_suspended, quota_octets, messages, octets, created_ns, "      \
+	"is_forward_only, (SELECT COUNT(*) FROM forward f WHERE f.account_id = account.id)"
 DB_SQL(sql_account_find,
 	"SELECT " ACCOUNT_COLUMNS " FROM account WHERE domain = $1 AND local = $2");
 DB_SQL(sql_account_page,
@@ -329,8 +220,10 @@ DB_SQL(sql_account_inbox,
 	"unseen, octets) VALUES ($1, $2, 'INBOX', $3, 1, 1, 0, 0, 0)");
 DB_SQL(sql_account_remove, "DELETE FROM account WHERE id = $1");
 DB_SQL(sql_account_addresses, "DELETE FROM address WHERE account_id = $1");
+DB_SQL(sql_account_forwards, "DELETE FROM forward WHERE account_id = $1");
 DB_SQL(sql_account_mailboxes, "DELETE FROM mailbox WHERE account_id = $1");
 DB_SQL(sql_account_address_taken, "SELECT n FROM alias WHERE domain = $1 AND local = $2 LIMIT 1");
+DB_SQL(sql_account_list_taken, "SELECT id FROM list WHERE domain = $1 AND local = $2");
 
 struct directory_account_change {
 	struct store *store;
@@ -341,7 +234,7 @@ struct directory_account_change {
 	int64_t now_ns;
 };
 
-static int directory_must_be_local(struct db *db, struct span domain, struct err *e)
+int directory_must_be_local(struct db *db, struct span domain, struct err *e)
 {
 	enum directory_domain_kind kind;
 
@@ -367,6 +260,11 @@ static int directory_account_add(
 		return -1;
 	if (is_taken)
 		return directory_there(e, "alias", address);
+	if (db_get(db, e, NULL, &sql_account_list_taken, &is_taken, "tt:-", c->domain, c->local) <
+		0)
+		return -1;
+	if (is_taken)
+		return directory_there(e, "mailing list", address);
 	if (db_run(db, &why, &sql_account_add, "itttitii", (int64_t)c->id, c->domain, c->local,
 		    c->acc.name, (int64_t)c->acc.is_suspended, c->verifier,
 		    (int64_t)c->acc.quota_octets, c->now_ns) < 0)
@@ -409,6 +307,11 @@ FIBER int directory_account_set(struct store *s, const struct directory_account 
 
 	if (directory_address(a, acc->address, &c.local, &c.domain, e) < 0)
 		goto out;
+	if (span_eq(c.local, SPAN("*"))) {
+		directory_bad(e, "an account's address ('*' is a catch-all: yizhan alias add)",
+			acc->address);
+		goto out;
+	}
 	c.acc.address = directory_join(a, c.local, c.domain);
 	if (acc->name.len > DIRECTORY_NAME_MAX || span_has_line_break(acc->name)) {
 		directory_bad(e, "a display name", acc->name);
@@ -428,11 +331,11 @@ out:
 
 static void directory_account_cols(struct arena *a, struct db_stmt *st, struct directory_account *r)
 {
-	int64_t id, is_suspended, quota, messages, octets;
+	int64_t id, is_suspended, quota, messages, octets, is_only, forwards;
 	struct span local, domain;
 
-	db_cols(st, "itttiiiii", &id, &local, &domain, &r->name, &is_suspended, &quota, &messages,
-		&octets, &r->created_ns);
+	db_cols(st, "itttiiiiiii", &id, &local, &domain, &r->name, &is_suspended, &quota, &messages,
+		&octets, &r->created_ns, &is_only, &forwards);
 	r->id = (uint64_t)id;
 	r->address = directory_join(a, local, domain);
 	r->name = arena_span(a, r->name);
@@ -440,6 +343,8 @@ static void directory_account_cols(struct arena *a, struct db_stmt *st, struct d
 	r->quota_octets = (uint64_t)quota;
 	r->messages = (uint64_t)messages;
 	r->octets = (uint64_t)octets;
+	r->forwards = (uint64_t)forwards;
+	r->is_forward_only = is_only && forwards;
 }
 
 struct directory_account_look {
@@ -521,6 +426,7 @@ static int directory_account_delete(struct db *db, void *arg, struct err *e)
 	if (db_changes(db) == 0)
 		return directory_missing(e, "account", acc->address);
 	if (db_run(db, e, &sql_account_addresses, "i", (int64_t)acc->id) < 0 ||
+		db_run(db, e, &sql_account_forwards, "i", (int64_t)acc->id) < 0 ||
 		db_run(db, e, &sql_account_mailboxes, "i", (int64_t)acc->id) < 0)
 		return -1;
 	store_changed(db, STORE_DIRECTORY);
@@ -581,6 +487,11 @@ static int directory_alias_write(struct db *db, void *arg, struct err *e)
 		return -1;
 	if (is_taken)
 		return directory_there(e, "account", c->local);
+	if (db_get(db, e, NULL, &sql_account_list_taken, &is_taken, "tt:-", c->domain, c->local) <
+		0)
+		return -1;
+	if (is_taken)
+		return directory_there(e, "mailing list", c->local);
 	if (!c->is_add && db_run(db, e, &sql_alias_remove, "tt", c->domain, c->local) < 0)
 		return -1;
 	for (size_t i = 0; i < c->target_count; i++)
@@ -592,6 +503,32 @@ static int directory_alias_write(struct db *db, void *arg, struct err *e)
 	return 0;
 }
 
+int directory_targets(struct arena *a, const struct span *targets, size_t count,
+	struct span **targets_r, struct err *e)
+{
+	*targets_r = ARENA_ARRAY(a, struct span, count);
+	for (size_t i = 0; i < count; i++) {
+		struct span local, domain;
+
+		if (directory_address(a, targets[i], &local, &domain, e) < 0)
+			return -1;
+		if (span_eq(local, SPAN("*")))
+			return directory_bad(e, "somebody's address", targets[i]);
+		(*targets_r)[i] = directory_join(a, local, domain);
+	}
+	return 0;
+}
+
+/* "@domain" is the domain's catch-all. */
+static int directory_alias_address(struct arena *a, struct span text, struct span *local_r,
+	struct span *domain_r, struct err *e)
+{
+	if (!span_starts(text, SPAN("@")))
+		return directory_address(a, text, local_r, domain_r, e);
+	*local_r = SPAN("*");
+	return directory_domain_name(a, span_skip(text, 1), domain_r, e);
+}
+
 FIBER int directory_alias_set(
 	struct store *s, const struct directory_alias *alias, bool is_add, struct err *e)
 {
@@ -599,22 +536,15 @@ FIBER int directory_alias_set(
 	struct directory_alias_change c = {.target_count = alias->target_count, .is_add = is_add};
 	int result = -1;
 
-	if (directory_address(a, alias->address, &c.local, &c.domain, e) < 0)
+	if (directory_alias_address(a, alias->address, &c.local, &c.domain, e) < 0)
 		goto out;
 	if (alias->target_count == 0 || alias->target_count > DIRECTORY_ALIAS_TARGETS_MAX) {
 		err_set(e, ERR_LIMIT, "an alias has 1 to %d targets, not %zu",
 			DIRECTORY_ALIAS_TARGETS_MAX, alias->target_count);
 		goto out;
 	}
-	c.targets = ARENA_ARRAY(a, struct span, c.target_count);
-	for (size_t i = 0; i < c.target_count; i++) {
-		struct span local, domain;
-
-		if (directory_address(a, alias->targets[i], &local, &domain, e) < 0)
-			goto out;
-		c.targets[i] = directory_join(a, local, domain);
-	}
-	result = store_write(s, "directory.alias", directory_alias_write, &c, e);
+	if (directory_targets(a, alias->targets, c.target_count, &c.targets, e) == 0)
+		result = store_write(s, "directory.alias", directory_alias_write, &c, e);
 out:
 	arena_free(&a);
 	return result;
@@ -638,7 +568,7 @@ FIBER int directory_alias_remove(struct store *s, struct span address, struct er
 	struct directory_alias_change c = {0};
 	int result = -1;
 
-	if (directory_address(a, address, &c.local, &c.domain, e) == 0)
+	if (directory_alias_address(a, address, &c.local, &c.domain, e) == 0)
 		result = store_write(s, "directory.alias", directory_alias_delete, &c, e);
 	arena_free(&a);
 	return result;

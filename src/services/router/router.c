@@ -276,6 +276,7 @@ static FIBER int alias_step(
 	switch (dir->found) {
 	case DIRECTORY_UNKNOWN_DOMAIN:
 	case DIRECTORY_RELAY_DOMAIN: return remote_add(w, s, e);
+	case DIRECTORY_LIST:
 	case DIRECTORY_UNKNOWN_USER: w->ans->dead_count++; return 0;
 	case DIRECTORY_ACCOUNT:
 		if (dir->is_suspended)
