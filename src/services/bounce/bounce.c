@@ -1,7 +1,5 @@
 #include "services/bounce/bounce.h"
 
-#include <string.h>
-
 #include "base/enc.h"
 #include "base/must.h"
 #include "run/fiber.h"
@@ -10,6 +8,11 @@
 
 #define REPORT_TEXT_MAX (4 * 1024 * 1024) /* a report without what it returns; its cap */
 #define PREFIX_MAX      4096
+
+static size_t min(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
 
 bool bounce_is_wanted(enum bounce_kind kind, unsigned notify)
 {
@@ -71,9 +74,24 @@ static uint64_t original_len(const struct bounce_letter *about)
 	return about->prefix.len + (about->body ? body_len(about->body) : stage_len(about->stage));
 }
 
-/* The original with our Received lines before it, or its header section alone. */
-static FIBER int read_original(
-	const struct bounce_letter *about, bool is_full, struct buf *out, struct err *e)
+/* Our Received lines and the header section of the original. */
+static FIBER int read_header(
+	const struct bounce_letter *about, struct arena *a, struct span *header_r, struct err *e)
+{
+	struct buf *b = buf_in(a, about->prefix.len + BOUNCE_HEADER_MAX);
+	struct span chunk;
+
+	if (read_chunk(about, 0, a, &chunk, e) < 0)
+		return -1;
+	buf_span_put(b, about->prefix);
+	/* a longer one comes back cut */
+	buf_span_put(b, span_sub(chunk, 0, min(header_len(chunk), BOUNCE_HEADER_MAX)));
+	*header_r = buf_span(b);
+	return 0;
+}
+
+/* All of the original, with our Received lines before it. */
+static FIBER int read_original(const struct bounce_letter *about, struct buf *out, struct err *e)
 {
 	struct arena *a = arena_new();
 	struct span chunk;
@@ -81,12 +99,8 @@ static FIBER int read_original(
 
 	buf_span_put(out, about->prefix);
 	for (uint64_t i = 0; (rc = read_chunk(about, i, a, &chunk, e)) == 0; i++) {
-		size_t take = is_full ? chunk.len : header_len(chunk);
-
-		if (!is_full && take > BOUNCE_HEADER_MAX)
-			take = BOUNCE_HEADER_MAX;
-		buf_span_put(out, span_sub(chunk, 0, take));
-		if (chunk.len == 0 || !is_full) /* a header longer than a chunk comes back cut */
+		buf_span_put(out, chunk);
+		if (chunk.len == 0)
 			break;
 		arena_reset(a);
 	}
@@ -96,22 +110,7 @@ static FIBER int read_original(
 
 /* ---- the report ------------------------------------------------------------------------------- */
 
-/* "5.1.1"; all zero when it is none. */
-static void parse_enhanced(struct span text, struct mail_dsn_rcpt *r)
-{
-	struct span cls, rest, subject, detail;
-	uint64_t c, s, d;
-
-	if (span_cut(text, '.', &cls, &rest) && span_cut(rest, '.', &subject, &detail) &&
-		span_u64_max(cls, 5, &c) && span_u64_max(subject, 999, &s) &&
-		span_u64_max(detail, 999, &d)) {
-		r->cls = (unsigned)c;
-		r->subject = (unsigned)s;
-		r->detail = (unsigned)d;
-	}
-}
-
-static void fill_rcpt(struct arena *a, enum bounce_kind kind, const struct bounce_letter *about,
+static void fill_rcpt(enum bounce_kind kind, const struct bounce_letter *about,
 	const struct bounce_rcpt *from, struct mail_dsn_rcpt *r)
 {
 	static const enum mail_dsn_action actions[] = {[BOUNCE_FAILED] = MAIL_DSN_FAILED,
@@ -122,16 +121,14 @@ static void fill_rcpt(struct arena *a, enum bounce_kind kind, const struct bounc
 	*r = (struct mail_dsn_rcpt){.action = actions[kind],
 		.address = from->address,
 		.orcpt = from->orcpt,
+		.code = from->code,
+		.enhanced = from->enhanced,
+		.text = from->text,
 		.remote_host = from->host,
 		.last_attempt_sec = from->at_ns / CLOCK_SEC,
 		.retry_until_sec = about->expires_ns / CLOCK_SEC};
-	parse_enhanced(from->enhanced, r);
-	if (from->code == 0)
-		r->reason = from->text;
-	else
-		r->reply = span_str(arena_printf(a, "%u%s" SPAN_FMT "%s" SPAN_FMT, from->code,
-			from->enhanced.len ? " " : "", SPAN_ARG(from->enhanced),
-			from->text.len ? " " : "", SPAN_ARG(from->text)));
+	for (size_t i = 0; i < MAIL_DSN_NEXT_MAX; i++)
+		r->next_sec[i] = from->next_ns[i] / CLOCK_SEC;
 }
 
 static struct span queue_id(struct arena *a, uint64_t id)
@@ -142,30 +139,42 @@ static struct span queue_id(struct arena *a, uint64_t id)
 	return buf_span(b);
 }
 
-static void fill_dsn(const struct bounce_opts *o, struct arena *a, enum bounce_kind kind,
-	const struct bounce_letter *about, uint64_t id, struct span to, struct mail_dsn *dsn_r)
+static enum mail_dsn_words words_of(
+	enum bounce_language language, const struct mail_dsn_original *original)
 {
-	size_t count = about->rcpt_count < BOUNCE_RCPTS_MAX ? about->rcpt_count : BOUNCE_RCPTS_MAX;
-	struct mail_dsn_rcpt *rcpts = ARENA_ARRAY(a, struct mail_dsn_rcpt, count);
+	switch (language) {
+	case BOUNCE_LANGUAGE_EN: return MAIL_DSN_EN;
+	case BOUNCE_LANGUAGE_ZH: return MAIL_DSN_ZH;
+	case BOUNCE_LANGUAGE_AUTO: break;
+	}
+	return original->words;
+}
+
+static void fill_dsn(const struct bounce_opts *o, struct arena *a, enum bounce_kind kind,
+	const struct bounce_letter *about, const struct mail_dsn_original *original,
+	struct mail_dsn *dsn_r)
+{
+	struct mail_dsn_rcpt *rcpts = ARENA_ARRAY(a, struct mail_dsn_rcpt, about->rcpt_count);
 	int64_t now = loop_wall_ns() / CLOCK_SEC;
 
-	for (size_t i = 0; i < count; i++)
-		fill_rcpt(a, kind, about, &about->rcpts[i], &rcpts[i]);
+	for (size_t i = 0; i < about->rcpt_count; i++)
+		fill_rcpt(kind, about, &about->rcpts[i], &rcpts[i]);
 	*dsn_r = (struct mail_dsn){.host = span_str(o->hostname),
-		.to = to,
 		.queue_id = queue_id(a, about->msg_id),
 		.envid = about->env->envid,
-		.id = id,
 		.random = loop_random(),
 		.arrived_sec = about->arrived_ns / CLOCK_SEC,
 		.now_sec = now,
 		.zone_minutes = clock_zone_minutes(now),
+		.words = words_of(o->language, original),
 		.rcpts = rcpts,
-		.rcpt_count = count,
+		.rcpt_count = about->rcpt_count,
+		.hops = original->hops,
+		.hop_count = original->hop_count,
+		.hops_left_out = original->hops_left_out,
 		.original_len = original_len(about),
-		.is_headers_only = about->env->ret == SPOOL_RET_HDRS,
-		/* Who has an ASCII address may sit behind a server without SMTPUTF8. */
-		.is_smtputf8 = !span_is_ascii(to),
+		/* RFC 8689 section 5: the body stays here, whatever RET asked for */
+		.is_headers_only = about->env->ret == SPOOL_RET_HDRS || about->env->is_requiretls,
 		.is_binary = about->env->body_type == SPOOL_BODY_BINARY};
 }
 
@@ -176,22 +185,26 @@ static void free_stage(void *arg)
 
 /* Head, original, tail into a stage that goes with the arena. */
 static FIBER int stage_report(const struct bounce_opts *o, struct arena *a,
-	const struct bounce_letter *about, struct mail_dsn *d, struct spool_new *letter,
-	struct err *e)
+	const struct bounce_letter *about, struct span header, struct mail_dsn *d,
+	struct spool_new *letter, struct err *e)
 {
-	size_t room = BOUNCE_FULL_MAX + BOUNCE_HEADER_MAX + about->prefix.len;
-	struct buf *text = buf_in(a, REPORT_TEXT_MAX), *original = buf_in(a, room);
+	struct buf *text = buf_in(a, REPORT_TEXT_MAX);
+	struct buf *whole = buf_in(a, BOUNCE_FULL_MAX + about->prefix.len);
 	struct stage **stage = ARENA_NEW(a, struct stage *);
+	struct span back = header;
 
-	if (read_original(about, mail_dsn_is_full(d), original, e) < 0)
-		return -1;
+	if (mail_dsn_is_full(d)) {
+		if (read_original(about, whole, e) < 0)
+			return -1;
+		back = buf_span(whole);
+	}
 	/* What the sender declared is not always what it sent. */
-	d->is_8bit = !span_is_ascii(buf_span(original));
+	d->is_8bit = !span_is_ascii(back);
 	d->is_global = about->env->is_smtputf8 && d->is_8bit;
 	mail_dsn_put_head(text, d);
-	mail_dsn_put_original(text, d, buf_span(original));
+	mail_dsn_put_original(text, d, back);
 	mail_dsn_put_tail(text, d);
-	if (!buf_ok(text) || !buf_ok(original))
+	if (!buf_ok(text) || !buf_ok(whole))
 		return err_set(e, ERR_LIMIT, "the report does not fit");
 	*stage = stage_new(o->store);
 	arena_defer(a, free_stage, stage);
@@ -258,36 +271,78 @@ static FIBER int resolve_double(const struct bounce_opts *o, struct router *rout
 	return resolve(router, a, o->double_bounces, letter, e);
 }
 
+/* A report of a report, or between two addresses that only collect reports, would go round and
+ * round (RFC 5321 section 6.1, RFC 3464 section 2). */
+static bool is_double(const struct bounce_letter *about)
+{
+	struct span from = about->env->reverse_path;
+
+	if (from.len == 0 || mail_dsn_is_daemon(from))
+		return true;
+	for (size_t i = 0; i < about->rcpt_count; i++)
+		if (!mail_dsn_is_collector(about->rcpts[i].address))
+			return false;
+	return mail_dsn_is_collector(from);
+}
+
+/* Nobody reads that a machine's letter is late; at the addresses that count reports it would count
+ * as a failure. */
+static bool is_notice_unwanted(enum bounce_kind kind, const struct bounce_letter *about,
+	const struct mail_dsn_original *original)
+{
+	return kind == BOUNCE_DELAYED &&
+		(original->is_automatic || mail_dsn_is_collector(about->env->reverse_path));
+}
+
+/* Who is to be told, if anybody. */
+static FIBER int address_report(const struct bounce_opts *o, struct router *router, struct arena *a,
+	enum bounce_kind kind, const struct bounce_letter *about, struct spool_new *letter,
+	struct span *to_r, struct err *e)
+{
+	bool is_doubled = is_double(about);
+
+	*to_r = about->env->reverse_path;
+	if (!is_doubled && resolve(router, a, *to_r, letter, e) < 0)
+		return -1;
+	if (letter->rcpt_count > 0 || kind != BOUNCE_FAILED)
+		return 0;
+	return resolve_double(o, router, a, about, letter, to_r, e);
+}
+
 FIBER int bounce_write(const struct bounce_opts *o, struct router *router, struct arena *a,
 	enum bounce_kind kind, const struct bounce_letter *about, struct spool_new *letter_r,
 	bool *is_owed_r, struct err *e)
 {
-	struct span to = about->env->reverse_path;
+	struct mail_dsn_original original;
 	int64_t now = loop_wall_ns();
+	struct span header, to;
 	struct mail_dsn d;
 
-	MUST(about->rcpt_count > 0);
+	MUST(about->rcpt_count > 0 && about->rcpt_count <= BOUNCE_RCPTS_MAX);
 	*is_owed_r = false;
 	*letter_r = (struct spool_new){.id = store_new_id(o->store),
 		.parent_id = about->msg_id,
-		.env = {.origin = SPAN("dsn")},
+		/* RFC 8689 section 5: it is protected as what it tells of was */
+		.env = {.origin = SPAN("dsn"),
+			.class = SPOOL_CLASS_REPORT,
+			.is_requiretls = about->env->is_requiretls},
 		.arrived_ns = now,
 		.expires_ns = now + BOUNCE_LIFETIME_NS};
-	/* RFC 5321 section 4.5.5, RFC 3464 section 2: never a report to a null sender */
-	if (to.len == 0 && kind != BOUNCE_FAILED)
-		return 0;
-	if (to.len > 0 && resolve(router, a, to, letter_r, e) < 0)
+	if (address_report(o, router, a, kind, about, letter_r, &to, e) < 0)
 		return -1;
-	if (letter_r->rcpt_count == 0) {
-		if (kind != BOUNCE_FAILED)
-			return 0;
-		if (resolve_double(o, router, a, about, letter_r, &to, e) < 0)
-			return -1;
-	}
 	if (letter_r->rcpt_count == 0)
 		return 0;
-	fill_dsn(o, a, kind, about, letter_r->id, to, &d);
-	if (stage_report(o, a, about, &d, letter_r, e) < 0)
+	if (read_header(about, a, &header, e) < 0)
+		return -1;
+	mail_dsn_read_original(a, header, now / CLOCK_SEC, &original);
+	if (is_notice_unwanted(kind, about, &original))
+		return 0;
+	fill_dsn(o, a, kind, about, &original, &d);
+	d.to = to;
+	d.id = letter_r->id;
+	/* Who has an ASCII address may sit behind a server without SMTPUTF8. */
+	d.is_smtputf8 = !span_is_ascii(to);
+	if (stage_report(o, a, about, header, &d, letter_r, e) < 0)
 		return -1;
 	log_event(o->log, LOG_INFO, "bounce.report", LF_ID("id", letter_r->id),
 		LF_ID("about", about->msg_id), LF("to", to),
@@ -316,6 +371,26 @@ static FIBER int tell_delivered(const struct bounce_opts *o, struct router *rout
 	return rc;
 }
 
+/* As many reports as it takes, each in memory of its own. */
+static FIBER int tell_all_delivered(const struct bounce_opts *o, struct router *router,
+	const struct bounce_letter *about, struct err *e)
+{
+	struct arena *a = arena_new();
+	size_t count = about->rcpt_count;
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < count; i += BOUNCE_RCPTS_MAX) {
+		struct bounce_letter some = *about;
+
+		some.rcpts = about->rcpts + i;
+		some.rcpt_count = min(count - i, BOUNCE_RCPTS_MAX);
+		rc = tell_delivered(o, router, a, &some, e);
+		arena_reset(a);
+	}
+	arena_free(&a);
+	return rc;
+}
+
 FIBER void bounce_delivered(
 	const struct bounce_opts *o, struct router *router, const struct spool_new *letter)
 {
@@ -340,7 +415,7 @@ FIBER void bounce_delivered(
 				.text = SPAN("delivered to the mailbox"),
 				.at_ns = letter->arrived_ns};
 	}
-	if (about.rcpt_count > 0 && tell_delivered(o, router, a, &about, &e) < 0)
+	if (about.rcpt_count > 0 && tell_all_delivered(o, router, &about, &e) < 0)
 		log_event(o->log, LOG_ERROR, "bounce.lost", LF_ID("about", letter->id),
 			LF_STR("reason", e.text));
 	arena_free(&a);

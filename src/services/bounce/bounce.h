@@ -4,14 +4,17 @@
  * caller spools it in the transaction that settles the recipients (spool_settle), so neither can be
  * without the other. */
 
+#include "proto/mail/mail_dsn.h"
 #include "services/router/router.h"
 
 #define BOUNCE_LIFETIME_NS (2 * CLOCK_DAY)
 #define BOUNCE_FULL_MAX    (50 * 1024) /* a longer letter comes back as its header alone */
 #define BOUNCE_HEADER_MAX  (64 * 1024) /* of which this much */
-#define BOUNCE_RCPTS_MAX   100         /* told of in one report */
+#define BOUNCE_RCPTS_MAX   MAIL_DSN_RCPTS_MAX
 
 enum bounce_kind { BOUNCE_FAILED, BOUNCE_DELAYED, BOUNCE_RELAYED, BOUNCE_DELIVERED };
+/* Auto: what the header of the letter shows that its author reads. */
+enum bounce_language { BOUNCE_LANGUAGE_AUTO, BOUNCE_LANGUAGE_EN, BOUNCE_LANGUAGE_ZH };
 
 struct bounce_rcpt {
 	struct span address, orcpt;
@@ -19,6 +22,8 @@ struct bounce_rcpt {
 	unsigned code;        /* 0: no server has spoken, `text` is our own reason */
 	struct span text, host;
 	int64_t at_ns; /* of the last attempt */
+	/* delayed: wall clock of the next attempts, as far as known; 0: no more */
+	int64_t next_ns[MAIL_DSN_NEXT_MAX];
 };
 
 /* The letter that is reported about. */
@@ -29,7 +34,7 @@ struct bounce_letter {
 	struct body *body;   /* NULL: */
 	struct stage *stage; /* it is not stored for itself, but still staged */
 	int64_t arrived_ns, expires_ns;
-	size_t rcpt_count;
+	size_t rcpt_count; /* 1 to BOUNCE_RCPTS_MAX */
 	const struct bounce_rcpt *rcpts;
 };
 
@@ -37,6 +42,7 @@ struct bounce_opts {
 	struct store *store;
 	const char *hostname;
 	struct span double_bounces; /* address for reports whose sender is null; "": only the log */
+	enum bounce_language language;
 	const struct log *log;
 };
 
@@ -44,7 +50,9 @@ struct bounce_opts {
  * spool_rcpt_new.) A null sender gets failures only, and those go to `double_bounces`. */
 bool bounce_is_wanted(enum bounce_kind kind, unsigned notify);
 
-/** Write the report. *is_owed_r false: nobody is to be told (it was logged), letter_r is unset.
+/** Write the report. *is_owed_r false: nobody is to be told, letter_r is unset. So it is with a null
+ * sender (or MAILER-DAEMON) and with mail between two addresses that collect reports, whose failures
+ * go to the log and to `double_bounces` alone; and with the delay of what no person has written.
  * Everything lives in `a`, the staged body too. */
 FIBER int bounce_write(const struct bounce_opts *o, struct router *router, struct arena *a,
 	enum bounce_kind kind, const struct bounce_letter *about, struct spool_new *letter_r,

@@ -75,6 +75,7 @@ struct config {
 		int64_t expire, delay_notice, drain_time, connections, port;
 		const char *double_bounces;
 		bool is_loopback, is_tls, is_hold;
+		int bounce_language; /* enum bounce_language */
 	} queue;
 	struct {
 		int64_t keep;

@@ -141,6 +141,10 @@ const struct config_setting config_settings[] = {
 		"Take mail for others, but do not try to send it until it is released."},
 	{"queue", "double_bounces", CONFIG_TEXT, TOP(queue.double_bounces), "", NULL, 0, 255, false,
 		"Who gets the reports that nobody else can get. Empty: only the log."},
+	{"queue", "bounce_language", CONFIG_WORD, TOP(queue.bounce_language), "auto", "auto en zh", 0, 0, false,
+		"What reports to senders are written in: English, Chinese, or what the header of the "
+		"letter shows that its author reads (auto): Accept-Language, Content-Language, Chinese words "
+		"in Subject or From. Where nothing shows, English with a line of Chinese."},
 	{"queue", "drain_time", CONFIG_TIME, TOP(queue.drain_time), "10s", NULL, CLOCK_SEC, CLOCK_HOUR, false,
 		"At the end, how long letters under way may take."},
 

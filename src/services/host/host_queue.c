@@ -47,6 +47,7 @@ void host_queue_new(struct host *h)
 		.delay_notice_ns = c->queue.delay_notice ? c->queue.delay_notice : -1,
 		.drain_ns = c->queue.drain_time,
 		.double_bounces = double_bounces(h),
+		.bounce_language = c->queue.bounce_language,
 		.log = &h->log};
 
 	struct trail_opts trail = {.store = h->store,
@@ -152,6 +153,7 @@ static FIBER void delivered(void *arg, const struct spool_new *letter)
 	struct bounce_opts opts = {.store = w->host->store,
 		.hostname = w->host->config->hostname,
 		.double_bounces = double_bounces(w->host),
+		.language = (enum bounce_language)w->host->config->queue.bounce_language,
 		.log = &w->log};
 
 	bounce_delivered(&opts, w->router, letter);

@@ -63,6 +63,7 @@ struct queue_opts {
 	int64_t drain_ns;           /* 0: QUEUE_DRAIN_NS */
 	struct span double_bounces; /* address that reports nobody else can get go to;
 						   empty: the log alone */
+	int bounce_language;        /* enum bounce_language */
 	const struct log *log;
 };
 

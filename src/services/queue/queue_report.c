@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/must.h"
 #include "services/bounce/bounce.h"
 #include "services/queue/queue_priv.h"
 
@@ -21,6 +22,19 @@ static bool is_told(enum bounce_kind kind, const struct outbound_parcel *p,
 	return false;
 }
 
+/* When it will be tried again, as far as the ladder tells: its steps without their spread. */
+static void tell_next(const struct outbound_parcel *p, const struct outbound_rcpt *r,
+	const struct spool_result *res, struct bounce_rcpt *to)
+{
+	uint32_t attempts = r->attempts + (res->is_attempt ? 1 : 0);
+	int64_t at_ns = res->next_ns;
+
+	for (uint32_t i = 0; i < ARRAY_LEN(to->next_ns) && at_ns <= p->expires_ns; i++) {
+		to->next_ns[i] = at_ns;
+		at_ns += queue_ladder_ns(attempts + i + 1, 0) / 8 * 10;
+	}
+}
+
 /* The recipients that a report of this kind is about. */
 static size_t collect(enum bounce_kind kind, const struct outbound_parcel *p,
 	const struct spool_result *results, struct bounce_rcpt *rcpts)
@@ -33,13 +47,16 @@ static size_t collect(enum bounce_kind kind, const struct outbound_parcel *p,
 
 		if (!is_told(kind, p, r, res) || !bounce_is_wanted(kind, r->notify))
 			continue;
-		rcpts[count++] = (struct bounce_rcpt){.address = r->address,
+		rcpts[count] = (struct bounce_rcpt){.address = r->address,
 			.orcpt = r->orcpt,
 			.enhanced = res->enhanced,
 			.code = res->code,
 			.text = res->text,
 			.host = res->host,
 			.at_ns = res->at_ns};
+		if (kind == BOUNCE_DELAYED)
+			tell_next(p, r, res, &rcpts[count]);
+		count++;
 	}
 	return count;
 }
@@ -66,6 +83,7 @@ static FIBER int report(struct queue_shard *sh, struct arena *a, enum bounce_kin
 	struct bounce_opts bo = {.store = o->store,
 		.hostname = o->hostname,
 		.double_bounces = o->double_bounces,
+		.language = (enum bounce_language)o->bounce_language,
 		.log = o->log};
 	struct bounce_rcpt *rcpts = ARENA_ARRAY(a, struct bounce_rcpt, p->rcpt_count);
 	struct bounce_letter about = {.msg_id = p->msg_id,
