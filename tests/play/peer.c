@@ -44,11 +44,14 @@ static const struct peer_rule *rule_of(const struct peer_talk *t, const char *at
 	return NULL;
 }
 
-/* Is there a rule for this very point? */
-static bool is_ruled(const struct peer_talk *t, const char *at, struct span line)
+/* Is there a rule for this very point, should it come now? */
+static bool is_ruled(struct peer_talk *t, const char *at, struct span line)
 {
-	const struct peer_rule *r = rule_of(t, at, line);
+	const struct peer_rule *r;
 
+	t->seen[kind_of(at)]++; /* as say() will count it */
+	r = rule_of(t, at, line);
+	t->seen[kind_of(at)]--;
 	return r && strcmp(r->at, at) == 0;
 }
 
@@ -104,8 +107,9 @@ static FIBER bool say(struct peer_talk *t, const char *at, struct span line, con
 	if (!(r && (r->is_silent || (r->say && !r->is_twice))))
 		put_text(t, text, r && r->end ? r->end : "\r\n", 1);
 	t->is_dumb = r && r->is_silent;
+	t->is_odd |= r && r->is_odd;
 	t->is_closed |= (r && r->closes) || strncmp(text, "421", 3) == 0;
-	if (t->is_closed || strcmp(at, "dot") == 0)
+	if (t->is_closed || strcmp(at, "dot") == 0 || strcmp(at, "BDAT") == 0)
 		hear(t);
 	return is_positive(text) && !(r && (r->is_final || r->is_silent));
 }
@@ -122,13 +126,12 @@ static void forget(struct peer_talk *t)
 	buf_fini(&t->content);
 }
 
-static FIBER void end_message(struct peer_talk *t)
+static FIBER void end_message(struct peer_talk *t, const char *at, struct span line)
 {
 	struct peer *p = t->peer;
-	enum peer_fate fate = say(t, "dot", SPAN_NONE, "250 2.0.0 taken") ? PEER_TOOK
-									  : PEER_REFUSED;
+	enum peer_fate fate = say(t, at, line, "250 2.0.0 taken") ? PEER_TOOK : PEER_REFUSED;
 
-	if (t->is_broken || t->is_dumb)
+	if (t->is_broken || t->is_dumb || t->is_odd)
 		fate = PEER_UNHEARD;
 	p->messages++;
 	t->messages++;
@@ -155,7 +158,7 @@ static FIBER void take_data(struct peer_talk *t)
 		return;
 	while (!t->is_closed && stream_read_line(t->s, PEER_LINE_MAX, &line, NULL, NULL) == 0) {
 		if (span_eq(line, SPAN("."))) {
-			end_message(t);
+			end_message(t, "dot", SPAN_NONE);
 			return;
 		}
 		if (span_starts(line, SPAN(".")))
@@ -164,6 +167,7 @@ static FIBER void take_data(struct peer_talk *t)
 		buf_str(&t->content, "\r\n");
 		t->seen[kind_of("body")]++;
 		t->is_closed |= is_ruled(t, "body", SPAN_NONE);
+		t->seen[kind_of("body")]++;
 	}
 	t->is_closed = true;
 }
@@ -186,10 +190,10 @@ static FIBER void take_bdat(struct peer_talk *t, struct span line)
 	buf_added(&t->content, n);
 	if (t->rcpt_count == 0)
 		say(t, "BDAT", line, "503 5.5.1 no recipients");
-	else if (!is_last || is_ruled(t, "BDAT", line))
+	else if (!is_last)
 		say(t, "BDAT", line, "250 2.0.0 more");
 	else
-		end_message(t);
+		end_message(t, is_ruled(t, "BDAT", line) ? "BDAT" : "dot", line);
 }
 
 /* ---- commands --------------------------------------------------------------------------------- */

@@ -38,6 +38,7 @@ struct peer_rule {
 	bool is_twice;   /* say it, then the usual reply too */
 	bool is_final;   /* the command has no effect, whatever was said */
 	bool closes;     /* behind what is said */
+	bool is_odd;     /* from here on nobody can tell what the other side makes of it */
 };
 
 enum peer_fate {
@@ -89,6 +90,7 @@ struct peer_talk {
 	bool is_closed;
 	bool is_broken; /* what we say is not heard any more */
 	bool is_dumb;   /* the last command got no reply */
+	bool is_odd;    /* an odd reply was given */
 	bool has_mail, is_smtputf8, is_8bit;
 	char *sender, *rcpts[PEER_RCPTS_MAX]; /* owned */
 	unsigned rcpt_count;

@@ -47,6 +47,7 @@ struct row {
 	unsigned delayed; /* notices of delay for the first recipient; ROW_ANY */
 	bool is_untold;   /* nobody is told of the failure here */
 	bool is_off_ladder;     /* attempts have another reason than the ladder */
+	int64_t attempt_ns;     /* an attempt may last so long; 0: 40 s */
 	const char *says;       /* a report holds this */
 	unsigned sessions_most; /* at mx1; 0: open */
 	void (*check)(struct world *w, struct peer *mx1, struct peer *mx2);

@@ -55,8 +55,10 @@ static void expect(struct row *r, const char *stage, enum harm h)
 	r->attempts = 2;
 	r->after_ns = 48 * CLOCK_SEC;
 	r->before_ns = 2 * CLOCK_MIN;
-	if (h == HARM_HANG)
-		r->before_ns = 16 * CLOCK_MIN; /* as long as RFC 5321 section 4.5.3.2 waits */
+	if (h == HARM_HANG) { /* as long as RFC 5321 section 4.5.3.2 waits */
+		r->attempt_ns = 11 * CLOCK_MIN;
+		r->before_ns = 16 * CLOCK_MIN;
+	}
 	/* Only behind the last octet of the content may it have arrived. */
 	if ((IS(stage, "dot") || IS(stage, "BDAT")) && (h == HARM_DROP || h == HARM_HANG))
 		r->unheard = 1;

@@ -119,6 +119,8 @@ static void sink_write(struct log_sink *sink, enum log_level level, struct span 
 		r->attempt[r->attempts] = (struct world_attempt){
 			loop_now_ns(), span_eq(field(line, " result="), SPAN("deferred"))};
 	r->attempts++;
+	r->ends += !span_eq(field(line, " result="), SPAN("deferred"));
+	r->is_delivered |= span_eq(field(line, " result="), SPAN("delivered"));
 }
 
 /* ---- reports ---------------------------------------------------------------------------------- */

@@ -18,8 +18,8 @@
 #define WORLD_WALL     (1795000000 * CLOCK_SEC)
 #define WORLD_RCPTS    2048
 #define WORLD_ATTEMPTS 128
-#define WORLD_PEERS    16
-#define WORLD_NAMES    16
+#define WORLD_PEERS    64
+#define WORLD_NAMES    256
 #define WORLD_NAME     300
 #define WORLD_EXPIRE   (5 * CLOCK_DAY)
 #define WORLD_SENDER   "alice@here.test" /* has her mailbox here */
@@ -39,6 +39,8 @@ struct world_rcpt {
 	int64_t noted_ns; /* a script's own */
 	bool is_tls;      /* it was */
 	unsigned attempts;
+	unsigned ends;     /* attempts that were the last: delivered, or given up */
+	bool is_delivered; /* says the log */
 	struct world_attempt attempt[WORLD_ATTEMPTS];
 	/* reports to the sender */
 	unsigned failed, delayed, relayed;
