@@ -80,10 +80,11 @@ static FIBER int open_host_twice(struct outbound_link *l, const struct outbound_
 }
 
 /* The error that is told when no host will do: one that may pass counts more than one that never
- * will. */
+ * will; else the best host's. */
 static void keep_error(struct err *kept, const struct err *e)
 {
-	if (kept->code == ERR_NONE || kept->again == ERR_AGAIN_NEVER)
+	if (kept->code == ERR_NONE ||
+		(kept->again == ERR_AGAIN_NEVER && e->again != ERR_AGAIN_NEVER))
 		err_copy(kept, e);
 }
 

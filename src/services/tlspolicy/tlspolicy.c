@@ -68,6 +68,8 @@ static void raise_to(struct tls_policy *p, enum tls_level level)
  * only raise. */
 static bool does_published_count(const struct weigh *w)
 {
+	if (w->p->is_requiretls)
+		return true;
 	if (w->has_row && w->row.level <= TLS_LEVEL_MAY)
 		return false;
 	return !w->p->is_tls_optional;
