@@ -165,6 +165,8 @@ struct tls_cert {
 /** The server's certificates as sent, its own first; 0: none. Made anew in `a` at each call. */
 size_t tls_certs(const struct stream *s, struct arena *a, struct tls_cert **certs_r);
 size_t tls_chain_certs(const struct tls_chain *chain, struct arena *a, struct tls_cert **certs_r);
+/** What a server shows of itself to a client that names nobody: one, or 0. Any thread. */
+size_t tls_server_certs(struct tls_server *t, struct arena *a, struct tls_cert **certs_r);
 /** Is the server's own certificate for this name or IP address? */
 bool tls_is_named(const struct stream *s, struct span name);
 /** Does the server's chain fit this record, by itself? Only says whether the bytes are the same: of

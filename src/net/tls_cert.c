@@ -329,6 +329,20 @@ size_t tls_chain_certs(const struct tls_chain *chain, struct arena *a, struct tl
 	return (size_t)count;
 }
 
+size_t tls_cert_one(X509 *cert, struct arena *a, struct tls_cert **certs_r)
+{
+	BIO *bio = cert ? BIO_new(BIO_s_mem()) : NULL;
+
+	*certs_r = NULL;
+	if (!bio)
+		return 0;
+	*certs_r = ARENA_NEW(a, struct tls_cert);
+	cert_fill(a, bio, cert, *certs_r);
+	BIO_free(bio);
+	ERR_clear_error();
+	return 1;
+}
+
 size_t tls_certs(const struct stream *s, struct arena *a, struct tls_cert **certs_r)
 {
 	SSL *ssl = tls_ssl(s);

@@ -299,6 +299,19 @@ int tls_server_reload(struct tls_server *t, struct err *e)
 	return 0;
 }
 
+size_t tls_server_certs(struct tls_server *t, struct arena *a, struct tls_cert **certs_r)
+{
+	struct tls_config *c;
+	size_t count;
+
+	pthread_mutex_lock(&t->lock);
+	c = tls_config_ref(t->config);
+	pthread_mutex_unlock(&t->lock);
+	count = tls_cert_one(SSL_CTX_get0_certificate(c->fallback), a, certs_r);
+	tls_config_unref(c);
+	return count;
+}
+
 void tls_server_free(struct tls_server **t_p)
 {
 	struct tls_server *t = *t_p;

@@ -57,6 +57,8 @@ struct tls_ask {
 	bool is_ticket_wanted;
 };
 
+/** One certificate told; 0 for NULL. */
+size_t tls_cert_one(X509 *cert, struct arena *a, struct tls_cert **certs_r);
 void tls_config_unref(struct tls_config *c);
 /** The current one, with a reference of the caller's own. Any thread. */
 struct tls_config *tls_server_config(struct tls_server *t);

@@ -189,6 +189,8 @@ void host_log_opts(const struct host *h, const struct config *c, struct log_thre
 int host_tls_new(struct host *h, const struct config *c, struct tls_server **tls_r, struct err *e);
 
 /* for the operations */
+/** SHA-256 of the public key of the certificate that is shown, in hex, in `a`; "" without one. */
+struct span host_spki(struct host *h, struct arena *a);
 /** Of all workers; *connections_r: taken since the start. */
 struct inbound_counters host_inbound_sum(const struct host *h, uint64_t *connections_r);
 void host_put_status(struct host *h, struct json_out *j);

@@ -77,6 +77,15 @@ void host_put_status(struct host *h, struct json_out *j)
 	json_kv_u64(j, "log_dropped", log_thread_dropped(h->log_thread));
 }
 
+struct span host_spki(struct host *h, struct arena *a)
+{
+	struct tls_cert *certs;
+
+	if (!h->tls || !tls_server_certs(h->tls, a, &certs))
+		return SPAN_NONE;
+	return span_str(certs[0].spki_sha256);
+}
+
 FIBER int op_status(struct ops_call *c, struct err *e)
 {
 	struct store_stats st = {0};

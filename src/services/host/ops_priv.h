@@ -27,7 +27,7 @@ void ops_put_id(struct json_out *j, const char *key, uint64_t id);
 
 typedef FIBER int ops_fn(struct ops_call *c, struct err *e);
 ops_fn op_queue_list, op_queue_show, op_queue_retry, op_queue_hold, op_queue_release, op_queue_drop;
-ops_fn op_trace, op_metrics;
+ops_fn op_dns, op_trace, op_metrics;
 ops_fn op_mailbox_list, op_mailbox_show, op_mailbox_export, op_mailbox_folders;
 ops_fn op_domain_add, op_domain_set, op_domain_remove, op_domain_list;
 ops_fn op_account_add, op_account_set, op_account_remove, op_account_list;
