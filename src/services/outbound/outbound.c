@@ -96,8 +96,7 @@ static FIBER int open_link(struct outbound_link *l, struct err *e)
 	struct err kept = {0};
 
 	if (way) {
-		hops = ARENA_NEW(l->arena, struct outbound_hops);
-		*hops = *way->hops; /* addresses are filled in here */
+		hops = outbound_hops_deal(l->arena, way->hops); /* addresses are filled in here */
 	} else if (outbound_hops(o, l->arena, l->carrier->destination, &hops, e) < 0) {
 		return -1;
 	}
@@ -106,7 +105,7 @@ static FIBER int open_link(struct outbound_link *l, struct err *e)
 		l->policy = way->tls;
 	else if (outbound_tls_find(o, l->arena, l->carrier->destination, hops, &l->policy, e) < 0)
 		return -1;
-	for (size_t i = 0; i < hops->count; i++) {
+	for (size_t i = 0; i < hops->count && i < OUTBOUND_HOSTS_MAX; i++) {
 		struct outbound_host *host = &hops->hosts[i];
 		struct err here = {0};
 

@@ -19,7 +19,8 @@
 
 #define OUTBOUND_RCPT_MAX    100  /* recipients in one transaction (RFC 5321 section 4.5.3.1.8) */
 #define OUTBOUND_LETTERS_MAX 1000 /* letters on one connection, then a new one */
-#define OUTBOUND_HOSTS_MAX   5    /* MX hosts that are tried */
+#define OUTBOUND_MX_MAX      32   /* MX hosts that are known of a domain, the best ones */
+#define OUTBOUND_HOSTS_MAX   5    /* of them are tried for one connection */
 #define OUTBOUND_ADDRS_MAX   8    /* addresses of one host */
 #define OUTBOUND_TEXT_MAX    512  /* what is kept of a reply's text */
 #define OUTBOUND_TLS_FORGET  (CLOCK_HOUR) /* how long a failed handshake is remembered */
@@ -149,7 +150,7 @@ struct outbound_hops {
 	uint32_t ttl;   /* seconds, of the MX answer; 0: fixed */
 	bool is_secure; /* the MX answer was validated by DNSSEC */
 	size_t count;
-	struct outbound_host hosts[OUTBOUND_HOSTS_MAX];
+	struct outbound_host *hosts;
 };
 /* The way to a destination. Destinations with one key may share connections. */
 struct outbound_way {
@@ -171,6 +172,9 @@ FIBER int outbound_way_find(const struct outbound_opts *o, struct arena *a, stru
  * 4.4.3 no answer. */
 FIBER int outbound_hops(const struct outbound_opts *o, struct arena *a, struct span destination,
 	struct outbound_hops **hops_r, struct err *e);
+/** A copy for one connection, in `a`: those of one preference stand in a new order, at random
+ * (RFC 5321 section 5.1), so that connections spread although the look-up is kept. */
+struct outbound_hops *outbound_hops_deal(struct arena *a, const struct outbound_hops *hops);
 /** Fill in the addresses of one of them. */
 FIBER int outbound_addrs(const struct outbound_opts *o, const struct outbound_hops *hops,
 	struct outbound_host *host, struct err *e);

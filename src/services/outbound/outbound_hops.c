@@ -106,7 +106,8 @@ static int hops_mx(const struct outbound_opts *o, struct arena *a, struct span d
 	count = cut_at_self(o, ans->rr, ans->count);
 	if (count == 0)
 		return is_self(e, domain);
-	for (size_t i = 0; i < count && h->count < OUTBOUND_HOSTS_MAX; i++) {
+	h->hosts = ARENA_ARRAY(a, struct outbound_host, count);
+	for (size_t i = 0; i < count && h->count < OUTBOUND_MX_MAX; i++) {
 		if (ans->rr[i].name.len == 0)
 			continue;
 		h->hosts[h->count].name = arena_span(a, ans->rr[i].name);
@@ -156,6 +157,7 @@ FIBER int outbound_hops(const struct outbound_opts *o, struct arena *a, struct s
 		return -1;
 	key = d.base;
 
+	h->hosts = ARENA_NEW(a, struct outbound_host); /* all but MX have one */
 	h->port = o->port ? o->port : SMTP_PORT;
 	if (span_starts(key, SPAN("lmtp:"))) {
 		h->is_lmtp = true;
@@ -169,10 +171,29 @@ FIBER int outbound_hops(const struct outbound_opts *o, struct arena *a, struct s
 	return rc;
 }
 
+struct outbound_hops *outbound_hops_deal(struct arena *a, const struct outbound_hops *hops)
+{
+	struct outbound_hops *h = ARENA_NEW(a, struct outbound_hops);
+	size_t first = 0; /* of those that are equal */
+
+	*h = *hops;
+	h->hosts = ARENA_ARRAY(a, struct outbound_host, hops->count);
+	for (size_t i = 0; i < hops->count; i++) {
+		size_t j;
+
+		if (hops->hosts[i].pref != hops->hosts[first].pref)
+			first = i;
+		j = first + loop_random() % (i - first + 1);
+		h->hosts[i] = h->hosts[j];
+		h->hosts[j] = hops->hosts[i];
+	}
+	return h;
+}
+
 /* "mx:a.example,b.example": the names in order, whatever their preferences are. */
 static struct span hosts_key(struct arena *a, const struct outbound_hops *h)
 {
-	struct span names[OUTBOUND_HOSTS_MAX];
+	struct span names[OUTBOUND_MX_MAX];
 	const char *key = "mx:";
 
 	for (size_t i = 0; i < h->count; i++) {

@@ -645,6 +645,18 @@ static const struct dns_row equals[] = {
 	{"eq.test", DNS_MX, "5 best.eq.test", false},
 };
 
+static const struct dns_row eights[] = {
+	{"eight.test", DNS_MX, "10 a.eight.test", false},
+	{"eight.test", DNS_MX, "10 b.eight.test", false},
+	{"eight.test", DNS_MX, "10 c.eight.test", false},
+	{"eight.test", DNS_MX, "10 d.eight.test", false},
+	{"eight.test", DNS_MX, "10 e.eight.test", false},
+	{"eight.test", DNS_MX, "10 f.eight.test", false},
+	{"eight.test", DNS_MX, "10 g.eight.test", false},
+	{"eight.test", DNS_MX, "10 h.eight.test", false},
+	{"eight.test", DNS_MX, "5 best.eight.test", false},
+};
+
 static FIBER void story_equals(void)
 {
 	struct arena *a = arena_new();
@@ -662,6 +674,41 @@ static FIBER void story_equals(void)
 	for (size_t i = 0; i < 3; i++)
 		assert_in_range(first[i], 60, 140);
 	arena_free(&a);
+}
+
+/* One look-up, many connections: each has its own order, and a domain may have more equals than one
+ * connection tries. */
+static FIBER void story_deals(void)
+{
+	struct arena *a = arena_new();
+	unsigned first[8] = {0};
+	struct outbound_way *way;
+	struct err e = {0};
+
+	assert_int_equal(outbound_way_find(&opts, a, SPAN("eight.test"), &way, &e), 0);
+	assert_int_equal(way->hops->count, 9);
+	assert_true(span_eq(way->key,
+		SPAN("mx:a.eight.test,b.eight.test,best.eight.test,c.eight.test,d.eight.test,"
+		     "e.eight.test,f.eight.test,g.eight.test,h.eight.test")));
+	for (int i = 0; i < 800; i++) {
+		struct outbound_hops *h = outbound_hops_deal(a, way->hops);
+		unsigned seen = 0;
+
+		assert_int_equal(h->count, 9);
+		assert_true(span_eq(h->hosts[0].name, SPAN("best.eight.test")));
+		for (size_t j = 1; j < 9; j++)
+			seen |= 1u << (h->hosts[j].name.ptr[0] - 'a');
+		assert_int_equal(seen, 0xff);
+		first[h->hosts[1].name.ptr[0] - 'a']++;
+	}
+	for (size_t i = 0; i < 8; i++)
+		assert_in_range(first[i], 50, 150);
+	arena_free(&a);
+}
+
+static void one_look_up_gives_each_connection_its_own_order(void **state)
+{
+	PLAY(eights, story_deals);
 }
 
 static void equal_preferences_take_turns_at_random(void **state)
@@ -724,6 +771,7 @@ int main(void)
 		cmocka_unit_test(routes_lead_to_addresses_names_sockets_and_lmtp),
 		cmocka_unit_test(a_domain_without_mx_is_its_own_host),
 		cmocka_unit_test(equal_preferences_take_turns_at_random),
+		cmocka_unit_test(one_look_up_gives_each_connection_its_own_order),
 		cmocka_unit_test(a_cancelled_carrier_ends_at_once),
 	};
 
