@@ -163,6 +163,9 @@ struct outbound_way {
 };
 #define OUTBOUND_WAY_MIN_NS (5 * CLOCK_MIN) /* how long a way is good, whatever the TTL says */
 #define OUTBOUND_WAY_MAX_NS CLOCK_HOUR
+/** May it be used again? Not when its time has passed, nor when an administrator has changed the tables
+ * that its TLS policy came from. */
+bool outbound_way_is_good(const struct outbound_opts *o, const struct outbound_way *way);
 /** Find it: MX, and with it what is in the store and DNS about TLS. It lives in `a`. Errors as
  * outbound_hops has them. */
 FIBER int outbound_way_find(const struct outbound_opts *o, struct arena *a, struct span destination,

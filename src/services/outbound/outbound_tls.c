@@ -24,6 +24,12 @@ FIBER int outbound_tls_find(const struct outbound_opts *o, struct arena *a, stru
 	return 0;
 }
 
+bool outbound_way_is_good(const struct outbound_opts *o, const struct outbound_way *way)
+{
+	return way->until_ns > loop_now_ns() &&
+		(!o->policy || !way->tls || tlspolicy_is_current(o->policy, way->tls));
+}
+
 FIBER int outbound_tls_host(struct outbound_link *l, const struct outbound_hops *hops,
 	const struct outbound_host *host, struct err *e)
 {

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "run/fiber.h"
 #include "services/queue/queue_priv.h"
+#include "services/router/destination.h"
 
 static void shard_init(struct queue *q, unsigned index)
 {
@@ -90,6 +91,14 @@ void queue_parcel_own(
 							  : arena_span(p->arena, sender);
 }
 
+void queue_parcel_aim(struct outbound_parcel *p, struct span destination)
+{
+	struct span key = arena_span(p->arena, destination);
+
+	p->destination = destination_with_tls(
+		p->arena, key, p->env.is_requiretls, p->env.is_tls_optional);
+}
+
 /* One parcel of up to OUTBOUND_RCPT_MAX recipients from `first` on that go to the same destination;
  * `*taken` marks them. */
 static struct outbound_parcel *parcel_of(const struct spool_new *letter, size_t first, bool *taken)
@@ -110,7 +119,7 @@ static struct outbound_parcel *parcel_of(const struct spool_new *letter, size_t 
 	p->env.origin = arena_span(p->arena, letter->env.origin);
 	p->env.peer = arena_span(p->arena, letter->env.peer);
 	queue_parcel_own(p, head->sender, head->prefix, letter->prefix);
-	p->destination = arena_span(p->arena, head->destination);
+	queue_parcel_aim(p, head->destination);
 	p->arrived_ns = letter->arrived_ns;
 	p->expires_ns = letter->expires_ns;
 	count = 0;

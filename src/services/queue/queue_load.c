@@ -107,7 +107,7 @@ static struct outbound_parcel *parcel_of(
 	p->env.origin = arena_span(p->arena, first->env.origin);
 	p->env.peer = arena_span(p->arena, first->env.peer);
 	queue_parcel_own(p, first->sender, first->rcpt_prefix, first->prefix);
-	p->destination = arena_span(p->arena, first->destination);
+	queue_parcel_aim(p, first->destination);
 	p->arrived_ns = first->arrived_ns;
 	p->expires_ns = first->expires_ns;
 	p->is_loaded = true;

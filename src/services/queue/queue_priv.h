@@ -150,6 +150,9 @@ static inline uint64_t queue_counted(const _Atomic uint64_t *n)
 /** Prefix and reverse-path of a parcel whose recipients have their own, or the letter's. */
 void queue_parcel_own(
 	struct outbound_parcel *p, struct span sender, struct span own_prefix, struct span prefix);
+/** Where a parcel goes, its envelope known: letters that say something about TLS (RFC 8689) never share a
+ * connection with others. */
+void queue_parcel_aim(struct outbound_parcel *p, struct span destination);
 /** Hand a parcel to a shard, from any loop. */
 void queue_route(struct queue *q, unsigned index, struct outbound_parcel *p);
 

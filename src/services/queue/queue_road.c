@@ -241,7 +241,7 @@ void queue_road_take(struct queue_shard *sh, struct outbound_parcel *p)
 
 	if (road_is_down(road)) {
 		queue_defer(sh, p, road->retry_ns, &road->why);
-	} else if (road->way && road->way->way->until_ns > loop_now_ns() &&
+	} else if (road->way && outbound_way_is_good(sh->q->opts.outbound, road->way->way) &&
 		road->waiting_count == 0) {
 		go_on(road, p);
 	} else if (road_is_full(road) || queue_counted(&sh->ready) >= sh->q->opts.ready_max) {

@@ -35,6 +35,16 @@ void tlspolicy_free(struct tlspolicy **tp)
 	free(t);
 }
 
+static uint64_t generation(const struct tlspolicy *t)
+{
+	return t->opts.store ? store_directory_generation(t->opts.store) : 0;
+}
+
+bool tlspolicy_is_current(const struct tlspolicy *t, const struct tls_policy *policy)
+{
+	return policy->generation == generation(t);
+}
+
 /* Everything that a decision is made of. */
 struct weigh {
 	struct tlspolicy *t;
@@ -199,6 +209,7 @@ FIBER int tlspolicy_domain(struct tlspolicy *t, struct arena *a, const struct tl
 	struct weigh w = {.t = t, .a = a, .ask = ask, .p = p};
 	int rc;
 
+	p->generation = generation(t); /* before the tables are read */
 	p->level = TLS_LEVEL_MAY;
 	p->domain = arena_span(a, ask->destination);
 	p->is_fixed = ask->is_fixed;

@@ -68,13 +68,17 @@ struct tls_policy {
 	struct span domain;               /* as asked */
 	/* Two destinations with the same hosts and the same key may share connections. */
 	struct span key;
-	const char *why; /* one line for people: which row or record decided */
+	const char *why;     /* one line for people: which row or record decided */
+	uint64_t generation; /* of the store's tables */
 };
 
 /** Never an error of the peer's: what cannot be found out is left out, and `why` says so. -1 for
  * cancellation, or the store's trouble. */
 FIBER int tlspolicy_domain(struct tlspolicy *t, struct arena *a, const struct tlspolicy_ask *ask,
 	struct tls_policy **policy_r, struct err *e);
+
+/** Are the administrator's tables still those that the decision was made with? Any thread. */
+bool tlspolicy_is_current(const struct tlspolicy *t, const struct tls_policy *policy);
 
 /* What holds for one host, and how to shake hands with it. */
 struct tls_host {

@@ -11,6 +11,7 @@
 
 static struct {
 	struct tls_override row; /* match "": none */
+	uint64_t generation;     /* grows with each change of it */
 	struct sts_fact sts;     /* domain "": none */
 	unsigned puts, adds;
 	size_t count;
@@ -28,6 +29,11 @@ const char *tls_level_str(enum tls_level l)
 	};
 
 	return names[l];
+}
+
+uint64_t store_directory_generation(const struct store *s)
+{
+	return the_tls_facts.generation;
 }
 
 FIBER int tls_override_find(struct store *s, struct arena *a, struct span destination,

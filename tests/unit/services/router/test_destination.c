@@ -52,10 +52,40 @@ static void a_key_says_kind_name_and_what_keeps_it_apart(void **state)
 	arena_free(&a);
 }
 
+static void letters_about_tls_go_by_themselves(void **state)
+{
+	static const struct {
+		const char *key, *required, *optional;
+	} cases[] = {
+		{"example.org", "example.org|tls=required", "example.org|tls=optional"},
+		{"[mx.example]:25|egress=b|as=@a.example",
+			"[mx.example]:25|egress=b|as=@a.example|tls=required",
+			"[mx.example]:25|egress=b|as=@a.example|tls=optional"},
+		{"pool:hosts", "pool:hosts|tls=required", "pool:hosts|tls=optional"},
+		{"lmtp:unix:/run/x", "lmtp:unix:/run/x", "lmtp:unix:/run/x"},
+		{"list:17", "list:17", "list:17"},
+	};
+	struct arena *a = arena_new();
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct span key = span_str(cases[i].key);
+		struct destination d;
+
+		assert_true(span_eq(destination_with_tls(a, key, false, false), key));
+		assert_true(span_eq(
+			destination_with_tls(a, key, true, true), span_str(cases[i].required)));
+		assert_true(span_eq(
+			destination_with_tls(a, key, false, true), span_str(cases[i].optional)));
+		assert_int_equal(destination_cut(span_str(cases[i].required), &d, NULL), 0);
+		assert_true(span_eq(destination_join(a, &d), span_str(cases[i].required)));
+	}
+	arena_free(&a);
+}
+
 static void what_is_none_is_refused(void **state)
 {
 	static const char *const bad[] = {"", "[]:25", "[a]", "[a]:", "[a]:0", "[a]:65536",
-		"pool:", "lmtp:example.org", "lmtp:pool:x", "a|b=c", "|egress=x"};
+		"pool:", "lmtp:example.org", "lmtp:pool:x", "a|b=c", "|egress=x", "a|tls=maybe"};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
@@ -72,6 +102,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_key_says_kind_name_and_what_keeps_it_apart),
+		cmocka_unit_test(letters_about_tls_go_by_themselves),
 		cmocka_unit_test(what_is_none_is_refused),
 	};
 

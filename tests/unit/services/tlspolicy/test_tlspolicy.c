@@ -131,6 +131,7 @@ static FIBER struct tls_policy *ask(const char *domain, bool is_mx_secure)
 
 static void override(const char *match, enum tls_level level)
 {
+	the_tls_facts.generation++;
 	the_tls_facts.row = (struct tls_override){.match = span_str(match), .level = level};
 }
 
@@ -561,7 +562,9 @@ static FIBER void story_fixed(void)
 	assert_int_equal(host(p, "good.test", &h), 0);
 	assert_int_equal(h.level, TLS_LEVEL_DANE);
 	assert_null(p->sts);
+	assert_true(tlspolicy_is_current(policy, p));
 	override("[good.test]:25", TLS_LEVEL_NONE);
+	assert_false(tlspolicy_is_current(policy, p));
 	p = ask_with(&a);
 	assert_int_equal(host(p, "good.test", &h), 0);
 	assert_int_equal(h.level, TLS_LEVEL_NONE);
