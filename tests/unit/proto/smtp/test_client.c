@@ -1,192 +1,55 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
+/* The SMTP client's transactions against scripted peers (lib/smtp_script.h). */
 
-#include <cmocka.h>
+#include "lib/smtp_script.h"
 
-#include "base/must.h"
-#include "proto/smtp/smtp_client.h"
-
-#define SIM_WALL (1795000000 * CLOCK_SEC)
-
-/* A scripted peer: a text of steps, one a line.
- *	S: text		says text CRLF
- *	C: text		expects this line
- *	C~ text		expects a line that begins so
- *	B: n text	expects n octets that end with text
- *	X		closes
- * Whatever the client says beyond the script fails the test. */
+/* One talk: greeting, a transaction when it has recipients, QUIT. */
 struct play {
 	const char *script;
 	struct smtp_client_opts opts;
 	struct smtp_txn txn;
 	const char *body;
-	size_t body_at, body_cut; /* octets a run, 0: all */
-	int body_fails_at;
-	struct stream *near, *far;
+	size_t body_cut; /* octets a run, 0: all */
+	size_t body_fails_at;
 	int result;
 	struct err err;
 	bool is_over;
 	int64_t took_ns;
 };
 
-static FIBER struct span peer_line(struct play *p)
+static FIBER int talk(struct script *s, struct smtp_client *c)
 {
-	struct err e = {0};
-	struct span line;
-	bool is_crlf;
+	struct play *p = s->arg;
+	struct script_source source = script_source_of(span_str(p->body));
+	int rc;
 
-	if (stream_read_line(p->far, 4096, &line, &is_crlf, &e) < 0)
-		fail_msg("the peer waits for a line: %s", e.text);
-	assert_true(is_crlf);
-	return line;
-}
-
-static FIBER void peer_body(struct play *p, struct span what)
-{
-	struct span count = span_word(&what);
-	char *got;
-	uint64_t n;
-	struct err e = {0};
-
-	assert_true(span_u64(count, &n));
-	what = span_skip(what, 1);
-	got = calloc(1, n + 1);
-	if (stream_read_full(p->far, got, n, &e) < 0)
-		fail_msg("the peer waits for the body: %s", e.text);
-	if (!span_ends_nocase(span_of(got, n), what))
-		fail_msg("the body ends with '%s'", got + (n > what.len ? n - what.len : 0));
-	free(got);
-}
-
-static FIBER void peer_step(struct play *p, struct span step)
-{
-	struct span kind = span_sub(step, 0, 2), text = span_skip(step, 3);
-	struct err e = {0};
-
-	stream_set_timeout(p->far, CLOCK_HOUR);
-	if (span_eq(kind, SPAN("S:"))) {
-		stream_put(p->far, text);
-		stream_put(p->far, SPAN("\r\n"));
-		assert_int_equal(stream_flush(p->far, &e), 0);
-	} else if (span_eq(kind, SPAN("C:"))) {
-		struct span line = peer_line(p);
-
-		if (!span_eq(line, text))
-			fail_msg("said '" SPAN_FMT "', expected '" SPAN_FMT "'", SPAN_ARG(line),
-				SPAN_ARG(text));
-	} else if (span_eq(kind, SPAN("C~"))) {
-		struct span line = peer_line(p);
-
-		if (!span_starts(line, text))
-			fail_msg("said '" SPAN_FMT "', expected '" SPAN_FMT "...'", SPAN_ARG(line),
-				SPAN_ARG(text));
-	} else if (span_eq(kind, SPAN("B:"))) {
-		peer_body(p, text);
-	} else {
-		assert_true(span_eq(step, SPAN("X")));
-		stream_free(&p->far);
-	}
-}
-
-static FIBER int peer(void *arg)
-{
-	struct play *p = arg;
-	struct span rest = span_str(p->script), step;
-	struct err e = {0};
-
-	while (rest.len) {
-		span_cut(rest, '\n', &step, &rest);
-		peer_step(p, step);
-	}
-	if (p->far) {
-		stream_set_timeout(p->far, CLOCK_HOUR);
-		if (stream_fill(p->far, &e) == 0)
-			fail_msg("the client says more: '" SPAN_FMT "'",
-				SPAN_ARG(stream_peek(p->far)));
-		stream_free(&p->far);
-	}
-	return 0;
-}
-
-struct body_source {
-	struct smtp_source source;
-	struct play *p;
-};
-
-static FIBER int body_next(struct smtp_source *source, struct span *octets_r, struct err *e)
-{
-	struct play *p = CONTAINER_OF(source, struct body_source, source)->p;
-	struct span all = span_str(p->body);
-	size_t n = p->body_cut ? p->body_cut : all.len;
-
-	if (p->body_fails_at && p->body_at >= (size_t)p->body_fails_at)
-		return err_set(e, ERR_IO, "the disk is gone");
-	*octets_r = span_sub(all, p->body_at, n);
-	p->body_at += octets_r->len;
-	return 0;
-}
-
-static void body_rewind(struct smtp_source *source)
-{
-	CONTAINER_OF(source, struct body_source, source)->p->body_at = 0;
-}
-
-static FIBER int client(struct play *p)
-{
-	struct body_source source = {{body_next, body_rewind}, p};
-	struct smtp_client c;
-
-	p->opts.hostname = "me.example";
-	smtp_client_init(&c, p->near, &p->opts);
+	source.cut = p->body_cut;
+	if (p->body_fails_at)
+		source.fails_at = p->body_fails_at;
 	p->txn.source = &source.source;
 	if (p->txn.size == 0)
-		p->txn.size = p->body ? strlen(p->body) : 0;
-	p->result = smtp_client_greet(&c, &p->err);
-	if (p->result == 0 && p->txn.rcpt_count)
-		p->result = smtp_client_send(&c, &p->txn, &p->err);
-	smtp_client_quit(&c, NULL);
-	p->is_over = c.is_over;
-	smtp_client_fini(&c);
+		p->txn.size = source.all.len;
+	rc = smtp_client_greet(c, &s->err);
+	if (rc == 0 && p->txn.rcpt_count)
+		rc = smtp_client_send(c, &p->txn, &s->err);
+	smtp_client_quit(c, NULL);
 	p->txn.source = NULL;
-	return 0;
-}
-
-static FIBER int play_main(void *arg)
-{
-	struct play *p = arg;
-	int64_t begin = loop_now_ns();
-	struct fiber_group g;
-	struct err e = {0};
-
-	stream_pair(&p->near, &p->far, CLOCK_MS);
-	fiber_group_init(&g);
-	assert_int_equal(fiber_start(&g, "peer", peer, p, &e), 0);
-	client(p);
-	stream_free(&p->near);
-	fiber_group_join(&g);
-	p->took_ns = loop_now_ns() - begin;
-	return 0;
+	return rc;
 }
 
 static void play(struct play *p)
 {
-	struct loop *l = loop_new_sim(&(struct loop_opts){.name = "sim"}, SIM_WALL);
-	struct err e = {0};
+	struct script s = {.text = p->script, .opts = p->opts, .talk = talk, .arg = p};
 
-	assert_int_equal(loop_run(l, play_main, p, &e), 0);
-	loop_free(&l);
+	script_run(&s);
+	p->result = s.result;
+	p->err = s.err;
+	p->is_over = s.is_over;
+	p->took_ns = s.took_ns;
 }
 
-#define HELLO(caps)                                                                                \
-	"S: 220 peer.example hello\nC: EHLO me.example\nS: 250-peer.example\n" caps                \
-	"S: 250 ENHANCEDSTATUSCODES\n"
-#define FULL HELLO("S: 250-PIPELINING\nS: 250-SIZE 1000000\nS: 250-8BITMIME\nS: 250-DSN\n")
+#define FULL SCRIPT_HELLO("S: 250-PIPELINING\nS: 250-SIZE 1000000\nS: 250-8BITMIME\nS: 250-DSN\n")
 #define BODY "Subject: x\r\n\r\n.dot\r\nend\r\n"
-#define BYE  "C: QUIT\nS: 221 bye\n"
+#define BYE  SCRIPT_BYE
 
 static const enum smtp_fate ACC = SMTP_FATE_ACCEPTED, REF = SMTP_FATE_REFUSED,
 			    UNK = SMTP_FATE_UNKNOWN, NON = SMTP_FATE_NONE;
@@ -258,26 +121,31 @@ static const struct {
 		"C~ MAIL\nC~ RCPT\nC~ RCPT\nC: DATA\nS: 250 ok\nS: 250 ok\nS: 250 ok\nS: 250 what\n",
 		"x\r\n", -1, {NON, NON}, {0, 0}},
 	{"one write with BDAT",
-		HELLO("S: 250-PIPELINING\nS: 250-CHUNKING\n") "C: MAIL FROM:<a@example.org>\nC: RCPT TO:<b@example.net>\n"
-							      "C: RCPT TO:<c@example.net>\nC: BDAT 5 LAST\nB: 5 .x\nS: 250 ok\nS: 250 ok\n"
-							      "S: 250 ok\nS: 250 taken\n" BYE,
+		SCRIPT_HELLO(
+			"S: 250-PIPELINING\nS: 250-CHUNKING\n") "C: MAIL FROM:<a@example.org>\nC: RCPT TO:<b@example.net>\n"
+								"C: RCPT TO:<c@example.net>\nC: BDAT 5 LAST\nB: 5 .x\nS: 250 ok\nS: 250 ok\n"
+								"S: 250 ok\nS: 250 taken\n" BYE,
 		"y\r\n.x", 0, {ACC, ACC}, {250, 250}},
 	{"a bare CR never leaves in a chunk either",
-		HELLO("S: 250-PIPELINING\nS: 250-CHUNKING\n") "X\n", "y\r.x", -1, {NON, NON},
+		SCRIPT_HELLO("S: 250-PIPELINING\nS: 250-CHUNKING\n") "X\n", "y\r.x", -1, {NON, NON},
 		{0, 0}},
 	{"one write with BDAT, all refused",
-		HELLO("S: 250-PIPELINING\nS: 250-CHUNKING\n") "C~ MAIL\nC~ RCPT\nC~ RCPT\nC: BDAT 3 LAST\nB: 3 x\nS: 250 ok\nS: 550 no\n"
-							      "S: 550 no\nS: 503 no recipients\nC: RSET\nS: 250 ok\n" BYE,
+		SCRIPT_HELLO(
+			"S: 250-PIPELINING\nS: 250-CHUNKING\n") "C~ MAIL\nC~ RCPT\nC~ RCPT\nC: BDAT 3 LAST\nB: 3 x\nS: 250 ok\nS: 550 no\n"
+								"S: 550 no\nS: 503 no recipients\nC: RSET\nS: 250 ok\n" BYE,
 		"a.x", 0, {REF, REF}, {550, 550}},
 	{"BDAT in turn",
-		HELLO("S: 250-CHUNKING\n") "C~ MAIL\nS: 250 ok\nC~ RCPT\nS: 250 ok\nC~ RCPT\nS: 550 no\n"
-					   "C: BDAT 3 LAST\nB: 3 x\nS: 250 taken\n" BYE,
+		SCRIPT_HELLO(
+			"S: 250-CHUNKING\n") "C~ MAIL\nS: 250 ok\nC~ RCPT\nS: 250 ok\nC~ RCPT\nS: 550 no\n"
+					     "C: BDAT 3 LAST\nB: 3 x\nS: 250 taken\n" BYE,
 		"a.x", 0, {ACC, REF}, {250, 550}},
 	{"BDAT, and the connection lost",
-		HELLO("S: 250-PIPELINING\nS: 250-CHUNKING\n") "C~ MAIL\nC~ RCPT\nC~ RCPT\nC: BDAT 3 LAST\nB: 3 x\nS: 250 ok\nS: 250 ok\nX\n",
+		SCRIPT_HELLO(
+			"S: 250-PIPELINING\nS: 250-CHUNKING\n") "C~ MAIL\nC~ RCPT\nC~ RCPT\nC: BDAT 3 LAST\nB: 3 x\nS: 250 ok\nS: 250 ok\nX\n",
 		"a.x", -1, {UNK, UNK}, {0, 0}},
 	{"a bare CR at the very end of a chunk",
-		HELLO("S: 250-PIPELINING\nS: 250-CHUNKING\n") "X\n", "y\r", -1, {NON, NON}, {0, 0}},
+		SCRIPT_HELLO("S: 250-PIPELINING\nS: 250-CHUNKING\n") "X\n", "y\r", -1, {NON, NON},
+		{0, 0}},
 	{"a bare CR at the very end",
 		FULL
 		"C~ MAIL\nC~ RCPT\nC~ RCPT\nC: DATA\nS: 250 ok\nS: 250 ok\nS: 250 ok\nS: 354 go\nX\n",
@@ -344,11 +212,12 @@ static const struct {
 		"S: 354 go\nC: \xc3\xbc\nC: .\nS: 250 taken\n" BYE,
 		{.body = SMTP_BODY_8BITMIME}, "\xc3\xbc\r\n", "b@example.net", SMTP_FATE_ACCEPTED,
 		0, 0},
-	{"8-bit content, 8BITMIME not offered", HELLO("") BYE, {.body = SMTP_BODY_8BITMIME},
+	{"8-bit content, 8BITMIME not offered", SCRIPT_HELLO("") BYE, {.body = SMTP_BODY_8BITMIME},
 		"\xc3\xbc\r\n", "b@example.net", SMTP_FATE_REFUSED, 6, 3},
 	{"8BITMIME declared, content is 7-bit",
-		HELLO("") "C: MAIL FROM:<a@example.org>\nS: 250 ok\nC~ RCPT\nS: 250 ok\nC: DATA\nS: 354 go\nC: x\nC: .\n"
-			  "S: 250 taken\n" BYE,
+		SCRIPT_HELLO(
+			"") "C: MAIL FROM:<a@example.org>\nS: 250 ok\nC~ RCPT\nS: 250 ok\nC: DATA\nS: 354 go\nC: x\nC: .\n"
+			    "S: 250 taken\n" BYE,
 		{.body = SMTP_BODY_8BITMIME}, "x\r\n", "b@example.net", SMTP_FATE_ACCEPTED, 0, 0},
 	{"binary, not offered", FULL BYE, {.body = SMTP_BODY_BINARYMIME}, "x\n", "b@example.net",
 		SMTP_FATE_REFUSED, 6, 3},
@@ -362,12 +231,13 @@ static const struct {
 		{.ret = SMTP_RET_HDRS, .envid = {"q+1", 3}}, "x\r\n", "b@example.net",
 		SMTP_FATE_ACCEPTED, 0, 0},
 	{"a UTF-8 address that nobody declared, offered",
-		HELLO("S: 250-SMTPUTF8\n") "C: MAIL FROM:<a@example.org> SMTPUTF8\nS: 250 ok\n"
-					   "C: RCPT TO:<用@example.net>\nS: 250 ok\nC: DATA\nS: 354 go\nC: x\nC: .\n"
-					   "S: 250 taken\n" BYE,
+		SCRIPT_HELLO(
+			"S: 250-SMTPUTF8\n") "C: MAIL FROM:<a@example.org> SMTPUTF8\nS: 250 ok\n"
+					     "C: RCPT TO:<用@example.net>\nS: 250 ok\nC: DATA\nS: 354 go\nC: x\nC: .\n"
+					     "S: 250 taken\n" BYE,
 		{.is_smtputf8 = false}, "x\r\n", "用@example.net", SMTP_FATE_ACCEPTED, 0, 0},
-	{"a UTF-8 address that nobody declared, not offered", HELLO("") BYE, {.is_smtputf8 = false},
-		"x\r\n", "用@example.net", SMTP_FATE_REFUSED, 6, 7},
+	{"a UTF-8 address that nobody declared, not offered", SCRIPT_HELLO("") BYE,
+		{.is_smtputf8 = false}, "x\r\n", "用@example.net", SMTP_FATE_REFUSED, 6, 7},
 	{"an internationalised ORCPT goes along in ASCII",
 		FULL
 		"C: MAIL FROM:<a@example.org> SIZE=3 RET=FULL\n"
@@ -471,51 +341,18 @@ static void a_source_that_fails_ends_the_connection(void **state)
 	smtp_txn_fini(&p.txn);
 }
 
+/* The peer says nothing more, and has not closed either. */
+#define DAY "W: 86400000\nX\n"
+
 static const struct {
 	const char *name, *script;
 	int64_t at_least, at_most;
 } waits[] = {
-	{"no greeting", "S: 220-hi\nC~ never\n", 5 * CLOCK_MIN, 5 * CLOCK_MIN + CLOCK_SEC},
+	{"no greeting", "S: 220-hi\n" DAY, 5 * CLOCK_MIN, 5 * CLOCK_MIN + CLOCK_SEC},
 	{"no answer to the dot",
-		FULL
-		"C~ MAIL\nC~ RCPT\nC: DATA\nS: 250 ok\nS: 250 ok\nS: 354 go\nC: x\nC: .\nC~ never\n",
+		FULL "C~ MAIL\nC~ RCPT\nC: DATA\nS: 250 ok\nS: 250 ok\nS: 354 go\nC: x\nC: .\n" DAY,
 		10 * CLOCK_MIN, 10 * CLOCK_MIN + CLOCK_SEC},
 };
-
-/* The peer of these never answers; it is cancelled with its wait. */
-static FIBER int silent_peer(void *arg)
-{
-	struct play *p = arg;
-	struct span rest = span_str(p->script), step;
-	struct err e = {0};
-
-	while (rest.len) {
-		span_cut(rest, '\n', &step, &rest);
-		if (!span_starts(step, SPAN("C~ never")))
-			peer_step(p, step);
-	}
-	fiber_sleep(CLOCK_DAY, &e);
-	stream_free(&p->far);
-	return 0;
-}
-
-static FIBER int wait_main(void *arg)
-{
-	struct play *p = arg;
-	int64_t begin = loop_now_ns();
-	struct fiber_group g;
-	struct err e = {0};
-
-	stream_pair(&p->near, &p->far, CLOCK_MS);
-	fiber_group_init(&g);
-	assert_int_equal(fiber_start(&g, "peer", silent_peer, p, &e), 0);
-	client(p);
-	p->took_ns = loop_now_ns() - begin;
-	fiber_group_cancel(&g);
-	fiber_group_join(&g);
-	stream_free(&p->near);
-	return 0;
-}
 
 static void waits_end_at_their_stage_s_deadline(void **state)
 {
@@ -524,11 +361,8 @@ static void waits_end_at_their_stage_s_deadline(void **state)
 		struct play p = {.script = waits[i].script,
 			.body = "x\r\n",
 			.txn = {.reverse_path = SPAN(""), .rcpts = &rcpt, .rcpt_count = 1}};
-		struct loop *l = loop_new_sim(&(struct loop_opts){.name = "sim"}, SIM_WALL);
-		struct err e = {0};
 
-		assert_int_equal(loop_run(l, wait_main, &p, &e), 0);
-		loop_free(&l);
+		play(&p);
 		assert_int_equal(p.result, -1);
 		assert_int_equal(p.err.code, ERR_TIMEOUT);
 		assert_in_range((uintmax_t)p.took_ns, (uintmax_t)waits[i].at_least,
