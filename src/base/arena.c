@@ -25,7 +25,8 @@ struct arena_closer {
 };
 
 struct arena {
-	struct arena_block *blocks; /* newest first; the last one is the small first block */
+	struct arena_block *blocks; /* the first has room, or is the newest */
+	struct arena_block *first;  /* small; kept at a reset */
 	struct arena_closer *closers;
 	size_t used;
 };
@@ -42,7 +43,7 @@ struct arena *arena_new(void)
 {
 	struct arena *a = NEW(struct arena);
 
-	a->blocks = arena_block_new(ARENA_FIRST);
+	a->blocks = a->first = arena_block_new(ARENA_FIRST);
 	return a;
 }
 
@@ -59,15 +60,18 @@ static void arena_close(struct arena *a)
 void arena_reset(struct arena *a)
 {
 	arena_close(a);
-	while (a->blocks->next) {
+	while (a->blocks) {
 		struct arena_block *b = a->blocks;
 
 		a->blocks = b->next;
-		free(b);
+		if (b != a->first)
+			free(b);
 	}
+	a->blocks = a->first;
+	a->first->next = NULL;
 	/* What was handed out must be zero again for the next user. */
-	memset(a->blocks->mem, 0, a->blocks->used);
-	a->blocks->used = 0;
+	memset(a->first->mem, 0, a->first->used);
+	a->first->used = 0;
 	a->used = 0;
 }
 
@@ -99,15 +103,14 @@ void *arena_alloc(struct arena *a, size_t n)
 		size_t cap = n > ARENA_BLOCK / 2 ? n : ARENA_BLOCK;
 		struct arena_block *fresh = arena_block_new(cap);
 
+		/* A large piece gets a block of its own behind the current one, whose room stays in
+		 * use. */
 		if (cap == n && b->used < b->cap) {
-			/* A large piece gets a block of its own behind the current one. */
-			if (b->next) {
-				fresh->next = b->next;
-				b->next = fresh;
-				fresh->used = n;
-				a->used += n;
-				return fresh->mem;
-			}
+			fresh->next = b->next;
+			b->next = fresh;
+			fresh->used = n;
+			a->used += n;
+			return fresh->mem;
 		}
 		fresh->next = b;
 		a->blocks = b = fresh;
