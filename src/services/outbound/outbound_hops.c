@@ -116,14 +116,13 @@ static int hops_mx(const struct outbound_opts *o, struct arena *a, struct span d
 	return 0;
 }
 
-static FIBER int hops_domain(const struct outbound_opts *o, struct arena *a, struct span domain,
-	struct outbound_hops *h, struct err *e)
+static FIBER int hops_ask(const struct outbound_opts *o, struct arena *a, struct arena *scratch,
+	struct span domain, struct outbound_hops *h, struct err *e)
 {
 	struct dns_answer ans;
 
-	if (!o->dns)
-		return err_set(e, ERR_CONFIG, "no resolver for " SPAN_FMT, SPAN_ARG(domain));
-	if (dns_query(o->dns, a, domain, DNS_MX, loop_now_ns() + OUTBOUND_DNS_NS, &ans, e) < 0) {
+	if (dns_query(o->dns, scratch, domain, DNS_MX, loop_now_ns() + OUTBOUND_DNS_NS, &ans, e) <
+		0) {
 		if (e->code != ERR_SYNTAX)
 			return err_scope_set(e, ERR_SCOPE_PEER, ERR_AGAIN_LATER);
 		return never(e, 1, 2);
@@ -143,6 +142,21 @@ static FIBER int hops_domain(const struct outbound_opts *o, struct arena *a, str
 	case DNS_BOGUS: break;
 	}
 	return no_answer(e, domain, &ans);
+}
+
+/* What is kept of a destination lives in `a`, for an hour; an answer has room for a hundred records. */
+static FIBER int hops_domain(const struct outbound_opts *o, struct arena *a, struct span domain,
+	struct outbound_hops *h, struct err *e)
+{
+	struct arena *scratch;
+	int rc;
+
+	if (!o->dns)
+		return err_set(e, ERR_CONFIG, "no resolver for " SPAN_FMT, SPAN_ARG(domain));
+	scratch = arena_new();
+	rc = hops_ask(o, a, scratch, domain, h, e);
+	arena_free(&scratch);
+	return rc;
 }
 
 FIBER int outbound_hops(const struct outbound_opts *o, struct arena *a, struct span destination,
