@@ -91,7 +91,9 @@ static void feed_up(void *ctx)
 	if (site->fails == 0 && site->window < QUEUE_WINDOW_FIRST &&
 		site->window < site->window_max) {
 		site->window = QUEUE_WINDOW_FIRST;
-		queue_site_tend(site);
+		/* The first that waits is this connection's own: one letter needs no second one. */
+		if (site->ready.count > 1)
+			queue_site_tend(site);
 	}
 	no_longer_new(c);
 }
