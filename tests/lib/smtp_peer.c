@@ -1,4 +1,4 @@
-#include "play/peer.h"
+#include "lib/smtp_peer.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -131,9 +131,13 @@ static FIBER void end_message(struct peer_talk *t, const char *at, struct span l
 	struct peer *p = t->peer;
 	enum peer_fate fate = say(t, at, line, "250 2.0.0 taken") ? PEER_TOOK : PEER_REFUSED;
 
+	/* RFC 2033 section 4.2 */
+	for (unsigned i = 1; p->opts.is_lmtp && i < t->rcpt_count; i++)
+		say(t, at, line, "250 2.0.0 taken");
 	if (t->is_broken || t->is_dumb || t->is_odd)
 		fate = PEER_UNHEARD;
 	p->messages++;
+	p->rcpts += t->rcpt_count;
 	t->messages++;
 	for (unsigned i = 0; i < t->rcpt_count && p->opts.taken; i++) {
 		struct peer_taken taken = {.peer = p,
@@ -293,6 +297,7 @@ static FIBER void take_data_command(struct peer_talk *t, struct span line)
 
 static FIBER void take_quit(struct peer_talk *t, struct span line)
 {
+	t->peer->quits++;
 	say(t, "QUIT", line, "221 2.0.0 bye");
 	t->is_closed = true;
 }
@@ -300,13 +305,18 @@ static FIBER void take_quit(struct peer_talk *t, struct span line)
 static const struct {
 	const char *verb;
 	FIBER void (*take)(struct peer_talk *t, struct span line);
-} verbs[] = {{"EHLO", take_ehlo}, {"HELO", take_helo}, {"STARTTLS", take_starttls},
-	{"MAIL", take_mail}, {"RCPT", take_rcpt}, {"DATA", take_data_command}, {"BDAT", take_bdat},
-	{"RSET", take_rset}, {"QUIT", take_quit}};
+} verbs[] = {{"HELO", take_helo}, {"STARTTLS", take_starttls}, {"MAIL", take_mail},
+	{"RCPT", take_rcpt}, {"DATA", take_data_command}, {"BDAT", take_bdat}, {"RSET", take_rset},
+	{"QUIT", take_quit}};
 
 static FIBER void command(struct peer_talk *t, struct span line)
 {
 	struct span rest = line, verb = span_word(&rest);
+
+	if (span_eq(verb, t->peer->opts.is_lmtp ? SPAN("LHLO") : SPAN("EHLO"))) {
+		take_ehlo(t, line);
+		return;
+	}
 
 	for (size_t i = 0; i < ARRAY_LEN(verbs); i++) {
 		if (span_eq(verb, span_str(verbs[i].verb))) {
@@ -330,6 +340,8 @@ static FIBER int converse(void *arg)
 	while (!t->is_closed) {
 		char copy[PEER_LINE_MAX / 2];
 
+		if (t->peer->opts.idle_ns)
+			stream_set_timeout(t->s, t->peer->opts.idle_ns);
 		if (stream_read_line(t->s, sizeof(copy), &line, NULL, NULL) < 0)
 			break;
 		memcpy(copy, line.ptr, line.len);

@@ -65,6 +65,8 @@ struct peer_opts {
 	/* A reply that depends on more than the rules know; NULL: the usual one. */
 	const char *(*decide)(struct peer_talk *t, const char *at, struct span line);
 	void *ctx;
+	bool is_lmtp;
+	int64_t idle_ns;        /* who is silent for so long is hung up on; 0: nobody */
 	struct tls_server *tls; /* STARTTLS works with it; it is offered when ehlo says so */
 	void (*taken)(void *arg, const struct peer_taken *taken);
 	void *arg;
@@ -76,7 +78,7 @@ struct peer {
 	struct fiber_group g;
 	int64_t began_ns;
 	/* seen */
-	unsigned sessions, messages, open, open_most;
+	unsigned sessions, messages, rcpts, quits, open, open_most;
 	int64_t session_ns[PEER_TIMES_MAX]; /* mono: when each began */
 };
 
@@ -99,5 +101,3 @@ struct peer_talk {
 
 void peer_up(struct peer *p, const struct peer_opts *opts);
 FIBER void peer_down(struct peer *p);
-/** The rules of every connection that begins or goes on. */
-void peer_rules_set(struct peer *p, const struct peer_rule *rules);

@@ -12,7 +12,7 @@
  * A recipient's address stands for the letter too: each is used once in a world. */
 
 #include "net/dns.h"
-#include "play/peer.h"
+#include "lib/smtp_peer.h"
 #include "services/queue/queue.h"
 
 #define WORLD_WALL     (1795000000 * CLOCK_SEC)
