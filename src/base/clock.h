@@ -36,6 +36,8 @@ void clock_put_rfc5322(struct buf *b, int64_t unix_sec, int zone_minutes);
 /** "2026-11-23T06:30:00Z" and with milliseconds "….123Z" (RFC 3339). */
 void clock_put_rfc3339(struct buf *b, int64_t unix_sec);
 void clock_put_rfc3339_ms(struct buf *b, int64_t unix_ns);
+/** A date-time of RFC 3339 section 5.6, with any offset; parts of a second are dropped. */
+bool clock_parse_rfc3339(struct span s, int64_t *unix_sec_r);
 /** Minutes east of UTC that the machine's zone has at that time. */
 int clock_zone_minutes(int64_t unix_sec);
 

@@ -12,9 +12,15 @@
 
 DB_SQL(sql_item, "SELECT " SPOOL_ITEM_COLUMNS "WHERE r.id = $1");
 DB_SQL(sql_activate, "UPDATE queue_rcpt SET state = 1, lease_ns = $2 WHERE id = $1");
+/* The priorities that have rows, from the highest down: a step a priority, not a row. */
+DB_SQL(sql_priority,
+	"SELECT priority FROM queue_rcpt WHERE state = 0 AND priority < $1 "
+	"ORDER BY priority DESC LIMIT 1");
 DB_SQL(sql_next_due,
-	"SELECT next_ns FROM queue_rcpt WHERE state = 0 AND next_ns > $1 "
+	"SELECT next_ns FROM queue_rcpt WHERE state = 0 AND priority = $1 AND next_ns > $2 "
 	"ORDER BY next_ns LIMIT 1");
+DB_SQL(sql_next_local,
+	"SELECT next_ns FROM queue_rcpt WHERE state = 3 AND next_ns > $1 ORDER BY next_ns LIMIT 1");
 DB_SQL(sql_remove, "DELETE FROM queue_rcpt WHERE id = $1 RETURNING msg_id, state");
 DB_SQL(sql_remove_msg,
 	"DELETE FROM queue_msg WHERE id = $1 AND rcpt_left = 1 "
@@ -32,12 +38,12 @@ DB_SQL(sql_expired,
 DB_SQL(sql_unlease,
 	"UPDATE queue_rcpt SET state = $2, next_ns = $3, lease_ns = 0, wish = 0 "
 	"WHERE id = $1");
-/* next_ns > 0 leads to the partial index */
+/* next_ns leads to the partial index */
 DB_SQL(sql_local,
 	"SELECT r.id, r.account_id, r.destination, r.prefix, m.blob_id, m.blob_octets, "
-	"m.arrived_ns FROM queue_rcpt r JOIN queue_msg m ON m.id = r.msg_id "
-	"WHERE r.state = 3 AND r.next_ns > 0 ORDER BY r.next_ns LIMIT 1");
-DB_SQL(sql_local_left, "SELECT id FROM queue_rcpt WHERE state = 3 AND next_ns > 0 LIMIT 1");
+	"m.arrived_ns, m.release_ns, r.flags FROM queue_rcpt r JOIN queue_msg m ON m.id = r.msg_id "
+	"WHERE r.state = 3 AND r.next_ns <= $1 ORDER BY r.next_ns LIMIT 1");
+DB_SQL(sql_local_left, "SELECT id FROM queue_rcpt WHERE state = 3 AND next_ns <= $1 LIMIT 1");
 DB_SQL(sql_first_chunk, "SELECT data FROM blob_chunk WHERE id = $1");
 
 /* ---- rows that end ---- */
@@ -102,6 +108,7 @@ static void take_msg_cols(struct db_stmt *st, struct arena *a, struct spool_item
 	it->env.is_tls_optional = flags >> 13 & 1;
 	it->env.by_mode = (enum spool_by)(flags >> 14 & 3);
 	it->env.by_trace = flags >> 16 & 1;
+	it->is_expiry_fixed = flags & SPOOL_MSG_EXPIRY_SET;
 	it->env.ret = (enum spool_ret)(flags >> 4 & 15);
 	it->env.body_type = (enum spool_body)(flags >> 8 & 15);
 	it->env.reverse_path = arena_span(a, db_col_span(st, 6));
@@ -124,7 +131,10 @@ void spool_take_item(struct db_stmt *st, struct arena *a, struct spool_item *it)
 	it->lease_ns = db_col_i64(st, 13);
 	it->attempts = (uint32_t)db_col_i64(st, 14);
 	it->notify = flags & 15;
-	it->is_delay_told = flags & SPOOL_RCPT_DELAYED;
+	it->delays_told = (unsigned)__builtin_popcount(
+		flags / SPOOL_RCPT_DELAYED % (1 << SPOOL_RCPT_DELAYS));
+	it->is_by_told = flags & SPOOL_RCPT_BY_TOLD;
+	it->is_given_up = flags & SPOOL_RCPT_GIVEN_UP;
 	it->address = arena_span(a, db_col_span(st, 16));
 	it->orcpt = arena_span(a, db_col_span(st, 17));
 	it->destination = arena_span(a, db_col_span(st, 18));
@@ -134,18 +144,22 @@ void spool_take_item(struct db_stmt *st, struct arena *a, struct spool_item *it)
 	it->last_text = arena_span(a, db_col_span(st, 22));
 	it->last_host = arena_span(a, db_col_span(st, 23));
 	it->rcpt_id = (uint64_t)db_col_i64(st, 24);
+	it->is_hold_asked = db_col_i64(st, 25) == SPOOL_WISH_HOLD;
+	it->is_drop_asked = db_col_i64(st, 25) == SPOOL_WISH_DROP;
 	it->env.priority = (int)db_col_i64(st, 29);
 	it->sender = arena_span(a, db_col_span(st, 30));
 	it->rerouted_from = arena_span(a, db_col_span(st, 31));
 	if (it->state != SPOOL_LOCAL)
 		it->rcpt_prefix = arena_span(a, db_col_span(st, 32));
+	it->held_by = arena_span(a, db_col_span(st, 33));
+	it->held_ns = db_col_i64(st, 34);
 }
 
 /* ---- leases that ran out ---- */
 
 static int end_lease(struct db *db, int64_t rcpt_id, int64_t wish, int64_t now_ns, struct err *e)
 {
-	enum spool_state to = wish == SPOOL_WISH_HOLD ? SPOOL_HELD : SPOOL_WAITING;
+	enum spool_state to = spool_wish_state(wish);
 	bool is_there;
 
 	if (wish == SPOOL_WISH_DROP)
@@ -234,22 +248,67 @@ int spool_recover_blocking(struct store *s, struct err *e)
 struct claim {
 	struct arena *a;
 	int64_t now_ns, lease_until_ns, next_ns;
-	size_t max, count;
+	size_t max, found, count;
 	struct spool_item *items;
 	int64_t *ids;
 };
 
-static int due_ids(struct db *db, struct claim *c, size_t *count_r, struct err *e)
+static int due_ids_of(struct db *db, struct claim *c, int64_t priority, struct err *e)
 {
-	struct db_stmt *st = db_query(db, e, db_sql_claim(db), "ii", c->now_ns, (int64_t)c->max);
+	struct db_stmt *st = db_query(
+		db, e, db_sql_claim(db), "iii", priority, c->now_ns, (int64_t)(c->max - c->found));
 	bool is_row = false;
 	int rc = st ? 0 : -1;
 
-	*count_r = 0;
-	while (st && *count_r < c->max && (rc = db_step(st, &is_row, e)) == 0 && is_row)
-		c->ids[(*count_r)++] = db_col_i64(st, 0);
+	while (st && c->found < c->max && (rc = db_step(st, &is_row, e)) == 0 && is_row)
+		c->ids[c->found++] = db_col_i64(st, 0);
 	db_done(st);
 	return rc;
+}
+
+/* When the next row behind now is due: the soonest counts. */
+static int note_next(struct db *db, struct claim *c, int64_t priority, struct err *e)
+{
+	int64_t next_ns = CLOCK_NEVER;
+	bool is_found;
+
+	if (db_get(db, e, NULL, &sql_next_due, &is_found, "ii:i", priority, c->now_ns, &next_ns) <
+		0)
+		return -1;
+	if (next_ns < c->next_ns)
+		c->next_ns = next_ns;
+	return 0;
+}
+
+static int note_next_local(struct db *db, struct claim *c, struct err *e)
+{
+	int64_t next_ns = CLOCK_NEVER;
+	bool is_found;
+
+	if (db_get(db, e, NULL, &sql_next_local, &is_found, "i:i", c->now_ns, &next_ns) < 0)
+		return -1;
+	if (next_ns < c->next_ns)
+		c->next_ns = next_ns;
+	return 0;
+}
+
+/* The ids of what is due, the most urgent first, and when the rest will be. */
+static int due_ids(struct db *db, struct claim *c, struct err *e)
+{
+	int64_t priority = SPOOL_PRIORITY_MAX + 1;
+	bool is_found = true;
+
+	while (c->found < c->max) {
+		if (db_get(db, e, NULL, &sql_priority, &is_found, "i:i", priority, &priority) < 0)
+			return -1;
+		if (!is_found)
+			break;
+		if (due_ids_of(db, c, priority, e) < 0 || note_next(db, c, priority, e) < 0)
+			return -1;
+	}
+	if (c->found == c->max)
+		c->next_ns = c->now_ns; /* there may be more */
+	return note_next_local(db, c, e);
 }
 
 static int claim_one(struct db *db, struct claim *c, int64_t id, struct err *e)
@@ -289,21 +348,15 @@ static int sweep_now_and_then(struct db *db, int64_t now_ns, struct err *e)
 static int claim_closure(struct db *db, void *arg, struct err *e)
 {
 	struct claim *c = arg;
-	size_t count;
-	bool is_found;
 
-	c->count = 0;
+	c->count = c->found = 0;
 	c->next_ns = CLOCK_NEVER;
-	if (sweep_now_and_then(db, c->now_ns, e) < 0 || due_ids(db, c, &count, e) < 0)
+	if (sweep_now_and_then(db, c->now_ns, e) < 0 || due_ids(db, c, e) < 0)
 		return -1;
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < c->found; i++)
 		if (claim_one(db, c, c->ids[i], e) < 0)
 			return -1;
-	if (count == c->max) {
-		c->next_ns = c->now_ns; /* there may be more */
-		return 0;
-	}
-	return db_get(db, e, NULL, &sql_next_due, &is_found, "i:i", c->now_ns, &c->next_ns);
+	return 0;
 }
 
 FIBER int spool_claim(struct store *s, struct arena *a, int64_t now_ns, int64_t lease_until_ns,
@@ -332,18 +385,27 @@ struct settling {
 	struct spool_gone gone;
 };
 
-static int defer(struct db *db, const struct spool_result *r, enum spool_state to, struct err *e)
+static int64_t told_flags(const struct spool_result *r)
+{
+	unsigned delays = r->delays_told < SPOOL_RCPT_DELAYS ? r->delays_told : SPOOL_RCPT_DELAYS;
+
+	return (int64_t)((1U << delays) - 1) * SPOOL_RCPT_DELAYED +
+		(r->is_by_told ? SPOOL_RCPT_BY_TOLD : 0);
+}
+
+static int defer(struct db *db, const struct spool_result *r, int64_t wish, struct err *e)
 {
 	struct db_stmt *st = db_prepare(db, &sql_defer, e);
+	enum spool_state to = spool_wish_state(wish);
 
 	if (!st)
 		return -1;
 	spool_move(SPOOL_ACTIVE, to);
 	db_bind_i64(st, 1, (int64_t)r->rcpt_id);
 	db_bind_i64(st, 2, to);
-	db_bind_i64(st, 3, r->next_ns);
+	db_bind_i64(st, 3, wish >= SPOOL_WISH_NOW ? r->at_ns : r->next_ns);
 	db_bind_i64(st, 4, r->is_attempt);
-	db_bind_i64(st, 5, r->is_delay_told ? SPOOL_RCPT_DELAYED : 0);
+	db_bind_i64(st, 5, told_flags(r));
 	db_bind_i64(st, 6, r->at_ns);
 	db_bind_i64(st, 7, r->code);
 	db_bind_text(st, 8, r->enhanced);
@@ -372,7 +434,7 @@ static int settle_one(
 		return spool_remove_tx(db, r->rcpt_id, SPOOL_END_FAILED, gone, &is_there, e);
 	if (wish == SPOOL_WISH_DROP)
 		return spool_remove_tx(db, r->rcpt_id, SPOOL_END_DROPPED, gone, &is_there, e);
-	return defer(db, r, wish == SPOOL_WISH_HOLD ? SPOOL_HELD : SPOOL_WAITING, e);
+	return defer(db, r, wish, e);
 }
 
 static int settle_closure(struct db *db, void *arg, struct err *e)
@@ -417,7 +479,11 @@ FIBER int spool_settle(struct store *s, const struct spool_result *results, size
 
 struct local_slice {
 	size_t max;
+	int64_t now_ns;
 	bool is_left;
+	struct spool_item *told_items; /* of scheduled letters, whose senders want to hear of it */
+	size_t told_count;
+	struct arena *told_arena;
 	struct arena *a;  /* of the closure */
 	uint64_t head_of; /* the body whose header was scanned last */
 	struct deliver_head head;
@@ -442,7 +508,21 @@ static int scan_stored_head(struct db *db, struct local_slice *l, uint64_t blob_
 	return rc;
 }
 
-static int deliver_row(struct db *db, struct local_slice *l, struct delivery *d, struct err *e)
+/* Its sender wants to hear of it, and was not told when the letter was accepted. */
+static int tell_later(struct db *db, struct local_slice *l, uint64_t rcpt_id, struct err *e)
+{
+	struct db_stmt *st = db_query(db, e, &sql_item, "i", (int64_t)rcpt_id);
+	bool is_row = false;
+	int rc = st ? db_step(st, &is_row, e) : -1;
+
+	if (rc == 0 && is_row)
+		spool_take_item(st, l->told_arena, &l->told_items[l->told_count++]);
+	db_done(st);
+	return rc;
+}
+
+static int deliver_row(
+	struct db *db, struct local_slice *l, struct delivery *d, bool is_told, struct err *e)
 {
 	unsigned to = SPOOL_END_DELIVERED;
 	bool is_there;
@@ -450,6 +530,8 @@ static int deliver_row(struct db *db, struct local_slice *l, struct delivery *d,
 	if (scan_stored_head(db, l, d->blob_id, e) < 0)
 		return -1;
 	d->head = &l->head;
+	if (is_told && tell_later(db, l, d->id, e) < 0)
+		return -1;
 	if (deliver_tx(db, d, e) == 0) {
 		if (blob_ref_tx(db, d->blob_id, 1, e) < 0)
 			return -1;
@@ -463,16 +545,20 @@ static int deliver_row(struct db *db, struct local_slice *l, struct delivery *d,
 	return spool_remove_tx(db, d->id, to, NULL, &is_there, e);
 }
 
-static int next_local(
-	struct db *db, struct arena *a, struct delivery *d, bool *is_found_r, struct err *e)
+static int next_local(struct db *db, struct local_slice *l, struct delivery *d, bool *is_told_r,
+	bool *is_found_r, struct err *e)
 {
-	int64_t id, account_id, blob_id, octets;
+	int64_t id, account_id, blob_id, octets, release_ns = 0, flags = 0;
 
 	*d = (struct delivery){0};
-	if (db_get(db, e, a, &sql_local, is_found_r, ":iitbiii", &id, &account_id, &d->folder,
-		    &d->prefix, &blob_id, &octets, &d->received_ns) < 0)
+	if (db_get(db, e, l->a, &sql_local, is_found_r, "i:iitbiiiii", l->now_ns, &id, &account_id,
+		    &d->folder, &d->prefix, &blob_id, &octets, &d->received_ns, &release_ns,
+		    &flags) < 0)
 		return -1;
+	*is_told_r = *is_found_r && release_ns > d->received_ns && flags & SPOOL_NOTIFY_SUCCESS;
 	if (*is_found_r) {
+		if (release_ns > d->received_ns)
+			d->received_ns = release_ns;
 		d->id = (uint64_t)id;
 		d->account_id = (uint64_t)account_id;
 		d->blob_id = (uint64_t)blob_id;
@@ -485,29 +571,37 @@ static int local_closure(struct db *db, void *arg, struct err *e)
 {
 	struct local_slice *l = arg;
 	struct delivery d;
-	bool is_found = true;
+	bool is_found = true, is_told;
 	struct err mine = {0}; /* deliver_row tells by the code, so it needs one */
 	int rc = 0;
 
 	arena_reset(l->a);
 	l->head_of = 0;
+	l->told_count = 0;
 	for (size_t i = 0; rc == 0 && is_found && i < l->max; i++) {
-		rc = next_local(db, l->a, &d, &is_found, &mine);
+		rc = next_local(db, l, &d, &is_told, &is_found, &mine);
 		if (rc == 0 && is_found)
-			rc = deliver_row(db, l, &d, &mine);
+			rc = deliver_row(db, l, &d, is_told, &mine);
 	}
 	if (rc == 0)
-		rc = db_get(db, &mine, NULL, &sql_local_left, &l->is_left, "");
+		rc = db_get(db, &mine, NULL, &sql_local_left, &l->is_left, "i:", l->now_ns);
 	return rc < 0 ? err_copy(e, &mine) : 0;
 }
 
-FIBER int spool_deliver_local(struct store *s, size_t max, bool *left_r, struct err *e)
+FIBER int spool_deliver_local(struct store *s, struct arena *a, size_t max, bool *left_r,
+	struct spool_item **told_r, size_t *told_count_r, struct err *e)
 {
-	struct local_slice l = {.max = max < SPOOL_SLICE ? max : SPOOL_SLICE, .a = arena_new()};
+	struct local_slice l = {.max = max < SPOOL_SLICE ? max : SPOOL_SLICE,
+		.now_ns = loop_wall_ns(),
+		.told_arena = a,
+		.a = arena_new()};
 	int rc;
 
+	l.told_items = ARENA_ARRAY(a, struct spool_item, l.max);
 	rc = store_write(s, "deliver local", local_closure, &l, e);
 	*left_r = rc == 0 && l.is_left;
+	*told_r = l.told_items;
+	*told_count_r = rc == 0 ? l.told_count : 0;
 	arena_free(&l.a);
 	return rc;
 }

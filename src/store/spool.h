@@ -2,14 +2,14 @@
 /* The spool: messages on their way, a row per recipient. docs/queue.md has the table of states.
  *
  *	state	 meaning				may become
- *	waiting	 next attempt at next_ns		active, held, delivered, failed (dropped: row gone)
- *	active	 leased by a carrier until lease_ns	waiting, delivered, failed, held
+ *	waiting	 next attempt at next_ns		active, held, local, delivered (dropped: row gone)
+ *	active	 leased by a carrier until lease_ns	waiting, delivered, failed, held, local
  *	held	 an administrator stopped it		waiting, dropped (delivered: a late result)
- *	local	 for spool_deliver_local		delivered, failed
+ *	local	 for spool_deliver_local at next_ns	delivered, failed
  *
  * delivered and failed rows leave the table in the transaction that settles them; the message row
  * and its body go with the last recipient. Invariant: every waiting row has next_ns; every row has
- * a reason (`last_text`) once it was tried. */
+ * a reason (`last_text`) once it was tried; services/queue/queue_why.h tells both in words. */
 
 #include "store/body.h"
 #include "store/stage.h"
@@ -94,6 +94,8 @@ struct spool_new {
  * has gone. More than SPOOL_LOCAL_NOW local recipients become rows that spool_deliver_local works
  * off in slices. */
 #define SPOOL_LOCAL_NOW 200
+/** Is it held as its sender asked (FUTURERELEASE)? Then its local recipients become rows too. */
+bool spool_is_scheduled(const struct spool_new *letter);
 FIBER int spool_accept(struct store *s, struct spool_new *letter, bool is_lease, struct err *e);
 /** LMTP and friends: several letters in one commit, all or none. */
 
@@ -108,7 +110,13 @@ struct spool_item { /* one recipient row with its message */
 	enum spool_state state;
 	int64_t arrived_ns, expires_ns, next_ns, lease_ns;
 	uint32_t attempts;
-	bool is_delay_told;
+	unsigned delays_told; /* how many delay notices went out */
+	bool is_by_told;      /* its deadline has passed (mode N), and that was told */
+	bool is_given_up;     /* by an administrator: it is not tried any more, but fails */
+	bool is_hold_asked, is_drop_asked; /* while active: what becomes of it then */
+	bool is_expiry_fixed; /* an administrator set expires_ns; else the class's rule counts */
+	struct span held_by;  /* who stopped it; "" nobody */
+	int64_t held_ns;
 	uint16_t last_code;        /* last SMTP reply, 0 none */
 	struct span last_enhanced; /* "4.2.1" or "" */
 	struct span last_text;     /* reply or our own reason, one line */
@@ -117,8 +125,8 @@ struct spool_item { /* one recipient row with its message */
 };
 
 /** Claim up to `max` due rows (next_ns <= now, or an expired lease) for this process until
- * `lease_until_ns`: they become active. Ordered by next_ns. Spans live in `a`. `*next_ns_r`: when
- * the next waiting row is due (CLOCK_NEVER: none). */
+ * `lease_until_ns`: they become active. Ordered by priority, then next_ns. Spans live in `a`.
+ * `*next_ns_r`: when the next waiting or local row is due (CLOCK_NEVER: none). */
 FIBER int spool_claim(struct store *s, struct arena *a, int64_t now_ns, int64_t lease_until_ns,
 	size_t max, struct spool_item **items_r, size_t *count_r, int64_t *next_ns_r,
 	struct err *e);
@@ -129,9 +137,10 @@ enum spool_outcome { SPOOL_DELIVERED, SPOOL_FAILED, SPOOL_DEFERRED };
 struct spool_result {
 	uint64_t msg_id, rcpt_id;
 	enum spool_outcome outcome;
-	int64_t next_ns;    /* deferred */
-	bool is_attempt;    /* counts as one (false: site was down, nothing was tried) */
-	bool is_delay_told; /* a delay notice goes out with this */
+	int64_t next_ns;      /* deferred */
+	bool is_attempt;      /* counts as one (false: site was down, nothing was tried) */
+	unsigned delays_told; /* delay notices so far, with one that goes out with this */
+	bool is_by_told;      /* its sender was or is told that its deadline has passed */
 	uint16_t code;
 	struct span enhanced, text, host;
 	int64_t at_ns;
@@ -151,9 +160,61 @@ struct spool_filter {
 };
 FIBER int spool_list(struct store *s, struct arena *a, const struct spool_filter *f,
 	struct spool_item **items_r, size_t *count_r, struct err *e);
-enum spool_action { SPOOL_RETRY, SPOOL_HOLD, SPOOL_RELEASE, SPOOL_DROP };
-/** Works in slices; *changed_r counts rows. Active rows are held or dropped when settled. */
-FIBER int spool_act(struct store *s, const struct spool_filter *f, enum spool_action action,
-	int64_t now_ns, uint64_t *changed_r, struct err *e);
-/** Local recipients beyond SPOOL_LOCAL_NOW: deliver a slice; *left_r tells whether more wait. */
-FIBER int spool_deliver_local(struct store *s, size_t max, bool *left_r, struct err *e);
+/* id, word */
+#define SPOOL_ACTIONS(X)                                                                           \
+	X(RETRY, "retry") /* due now */                                                            \
+	X(HOLD, "hold")                                                                            \
+	X(RELEASE, "release") /* what is held, or is scheduled by its sender */                    \
+	X(DROP, "drop")                                                                            \
+	X(EXPIRE, "expire")   /* given up: it fails when it is claimed next, with its report */    \
+	X(REROUTE, "reroute") /* to order.next_hop, due now */                                     \
+	X(PRIORITY, "priority")                                                                    \
+	X(LIFETIME, "lifetime") /* of the whole message: order.expires_ns */
+enum spool_action {
+#define X(id, word) SPOOL_##id,
+	SPOOL_ACTIONS(X)
+#undef X
+		SPOOL_ACTION_COUNT
+};
+const char *spool_action_str(enum spool_action a);
+struct spool_order {
+	enum spool_action action;
+	int64_t now_ns;
+	struct span by;       /* HOLD: who says so */
+	struct span next_hop; /* REROUTE: a destination key */
+	int priority;         /* PRIORITY */
+	int64_t expires_ns;   /* LIFETIME, wall clock */
+	/** After each slice; -1 ends it there. May be NULL. */
+	FIBER int (*progress)(void *arg, uint64_t seen, struct err *e);
+	void *arg;
+};
+/** Works in slices, each a transaction; *changed_r counts rows. Rows that are active obey when what
+ * is under way has ended: one that is delivered or fails then has no more row. */
+FIBER int spool_act(struct store *s, const struct spool_filter *f, const struct spool_order *o,
+	uint64_t *changed_r, struct err *e);
+
+/* A recipient's new address or next hop, each row its own. */
+struct spool_amend {
+	uint64_t rcpt_id;
+	struct span was;         /* its address and */
+	struct span was_next;    /* destination as they were read: else the row is left alone */
+	struct span address;     /* what it becomes */
+	struct span orcpt;       /* "" as it was */
+	struct span destination; /* remote; local: the folder */
+	struct span rerouted_from;
+	bool is_local;
+	uint64_t account_id;
+	struct span prefix; /* local: all that stands before the body */
+	bool is_done;       /* result */
+};
+#define SPOOL_AMEND_MAX 256
+/** All in one transaction. They become due at `now_ns`; held ones stay held, and cannot become
+ * local. */
+FIBER int spool_amend(
+	struct store *s, struct spool_amend *rows, size_t count, int64_t now_ns, struct err *e);
+
+/** Local recipients beyond SPOOL_LOCAL_NOW, and those of scheduled letters that are due: deliver a
+ * slice; *left_r tells whether more are due. `told`: of scheduled letters, those whose senders want
+ * to hear of success (NOTIFY), at most `max` of them, in `a`. */
+FIBER int spool_deliver_local(struct store *s, struct arena *a, size_t max, bool *left_r,
+	struct spool_item **told_r, size_t *told_count_r, struct err *e);

@@ -14,8 +14,9 @@ DB_SQL(sql_insert_msg,
 DB_SQL(sql_insert_rcpt,
 	"INSERT INTO queue_rcpt (id, msg_id, state, next_ns, lease_ns, attempts, flags, wish, "
 	"account_id, address, orcpt, destination, last_ns, last_code, last_enhanced, last_text, "
-	"last_host, prefix, sender, priority) "
-	"VALUES ($1, $2, $3, $4, $5, 0, $6, 0, $7, $8, $9, $10, 0, 0, '', '', '', $11, $12, $13)");
+	"last_host, prefix, sender, priority, held_ns) "
+	"VALUES ($1, $2, $3, $4, $5, 0, $6, 0, $7, $8, $9, $10, 0, 0, '', '', '', $11, $12, $13, "
+	"$14)");
 
 static int64_t pack_flags(const struct spool_envelope *env)
 {
@@ -59,7 +60,7 @@ static void make_ids(struct store *s, struct spool_ready *r)
 
 	for (size_t i = 0; i < l->rcpt_count; i++)
 		*(l->rcpts[i].is_local ? &r->local_count : &r->remote_count) += 1;
-	r->is_local_now = r->local_count <= SPOOL_LOCAL_NOW;
+	r->is_local_now = r->local_count <= SPOOL_LOCAL_NOW && !spool_is_scheduled(l);
 	r->row_count = r->remote_count + (r->is_local_now ? 0 : r->local_count);
 	if (!r->blob_id)
 		r->blob_id = blob_new_id(s, r->octets);
@@ -127,13 +128,18 @@ static int put_msg(struct db *db, struct spool_ready *r, struct err *e)
 	return db_finish(st, e);
 }
 
+bool spool_is_scheduled(const struct spool_new *letter)
+{
+	return letter->env.release_ns > letter->arrived_ns;
+}
+
 static enum spool_state first_state(const struct spool_ready *r, const struct spool_rcpt_new *rcpt)
 {
 	if (rcpt->is_local)
 		return SPOOL_LOCAL;
 	if (r->letter->is_held)
 		return SPOOL_HELD;
-	if (r->letter->env.release_ns > r->letter->arrived_ns)
+	if (spool_is_scheduled(r->letter))
 		return SPOOL_WAITING;
 	return r->is_lease ? SPOOL_ACTIVE : SPOOL_WAITING;
 }
@@ -141,8 +147,9 @@ static enum spool_state first_state(const struct spool_ready *r, const struct sp
 /* FUTURERELEASE (RFC 4865): not before its time. */
 static int64_t first_due(const struct spool_new *l, enum spool_state state)
 {
-	return state == SPOOL_WAITING && l->env.release_ns > l->arrived_ns ? l->env.release_ns
-									   : l->arrived_ns;
+	return (state == SPOOL_WAITING || state == SPOOL_LOCAL) && spool_is_scheduled(l)
+		? l->env.release_ns
+		: l->arrived_ns;
 }
 
 static int put_rcpt(
@@ -166,6 +173,7 @@ static int put_rcpt(
 	db_bind_bytes(st, 11, rcpt->prefix);
 	db_bind_text(st, 12, rcpt->is_local ? SPAN_NONE : rcpt->sender);
 	db_bind_i64(st, 13, r->letter->env.priority);
+	db_bind_i64(st, 14, state == SPOOL_HELD ? r->letter->arrived_ns : 0);
 	return db_finish(st, e);
 }
 

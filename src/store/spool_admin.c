@@ -9,6 +9,16 @@ DB_SQL(sql_page,
 DB_SQL(sql_range, "SELECT rcpt_first, rcpt_count FROM queue_msg WHERE id = $1");
 DB_SQL(sql_set_state, "UPDATE queue_rcpt SET state = $2, next_ns = $3 WHERE id = $1");
 DB_SQL(sql_set_wish, "UPDATE queue_rcpt SET wish = $2 WHERE id = $1");
+DB_SQL(sql_wish_now, "UPDATE queue_rcpt SET wish = $2 WHERE id = $1 AND wish = 0");
+DB_SQL(sql_set_held, "UPDATE queue_rcpt SET held_by = $2, held_ns = $3 WHERE id = $1");
+DB_SQL(sql_give_up, "UPDATE queue_rcpt SET flags = flags | $2 WHERE id = $1");
+DB_SQL(sql_reroute, "UPDATE queue_rcpt SET destination = $2, rerouted_from = $3 WHERE id = $1");
+DB_SQL(sql_set_priority, "UPDATE queue_rcpt SET priority = $2 WHERE id = $1");
+DB_SQL(sql_set_expiry, "UPDATE queue_msg SET expires_ns = $2, flags = flags | $3 WHERE id = $1");
+DB_SQL(sql_amend,
+	"UPDATE queue_rcpt SET address = $2, orcpt = $3, destination = $4, rerouted_from = $5 "
+	"WHERE id = $1");
+DB_SQL(sql_amend_local, "UPDATE queue_rcpt SET account_id = $2, prefix = $3 WHERE id = $1");
 
 /* ---- what a filter selects ---- */
 
@@ -38,6 +48,7 @@ struct walk {
 	bool is_whole; /* act on each: `count` items of this slice; else gather up to max */
 	struct spool_item *items;
 	size_t count, max;
+	uint64_t seen; /* rows that were looked at */
 };
 
 static int start_walk(struct db *db, struct walk *w, struct err *e)
@@ -81,6 +92,7 @@ static int read_slice(struct db *db, struct walk *w, struct err *e)
 		spool_take_item(st, w->a, &it);
 		w->after = (int64_t)it.rcpt_id;
 		seen++;
+		w->seen++;
 		if (matches(w->filter, &it))
 			w->items[w->count++] = it;
 	}
@@ -114,8 +126,7 @@ FIBER int spool_list(struct store *s, struct arena *a, const struct spool_filter
 
 struct acting {
 	struct walk walk, before; /* before: to run the slice again after a rollback */
-	enum spool_action action;
-	int64_t now_ns;
+	const struct spool_order *order;
 	uint64_t changed, changed_before;
 	struct spool_gone gone;
 };
@@ -133,36 +144,151 @@ static int set_wish(struct db *db, const struct spool_item *it, enum spool_wish 
 	return db_run(db, e, &sql_set_wish, "ii", (int64_t)it->rcpt_id, (int64_t)wish);
 }
 
-/* is_changed_r: whether the action means anything in the row's state. */
-static int act_on(struct db *db, struct acting *x, const struct spool_item *it, bool *is_changed_r,
+/* Waiting for the time that its sender asked for (FUTURERELEASE), which nothing has moved yet. */
+static bool is_scheduled(const struct spool_item *it, int64_t now_ns)
+{
+	return (it->state == SPOOL_WAITING || it->state == SPOOL_LOCAL) &&
+		it->env.release_ns > now_ns && it->next_ns >= it->env.release_ns;
+}
+
+/* Each action: -1 trouble; *is_changed says whether it means anything in the row's state. */
+
+static int act_retry(struct db *db, struct acting *x, const struct spool_item *it, bool *is_changed,
+	struct err *e)
+{
+	/* what its sender has put off is not late */
+	*is_changed = it->state == SPOOL_WAITING && !is_scheduled(it, x->order->now_ns);
+	return *is_changed ? set_state(db, it, SPOOL_WAITING, x->order->now_ns, e) : 0;
+}
+
+static int act_hold(struct db *db, struct acting *x, const struct spool_item *it, bool *is_changed,
+	struct err *e)
+{
+	*is_changed = it->state == SPOOL_WAITING || it->state == SPOOL_ACTIVE;
+	if (!*is_changed)
+		return 0;
+	if (db_run(db, e, &sql_set_held, "iti", (int64_t)it->rcpt_id, x->order->by,
+		    x->order->now_ns) < 0)
+		return -1;
+	if (it->state == SPOOL_ACTIVE)
+		return set_wish(db, it, SPOOL_WISH_HOLD, e);
+	return set_state(db, it, SPOOL_HELD, it->next_ns, e);
+}
+
+static int act_release(struct db *db, struct acting *x, const struct spool_item *it,
+	bool *is_changed, struct err *e)
+{
+	int64_t now = x->order->now_ns, next = now;
+
+	*is_changed = it->state == SPOOL_HELD || it->state == SPOOL_ACTIVE || is_scheduled(it, now);
+	if (!*is_changed)
+		return 0;
+	if (it->state == SPOOL_ACTIVE)
+		return set_wish(db, it, SPOOL_WISH_NONE, e);
+	if (it->state == SPOOL_HELD && it->env.release_ns > now) /* back to its sender's word */
+		next = it->env.release_ns;
+	if (db_run(db, e, &sql_set_held, "iti", (int64_t)it->rcpt_id, SPAN_NONE, (int64_t)0) < 0)
+		return -1;
+	return set_state(db, it, it->state == SPOOL_LOCAL ? SPOOL_LOCAL : SPOOL_WAITING, next, e);
+}
+
+static int act_drop(struct db *db, struct acting *x, const struct spool_item *it, bool *is_changed,
 	struct err *e)
 {
 	bool is_there;
 
-	*is_changed_r = it->state != SPOOL_LOCAL; /* those are delivered in a moment */
-	if (!*is_changed_r)
+	*is_changed = it->state != SPOOL_LOCAL || is_scheduled(it, x->order->now_ns);
+	if (!*is_changed)
 		return 0;
-	switch (x->action) {
-	case SPOOL_RETRY:
-		*is_changed_r = it->state == SPOOL_WAITING;
-		return *is_changed_r ? set_state(db, it, SPOOL_WAITING, x->now_ns, e) : 0;
-	case SPOOL_HOLD:
-		*is_changed_r = it->state != SPOOL_HELD;
-		if (it->state == SPOOL_ACTIVE)
-			return set_wish(db, it, SPOOL_WISH_HOLD, e);
-		return *is_changed_r ? set_state(db, it, SPOOL_HELD, it->next_ns, e) : 0;
-	case SPOOL_RELEASE:
-		*is_changed_r = it->state != SPOOL_WAITING;
-		if (it->state == SPOOL_ACTIVE)
-			return set_wish(db, it, SPOOL_WISH_NONE, e);
-		return *is_changed_r ? set_state(db, it, SPOOL_WAITING, x->now_ns, e) : 0;
-	case SPOOL_DROP:
-		if (it->state == SPOOL_ACTIVE)
-			return set_wish(db, it, SPOOL_WISH_DROP, e);
-		return spool_remove_tx(db, it->rcpt_id, SPOOL_END_DROPPED, &x->gone, &is_there, e);
-	}
+	if (it->state == SPOOL_ACTIVE)
+		return set_wish(db, it, SPOOL_WISH_DROP, e);
+	return spool_remove_tx(db, it->rcpt_id, SPOOL_END_DROPPED, &x->gone, &is_there, e);
+}
+
+/* Due at once, by whatever was changed; a held row stays held. */
+static int due_now(struct db *db, struct acting *x, const struct spool_item *it, struct err *e)
+{
+	if (it->state == SPOOL_ACTIVE) /* what was asked before stays: hold, drop */
+		return db_run(
+			db, e, &sql_wish_now, "ii", (int64_t)it->rcpt_id, (int64_t)SPOOL_WISH_NOW);
+	if (it->state == SPOOL_WAITING && !is_scheduled(it, x->order->now_ns))
+		return set_state(db, it, SPOOL_WAITING, x->order->now_ns, e);
 	return 0;
 }
+
+/* The failure and its report are one transaction, and reports are not written here: the row becomes
+ * due, and fails when it is claimed. */
+static int act_expire(struct db *db, struct acting *x, const struct spool_item *it,
+	bool *is_changed, struct err *e)
+{
+	*is_changed = it->state != SPOOL_LOCAL && !it->is_given_up;
+	if (!*is_changed)
+		return 0;
+	if (db_run(db, e, &sql_give_up, "ii", (int64_t)it->rcpt_id, (int64_t)SPOOL_RCPT_GIVEN_UP) <
+		0)
+		return -1;
+	if (it->state == SPOOL_ACTIVE)
+		return set_wish(db, it, SPOOL_WISH_NOW, e);
+	return set_state(db, it, SPOOL_WAITING, x->order->now_ns, e);
+}
+
+static int act_reroute(struct db *db, struct acting *x, const struct spool_item *it,
+	bool *is_changed, struct err *e)
+{
+	struct span from = it->rerouted_from.len ? it->rerouted_from : it->destination;
+	struct span hop = x->order->next_hop;
+	ptrdiff_t tls = span_find_span(it->destination, SPAN("|tls="));
+
+	/* what the letter says of TLS goes with it to whatever host */
+	if (tls >= 0 && span_find_span(hop, SPAN("unix:")) < 0)
+		hop = span_str(arena_printf(x->walk.a, SPAN_FMT SPAN_FMT, SPAN_ARG(hop),
+			SPAN_ARG(span_skip(it->destination, (size_t)tls))));
+	*is_changed = it->state != SPOOL_LOCAL && !span_eq(it->destination, hop);
+	if (!*is_changed)
+		return 0;
+	if (db_run(db, e, &sql_reroute, "itt", (int64_t)it->rcpt_id, hop, from) < 0)
+		return -1;
+	return due_now(db, x, it, e);
+}
+
+static int act_priority(struct db *db, struct acting *x, const struct spool_item *it,
+	bool *is_changed, struct err *e)
+{
+	*is_changed = it->env.priority != x->order->priority;
+	return *is_changed ? db_run(db, e, &sql_set_priority, "ii", (int64_t)it->rcpt_id,
+				     (int64_t)x->order->priority)
+			   : 0;
+}
+
+/* A row that would be tried later than its new end has an attempt at that end. */
+static int act_lifetime(struct db *db, struct acting *x, const struct spool_item *it,
+	bool *is_changed, struct err *e)
+{
+	int64_t end = x->order->expires_ns;
+
+	*is_changed = it->state != SPOOL_LOCAL;
+	if (!*is_changed)
+		return 0;
+	if (db_run(db, e, &sql_set_expiry, "iii", (int64_t)it->msg_id, end,
+		    (int64_t)SPOOL_MSG_EXPIRY_SET) < 0)
+		return -1;
+	if (it->state == SPOOL_WAITING && it->next_ns > end && !is_scheduled(it, x->order->now_ns))
+		return set_state(db, it, SPOOL_WAITING, end, e);
+	return 0;
+}
+
+typedef int act_fn(struct db *db, struct acting *x, const struct spool_item *it, bool *is_changed,
+	struct err *e);
+static act_fn *const acts[SPOOL_ACTION_COUNT] = {
+	[SPOOL_RETRY] = act_retry,
+	[SPOOL_HOLD] = act_hold,
+	[SPOOL_RELEASE] = act_release,
+	[SPOOL_DROP] = act_drop,
+	[SPOOL_EXPIRE] = act_expire,
+	[SPOOL_REROUTE] = act_reroute,
+	[SPOOL_PRIORITY] = act_priority,
+	[SPOOL_LIFETIME] = act_lifetime,
+};
 
 static int act_closure(struct db *db, void *arg, struct err *e)
 {
@@ -177,20 +303,21 @@ static int act_closure(struct db *db, void *arg, struct err *e)
 	for (size_t i = 0; i < x->walk.count; i++) {
 		bool is_changed;
 
-		if (act_on(db, x, &x->walk.items[i], &is_changed, e) < 0)
+		if (acts[x->order->action](db, x, &x->walk.items[i], &is_changed, e) < 0)
 			return -1;
 		x->changed += is_changed;
 	}
+	store_changed(db, STORE_QUEUE);
 	/* more than a slice holds: on with the next one */
 	x->walk.is_end = x->walk.is_end && x->walk.count < x->walk.max;
 	return 0;
 }
 
-FIBER int spool_act(struct store *s, const struct spool_filter *f, enum spool_action action,
-	int64_t now_ns, uint64_t *changed_r, struct err *e)
+FIBER int spool_act(struct store *s, const struct spool_filter *f, const struct spool_order *o,
+	uint64_t *changed_r, struct err *e)
 {
 	struct arena *a = arena_new();
-	struct acting x = {.action = action, .now_ns = now_ns};
+	struct acting x = {.order = o};
 	struct walk start = {.filter = f, .a = arena_new(), .max = SPOOL_SLICE};
 	int rc = 0;
 
@@ -205,9 +332,88 @@ FIBER int spool_act(struct store *s, const struct spool_filter *f, enum spool_ac
 		rc = store_write(s, "queue act", act_closure, &x, e);
 		if (rc == 0)
 			spool_forget_bodies(s, &x.gone);
+		if (rc == 0 && o->progress && o->progress(o->arg, x.walk.seen, e) < 0) {
+			rc = -1;
+			x.changed_before = x.changed; /* that much is done */
+		}
 	}
 	*changed_r = rc < 0 ? x.changed_before : x.changed;
 	arena_free(&start.a);
 	arena_free(&a);
 	return rc;
+}
+
+/* ---- amend ---- */
+
+struct amending {
+	struct spool_amend *rows;
+	size_t count;
+	int64_t now_ns;
+};
+
+static int look(struct db *db, struct arena *a, uint64_t rcpt_id, struct spool_item *it,
+	bool *is_there_r, struct err *e)
+{
+	struct db_stmt *st = db_query(
+		db, e, &sql_page, "iii", (int64_t)rcpt_id - 1, (int64_t)rcpt_id, (int64_t)1);
+	int rc = st ? db_step(st, is_there_r, e) : -1;
+
+	*is_there_r = rc == 0 && *is_there_r;
+	if (*is_there_r)
+		spool_take_item(st, a, it);
+	db_done(st);
+	return rc;
+}
+
+static int amend_one(struct db *db, const struct amending *x, struct spool_amend *w,
+	struct arena *a, struct err *e)
+{
+	struct spool_item it = {0};
+	bool is_there;
+	enum spool_state to;
+
+	w->is_done = false;
+	if (look(db, a, w->rcpt_id, &it, &is_there, e) < 0)
+		return -1;
+	/* gone, changed since it was read, or delivered in a moment */
+	if (!is_there || it.state == SPOOL_LOCAL || !span_eq(it.address, w->was) ||
+		!span_eq(it.destination, w->was_next) || it.is_drop_asked ||
+		((it.state == SPOOL_HELD || it.is_hold_asked) && w->is_local))
+		return 0;
+	w->is_done = true;
+	if (db_run(db, e, &sql_amend, "itttt", (int64_t)w->rcpt_id, w->address,
+		    w->orcpt.len ? w->orcpt : it.orcpt, w->destination, w->rerouted_from) < 0)
+		return -1;
+	if (w->is_local &&
+		db_run(db, e, &sql_amend_local, "iib", (int64_t)w->rcpt_id, (int64_t)w->account_id,
+			w->prefix) < 0)
+		return -1;
+	if (it.state == SPOOL_ACTIVE && w->is_local)
+		return set_wish(db, &it, SPOOL_WISH_LOCAL, e);
+	if (it.state == SPOOL_ACTIVE)
+		return db_run(
+			db, e, &sql_wish_now, "ii", (int64_t)w->rcpt_id, (int64_t)SPOOL_WISH_NOW);
+	to = it.state == SPOOL_HELD ? SPOOL_HELD : w->is_local ? SPOOL_LOCAL : SPOOL_WAITING;
+	return set_state(db, &it, to, is_scheduled(&it, x->now_ns) ? it.next_ns : x->now_ns, e);
+}
+
+static int amend_closure(struct db *db, void *arg, struct err *e)
+{
+	const struct amending *x = arg;
+	struct arena *a = arena_new();
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < x->count; i++)
+		rc = amend_one(db, x, &x->rows[i], a, e);
+	arena_free(&a);
+	return rc;
+}
+
+FIBER int spool_amend(
+	struct store *s, struct spool_amend *rows, size_t count, int64_t now_ns, struct err *e)
+{
+	struct amending x = {rows, count, now_ns};
+
+	MUST(count <= SPOOL_AMEND_MAX);
+	return store_write(s, "queue amend", amend_closure, &x, e);
 }

@@ -15,10 +15,20 @@ enum spool_end {
 };
 
 /* What an administrator wants of a row that is active; done when it is settled. */
-enum spool_wish { SPOOL_WISH_NONE, SPOOL_WISH_HOLD, SPOOL_WISH_DROP };
+enum spool_wish {
+	SPOOL_WISH_NONE,
+	SPOOL_WISH_HOLD,
+	SPOOL_WISH_DROP,
+	SPOOL_WISH_NOW,  /* due at once: it was rerouted, edited or given up meanwhile */
+	SPOOL_WISH_LOCAL /* its new address is here */
+};
 
-#define SPOOL_SLICE        256 /* rows of a reading or changing slice */
-#define SPOOL_RCPT_DELAYED 16  /* flags: a delay notice went out */
+#define SPOOL_SLICE          256 /* rows of a reading or changing slice */
+#define SPOOL_RCPT_DELAYED   16  /* flags: the first delay notice went out; then the next bits */
+#define SPOOL_RCPT_DELAYS    4
+#define SPOOL_RCPT_BY_TOLD   256
+#define SPOOL_RCPT_GIVEN_UP  512
+#define SPOOL_MSG_EXPIRY_SET (1 << 17)
 /* The queue knows what it holds while this process lives, and spool_recover_blocking() frees the rest:
  * a clock that is set forward must not give a letter to two carriers. */
 #define SPOOL_ACCEPT_LEASE_NS CLOCK_NEVER
@@ -64,8 +74,11 @@ int spool_remove_tx(struct db *db, uint64_t rcpt_id, unsigned to, struct spool_g
 	"m.reverse_path, m.envid, m.origin, m.peer, m.prefix, r.state, r.next_ns, r.lease_ns, "    \
 	"r.attempts, r.flags, r.address, r.orcpt, r.destination, r.last_ns, r.last_code, "         \
 	"r.last_enhanced, r.last_text, r.last_host, r.id, r.wish, "                                \
-	"m.class, m.by_ns, m.release_ns, r.priority, r.sender, r.rerouted_from, r.prefix "         \
+	"m.class, m.by_ns, m.release_ns, r.priority, r.sender, r.rerouted_from, r.prefix, "        \
+	"r.held_by, r.held_ns "                                                                    \
 	"FROM queue_rcpt r JOIN queue_msg m ON m.id = r.msg_id "
+/** What an active row becomes when what was under way has ended and it still has a row. */
+enum spool_state spool_wish_state(int64_t wish);
 void spool_take_item(struct db_stmt *st, struct arena *a, struct spool_item *it);
 /** After the commit: bodies that are gone leave the memory. */
 void spool_forget_bodies(struct store *s, const struct spool_gone *gone);

@@ -8,11 +8,12 @@
 /* from -> the states it may become */
 static const unsigned moves[SPOOL_STATES] = {
 	[SPOOL_WAITING] = MOVE(SPOOL_WAITING) | MOVE(SPOOL_ACTIVE) | MOVE(SPOOL_HELD) |
-		MOVE(SPOOL_END_DELIVERED) | MOVE(SPOOL_END_DROPPED),
-	[SPOOL_ACTIVE] = MOVE(SPOOL_WAITING) | MOVE(SPOOL_HELD) | MOVE(SPOOL_END_DELIVERED) |
-		MOVE(SPOOL_END_FAILED) | MOVE(SPOOL_END_DROPPED),
+		MOVE(SPOOL_LOCAL) | MOVE(SPOOL_END_DELIVERED) | MOVE(SPOOL_END_DROPPED),
+	[SPOOL_ACTIVE] = MOVE(SPOOL_WAITING) | MOVE(SPOOL_HELD) | MOVE(SPOOL_LOCAL) |
+		MOVE(SPOOL_END_DELIVERED) | MOVE(SPOOL_END_FAILED) | MOVE(SPOOL_END_DROPPED),
 	[SPOOL_HELD] = MOVE(SPOOL_WAITING) | MOVE(SPOOL_END_DELIVERED) | MOVE(SPOOL_END_DROPPED),
-	[SPOOL_LOCAL] = MOVE(SPOOL_END_DELIVERED) | MOVE(SPOOL_END_FAILED),
+	[SPOOL_LOCAL] = MOVE(SPOOL_LOCAL) | MOVE(SPOOL_END_DELIVERED) | MOVE(SPOOL_END_FAILED) |
+		MOVE(SPOOL_END_DROPPED),
 };
 
 const char *spool_state_str(enum spool_state s)
@@ -25,6 +26,24 @@ const char *spool_state_str(enum spool_state s)
 	};
 
 	return (unsigned)s < SPOOL_STATES ? names[s] : "unknown";
+}
+
+const char *spool_action_str(enum spool_action a)
+{
+	static const char *const words[SPOOL_ACTION_COUNT] = {
+#define X(id, word) [SPOOL_##id] = word,
+		SPOOL_ACTIONS(X)
+#undef X
+	};
+
+	return (unsigned)a < SPOOL_ACTION_COUNT ? words[a] : "unknown";
+}
+
+enum spool_state spool_wish_state(int64_t wish)
+{
+	if (wish == SPOOL_WISH_HOLD)
+		return SPOOL_HELD;
+	return wish == SPOOL_WISH_LOCAL ? SPOOL_LOCAL : SPOOL_WAITING;
 }
 
 bool spool_may_move(unsigned from, unsigned to)

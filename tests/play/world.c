@@ -438,7 +438,8 @@ static FIBER void begin_station(struct world *w, struct shard *shards)
 	MUST(directory_account_set(w->store, &acc, SPAN_NONE, true, NULL) == 0);
 	io.router = w->router = router_new(&ro);
 	w->inbound = inbound_new(&io);
-	w->policy = (struct inbound_policy){.received_max = 100, .expire_ns = WORLD_EXPIRE};
+	w->policy = (struct inbound_policy){
+		.received_max = 100, .expire_ns = {WORLD_EXPIRE, WORLD_EXPIRE, WORLD_EXPIRE}};
 	fiber_group_init(&w->shards);
 	for (unsigned i = 0; i < w->opts.shards; i++) {
 		shards[i] = (struct shard){w, i};

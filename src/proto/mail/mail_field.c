@@ -119,6 +119,8 @@ void mail_received_put(struct buf *b, const struct mail_received *r)
 		mail_text_put(b, r->for_address, r->is_smtputf8);
 		buf_char(b, '>');
 	}
+	if (r->priority)
+		buf_printf(b, "\r\n\tPRIORITY %d", r->priority);
 	buf_str(b, ";\r\n\t");
 	clock_put_rfc5322(b, r->wall_sec, r->zone_minutes);
 	buf_str(b, "\r\n");

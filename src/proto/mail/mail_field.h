@@ -14,6 +14,7 @@ struct mail_received {    /* RFC 5321 section 4.4 */
 	unsigned tls_bits;
 	struct span id;
 	struct span for_address; /* "local@domain"; "" unless there is exactly one recipient */
+	int priority;            /* RFC 6710: its clause; 0: none */
 	int64_t wall_sec;
 	int zone_minutes;
 };

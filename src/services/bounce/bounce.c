@@ -5,6 +5,7 @@
 #include "run/fiber.h"
 #include "proto/mail/mail_dsn.h"
 #include "proto/mail/mail_field.h"
+#include "services/router/destination.h"
 
 #define REPORT_TEXT_MAX (4 * 1024 * 1024) /* a report without what it returns; its cap */
 #define PREFIX_MAX      4096
@@ -241,6 +242,8 @@ static FIBER int resolve(struct router *router, struct arena *a, struct span to,
 		struct spool_rcpt_new *r = &letter->rcpts[letter->rcpt_count++];
 
 		router_spool_rcpt(&ans.targets[i], r);
+		r->destination = destination_with_tls(
+			a, r->destination, letter->env.is_requiretls, letter->env.is_tls_optional);
 		r->notify = SPOOL_NOTIFY_NEVER; /* nothing is ever reported about a report */
 		if (r->is_local)
 			r->prefix = local_prefix(a, r->address);

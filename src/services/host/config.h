@@ -72,7 +72,10 @@ struct config {
 		bool is_dnssec;
 	} resolver;
 	struct {
-		int64_t expire, delay_notice, drain_time, connections, port;
+		int64_t expire, expire_report, expire_bulk, drain_time, connections, port;
+		struct config_times retry, retry_report, retry_bulk; /* empty: as retry */
+		struct config_times delay_notice, delay_notice_bulk;
+		int64_t hold_max, deliver_by_min;
 		const char *double_bounces;
 		bool is_loopback, is_tls, is_hold;
 		int bounce_language; /* enum bounce_language */
@@ -94,6 +97,7 @@ struct config {
 #define CONFIG_FILE_MAX      (1024 * 1024)
 #define CONFIG_ERRORS_MAX    50 /* told in one run; then it is enough */
 #define CONFIG_LISTENERS_MAX 64
+#define CONFIG_TIMES_MAX     32
 
 struct config_error {
 	unsigned line; /* 0: the file as a whole */
@@ -136,8 +140,10 @@ struct config_setting {
 	enum config_kind kind;
 	size_t offset;      /* in struct config, or in struct config_listener */
 	const char *preset; /* default, as it would stand in a file; lists: blanks between */
-	const char *words;  /* CONFIG_WORD: "starttls none"; the place is the value */
-	int64_t min, max;   /* numbers; CONFIG_TEXT: 1 in min means "must not be empty" */
+	const char
+		*words;   /* CONFIG_WORD: "starttls none"; the place is the value. CONFIG_TIMES: how
+			     * many at most, NULL: CONFIG_TIMES_MAX */
+	int64_t min, max; /* numbers; CONFIG_TEXT: 1 in min means "must not be empty" */
 	bool is_reloadable;
 	const char *help;
 };

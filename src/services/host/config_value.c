@@ -111,7 +111,12 @@ static bool set_time(struct value *v)
 static bool set_times(struct value *v)
 {
 	struct config_times *list = v->at;
+	uint64_t most = CONFIG_TIMES_MAX;
 
+	if (v->s->words && !span_u64(span_str(v->s->words), &most))
+		return wrong(v, v->s->words, "no number");
+	if (v->count > most)
+		return wrong(v, v->texts[most], "one time too many");
 	list->count = v->count;
 	list->items = ARENA_ARRAY(v->a, int64_t, v->count);
 	for (size_t i = 0; i < v->count; i++) {

@@ -88,6 +88,7 @@ static FIBER void serve(struct host *h, struct stream *s)
 		.config = h->config,
 		.data = h->data};
 	int uid = net_peer_uid(s);
+	struct buf by;
 	struct span line;
 
 	/* The file's mode already keeps others out; this holds where modes do not. */
@@ -95,19 +96,23 @@ static FIBER void serve(struct host *h, struct stream *s)
 		refuse(s);
 		return;
 	}
+	buf_init(&by, 32);
+	ops_put_who(&by, (unsigned)uid);
+	ctx.by = buf_span(&by);
 	for (;;) {
 		struct err e = {0};
 
 		stream_set_timeout(s, CONTROL_IDLE_NS);
 		if (stream_read_line(s, OPS_REQUEST_MAX, &line, NULL, &e) < 0)
-			return;
+			break;
 
 		struct arena *a = arena_new();
 		int rc = ops_answer(&ctx, arena_span(a, line), send_line, s, &e);
 		arena_free(&a);
 		if (rc < 0)
-			return;
+			break;
 	}
+	buf_fini(&by);
 }
 
 static FIBER int client_main(void *arg)

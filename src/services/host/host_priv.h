@@ -166,6 +166,10 @@ int host_control_bind(struct host *h, struct err *e);
 /* host_queue.c */
 /** Before the loops run. */
 void host_queue_new(struct host *h);
+/** When a letter is given up as the settings are now (wall clock). */
+int64_t host_queue_expires_ns(const struct host *h, const struct spool_item *it);
+/** The settings have changed. */
+void host_queue_reload(struct host *h);
 /** Resolver and certificate authorities, which take their time; then the workers' shards begin.
  * Letters for others that come earlier wait in the store. */
 FIBER int host_queue_begin(struct host *h, struct err *e);

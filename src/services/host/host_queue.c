@@ -1,4 +1,7 @@
+#include "base/must.h"
 #include "services/host/host_priv.h"
+
+_Static_assert(CONFIG_TIMES_MAX <= QUEUE_STEPS_MAX, "every step that can be written is kept");
 
 /* The queue's wiring: what inbound accepts goes to the shard of the loop that accepted it, reports
  * go where the router says. Floors keep inbound and queue apart; they meet here. */
@@ -36,15 +39,70 @@ static void self_addrs(struct host *h)
 	h->outbound.self_count = n;
 }
 
+static void put_steps(const struct config_times *t, struct queue_rule *r)
+{
+	if (t->count == 0)
+		return;
+	for (size_t i = 0; i < t->count; i++)
+		r->steps_ns[i] = t->items[i];
+	r->step_count = t->count;
+}
+
+static void put_notices(const struct config_times *t, struct queue_rule *r)
+{
+	r->notice_count = 0;
+	for (size_t i = 0; i < t->count && r->notice_count < QUEUE_NOTICES_MAX; i++) {
+		if (t->items[i] > 0) /* "0": never */
+			r->notices_ns[r->notice_count++] = t->items[i];
+	}
+}
+
+static void rules_of(const struct config *c, struct queue_rules *r)
+{
+	struct queue_rule *normal = &r->classes[SPOOL_CLASS_NORMAL];
+	struct queue_rule *report = &r->classes[SPOOL_CLASS_REPORT];
+	struct queue_rule *bulk = &r->classes[SPOOL_CLASS_BULK];
+
+	queue_rules_default(r);
+	put_steps(&c->queue.retry, normal);
+	put_steps(c->queue.retry_report.count ? &c->queue.retry_report : &c->queue.retry, report);
+	put_steps(c->queue.retry_bulk.count ? &c->queue.retry_bulk : &c->queue.retry, bulk);
+	put_notices(&c->queue.delay_notice, normal);
+	put_notices(&c->queue.delay_notice_bulk, bulk);
+	normal->expire_ns = c->queue.expire;
+	report->expire_ns = c->queue.expire_report;
+	bulk->expire_ns = c->queue.expire_bulk;
+}
+
+int64_t host_queue_expires_ns(const struct host *h, const struct spool_item *it)
+{
+	struct queue_rules rules;
+
+	if (it->is_expiry_fixed || it->env.class >= SPOOL_CLASSES)
+		return it->expires_ns;
+	rules_of(h->settings->config, &rules);
+	return queue_rule_expires_ns(
+		&rules.classes[it->env.class], it->arrived_ns, it->env.release_ns);
+}
+
+void host_queue_reload(struct host *h)
+{
+	struct queue_rules rules;
+
+	rules_of(h->settings->config, &rules);
+	queue_rules_set(h->queue, &rules);
+}
+
 void host_queue_new(struct host *h)
 {
 	const struct config *c = h->config;
+	struct queue_rules rules;
 	struct queue_opts opts = {.store = h->store,
 		.outbound = &h->outbound,
 		.hostname = c->hostname,
 		.shards = (unsigned)h->worker_count,
 		.connections = (unsigned)c->queue.connections,
-		.delay_notice_ns = c->queue.delay_notice ? c->queue.delay_notice : -1,
+		.rules = &rules,
 		.drain_ns = c->queue.drain_time,
 		.double_bounces = double_bounces(h),
 		.bounce_language = c->queue.bounce_language,
@@ -64,6 +122,7 @@ void host_queue_new(struct host *h)
 		.port = (uint16_t)c->queue.port,
 		.log = &h->log};
 	self_addrs(h);
+	rules_of(c, &rules);
 	h->queue = queue_new(&opts);
 }
 

@@ -120,6 +120,7 @@ FIBER int host_reload(struct host *h, struct err *e)
 		h->settings = host_settings_new(h, r.config);
 		for (size_t i = 0; i < h->worker_count; i++)
 			host_worker_tell(&h->workers[i], HOST_WORD_SETTINGS, h->settings);
+		host_queue_reload(h);
 	}
 	config_errors_fini(&r.errs);
 	if (rc == 0)

@@ -46,6 +46,8 @@ static void smtp_opts(struct host *h, const struct config *c, const struct confi
 	o->limits.command_ns = c->limits.command_time;
 	o->limits.data_ns = c->limits.data_time;
 	o->limits.session_ns = c->limits.session_time;
+	o->limits.hold_max_ns = c->queue.hold_max;
+	o->limits.by_min_seconds = c->queue.deliver_by_min / CLOCK_SEC;
 }
 
 /* Takes over the caller's reference to `c`. */
@@ -61,7 +63,9 @@ struct host_settings *host_settings_new(struct host *h, struct config *c)
 		.relay_networks = c->relay_networks.items,
 		.relay_network_count = c->relay_networks.count,
 		.received_max = (unsigned)c->limits.received,
-		.expire_ns = c->queue.expire,
+		.expire_ns = {[SPOOL_CLASS_NORMAL] = c->queue.expire,
+			[SPOOL_CLASS_REPORT] = c->queue.expire_report,
+			[SPOOL_CLASS_BULK] = c->queue.expire_bulk},
 		.is_hold = c->queue.is_hold,
 	};
 	s->connections_max = connections_max(c);

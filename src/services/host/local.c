@@ -42,10 +42,14 @@ static int with_store(struct local *l, const struct log *log, struct err *e)
 	struct store_opts store = {.dir = l->opts->data, .log = log};
 	struct loop_opts loop_opts = {.log = log, .name = "local"};
 	struct loop *loop = loop_new_uv(&loop_opts, e);
+	struct buf by;
 	int rc = -1;
 
 	if (!loop)
 		return -1;
+	buf_init(&by, 32);
+	ops_put_who(&by, (unsigned)getuid());
+	l->ctx.by = buf_span(&by);
 	l->ctx.store = store_open(&store, e);
 	if (l->ctx.store) {
 		l->ctx.lane = work_lane_new("local", 1, 16);
@@ -54,6 +58,7 @@ static int with_store(struct local *l, const struct log *log, struct err *e)
 		store_close(&l->ctx.store);
 	}
 	loop_free(&loop);
+	buf_fini(&by);
 	return rc;
 }
 

@@ -14,6 +14,9 @@
 	X("queue.release", 0, op_queue_release, "try again what was held")                         \
 	X("queue.drop", 0, op_queue_drop, "forget without a report")                               \
 	X("trace", OPS_READ, op_trace, "what happened to a letter")                                \
+	X("queue.expire", 0, op_queue_expire, "give up, with a report")                            \
+	X("queue.reroute", 0, op_queue_reroute, "another next hop")                                \
+	X("queue.edit", 0, op_queue_edit, "recipient, priority, lifetime")                         \
 	X("mailbox.folders", OPS_READ, op_mailbox_folders, "folders of an account")                \
 	X("mailbox.list", OPS_READ, op_mailbox_list, "messages of a folder")                       \
 	X("mailbox.show", OPS_READ, op_mailbox_show, "one message's facts")                        \
@@ -54,6 +57,14 @@ static ops_fn *const ops_fns[] = {
 	OPS(X)
 #undef X
 };
+
+void ops_put_who(struct buf *b, unsigned uid)
+{
+	if (uid == 0)
+		buf_str(b, "root");
+	else
+		buf_printf(b, "uid %u", uid);
+}
 
 struct json_out *ops_row(struct ops_call *c)
 {

@@ -26,6 +26,7 @@ struct ops_ctx {
 	struct work_lane *lane;      /* for blocking work: backup, check */
 	const struct config *config; /* may be NULL offline */
 	const char *data;
+	struct span by; /* who asks: "root", "uid 1000" */
 };
 
 /** Where answer lines go (with LF). -1 ends the operation. */
@@ -35,6 +36,9 @@ typedef FIBER int ops_line_fn(void *arg, struct span line, struct err *e);
  * could not be sent. */
 FIBER int ops_answer(
 	struct ops_ctx *ctx, struct span request, ops_line_fn *line, void *arg, struct err *e);
+
+/** Who asks, by user number: "root", "uid 1000". */
+void ops_put_who(struct buf *b, unsigned uid);
 
 enum ops_flags {
 	OPS_ONLINE = 1, /* only a running server can do it */

@@ -25,9 +25,20 @@ int ops_need(struct ops_call *c, const char *name, struct span *text_r, struct e
 void ops_put_time(struct json_out *j, const char *key, int64_t wall_ns); /* RFC 3339; 0: null */
 void ops_put_id(struct json_out *j, const char *key, uint64_t id);
 
+struct spool_filter;
+struct spool_order;
+/** The arguments id, sender, recipient, destination, state as a filter; *is_any_r: any of them. */
+int ops_queue_filter(struct ops_call *c, struct spool_filter *f, bool *is_any_r, struct err *e);
+/** Give an order to all that the filter means (or, without one, to `all`), with progress, an event in
+ * the log and one row {"changed": n}. */
+FIBER int ops_queue_order(struct ops_call *c, struct spool_order *o, struct err *e);
+/** The event of an order that was obeyed. */
+void ops_queue_log(struct ops_call *c, const char *what, struct span target, uint64_t changed);
+
 typedef FIBER int ops_fn(struct ops_call *c, struct err *e);
 ops_fn op_queue_list, op_queue_show, op_queue_retry, op_queue_hold, op_queue_release, op_queue_drop;
 ops_fn op_dns, op_trace, op_metrics;
+ops_fn op_queue_expire, op_queue_reroute, op_queue_edit;
 ops_fn op_mailbox_list, op_mailbox_show, op_mailbox_export, op_mailbox_folders;
 ops_fn op_domain_add, op_domain_set, op_domain_remove, op_domain_list;
 ops_fn op_account_add, op_account_set, op_account_remove, op_account_list;

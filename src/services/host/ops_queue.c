@@ -1,5 +1,6 @@
 #include "base/enc.h"
 #include "store/spool.h"
+#include "services/queue/queue_why.h"
 #include "services/host/host_priv.h"
 #include "services/host/ops_priv.h"
 
@@ -14,11 +15,11 @@ static int state_of(struct span text, int *state_r, struct err *e)
 			return 0;
 		}
 	}
-	return err_set(e, ERR_SYNTAX, "state is waiting, active or held");
+	return err_set(e, ERR_SYNTAX, "state is waiting, active, held or local");
 }
 
 /* id, sender, recipient, destination, state. */
-static int filter_of(struct ops_call *c, struct spool_filter *f, bool *is_any_r, struct err *e)
+int ops_queue_filter(struct ops_call *c, struct spool_filter *f, bool *is_any_r, struct err *e)
 {
 	struct span id = json_in_text(c->args, "id");
 
@@ -37,19 +38,58 @@ static int filter_of(struct ops_call *c, struct spool_filter *f, bool *is_any_r,
 	return 0;
 }
 
-static void put_item(struct ops_call *c, const struct spool_item *it, bool is_full)
+static const char *class_str(enum spool_class k)
+{
+	static const char *const words[SPOOL_CLASSES] = {[SPOOL_CLASS_NORMAL] = "normal",
+		[SPOOL_CLASS_REPORT] = "report",
+		[SPOOL_CLASS_BULK] = "bulk"};
+
+	return (unsigned)k < SPOOL_CLASSES ? words[k] : "unknown";
+}
+
+/* What its sender asked of the time to come, and what administrators did. */
+static void put_times(struct json_out *j, const struct spool_item *it)
+{
+	static const char *const modes[] = {
+		[SPOOL_BY_NONE] = "", [SPOOL_BY_RETURN] = "return", [SPOOL_BY_NOTIFY] = "notify"};
+
+	json_kv_bool(j, "expiry_fixed", it->is_expiry_fixed);
+	ops_put_time(j, "release_at", it->env.release_ns);
+	ops_put_time(j, "deliver_by", it->env.by_ns);
+	json_kv_str(j, "deliver_by_mode",
+		it->env.by_mode <= SPOOL_BY_NOTIFY ? modes[it->env.by_mode] : "");
+	json_kv_bool(j, "deliver_by_told", it->is_by_told);
+	json_kv_bool(j, "requiretls", it->env.is_requiretls);
+	json_kv_bool(j, "tls_optional", it->env.is_tls_optional);
+	json_kv_span(j, "held_by", it->held_by);
+	ops_put_time(j, "held_at", it->held_ns);
+	json_kv_span(j, "rerouted_from", it->rerouted_from);
+	json_kv_bool(j, "given_up", it->is_given_up);
+}
+
+static void put_item(struct ops_call *c, struct spool_item *it, bool is_full)
 {
 	struct json_out *j = ops_row(c);
+	struct arena *a = arena_new();
+	struct queue_why why;
 
+	if (c->ctx->host)
+		it->expires_ns = host_queue_expires_ns(c->ctx->host, it);
+	queue_why(a, it, loop_wall_ns(), &why);
 	ops_put_id(j, "id", it->msg_id);
 	json_kv_span(j, "recipient", it->address);
 	json_kv_span(j, "sender", it->env.reverse_path);
 	json_kv_str(j, "state", spool_state_str(it->state));
 	json_kv_span(j, "destination", it->destination);
+	json_kv_str(j, "class", class_str(it->env.class));
+	json_kv_i64(j, "priority", it->env.priority);
 	json_kv_u64(j, "size", it->prefix.len + it->blob_len);
 	json_kv_u64(j, "attempts", it->attempts);
 	ops_put_time(j, "arrived_at", it->arrived_ns);
-	ops_put_time(j, "next_at", it->state == SPOOL_WAITING ? it->next_ns : 0);
+	json_kv_str(j, "next", queue_next_str(why.next));
+	ops_put_time(j, "next_at", why.next_ns);
+	json_kv_span(j, "why", why.reason);
+	arena_free(&a);
 	ops_put_time(j, "expires_at", it->expires_ns);
 	json_key(j, "last");
 	if (it->last_ns) {
@@ -73,7 +113,8 @@ static void put_item(struct ops_call *c, const struct spool_item *it, bool is_fu
 	/* a lease without end belongs to the running process */
 	ops_put_time(j, "lease_until",
 		it->state == SPOOL_ACTIVE && it->lease_ns < CLOCK_NEVER ? it->lease_ns : 0);
-	json_kv_bool(j, "delay_told", it->is_delay_told);
+	json_kv_u64(j, "delays_told", it->delays_told);
+	put_times(j, it);
 }
 
 static FIBER int list(
@@ -106,7 +147,7 @@ FIBER int op_queue_list(struct ops_call *c, struct err *e)
 	bool is_any;
 	uint64_t count;
 
-	if (filter_of(c, &f, &is_any, e) < 0)
+	if (ops_queue_filter(c, &f, &is_any, e) < 0)
 		return -1;
 	return list(c, &f, false, &count, e);
 }
@@ -118,7 +159,7 @@ FIBER int op_queue_show(struct ops_call *c, struct err *e)
 	bool is_any;
 	uint64_t count;
 
-	if (ops_need(c, "id", &id, e) < 0 || filter_of(c, &f, &is_any, e) < 0 ||
+	if (ops_need(c, "id", &id, e) < 0 || ops_queue_filter(c, &f, &is_any, e) < 0 ||
 		list(c, &f, true, &count, e) < 0)
 		return -1;
 	return count
@@ -126,29 +167,77 @@ FIBER int op_queue_show(struct ops_call *c, struct err *e)
 		: err_set(e, ERR_NOT_FOUND, "the queue has no message " SPAN_FMT, SPAN_ARG(id));
 }
 
-static FIBER int act(struct ops_call *c, enum spool_action action, struct err *e)
+void ops_queue_log(struct ops_call *c, const char *what, struct span target, uint64_t changed)
 {
-	struct spool_filter f;
-	bool is_any;
-	uint64_t changed = 0;
+	if (c->ctx->host)
+		log_event(&c->ctx->host->log, LOG_INFO, "queue.order", LF_STR("what", what),
+			LF("by", c->ctx->by), LF("id", json_in_text(c->args, "id")),
+			LF("sender", json_in_text(c->args, "sender")),
+			LF("recipient", json_in_text(c->args, "recipient")),
+			LF("destination", json_in_text(c->args, "destination")), LF("to", target),
+			LF_INT("changed", changed));
+}
 
-	if (filter_of(c, &f, &is_any, e) < 0)
+struct order_call {
+	struct ops_call *call;
+	uint64_t total;
+};
+
+static FIBER int tell_progress(void *arg, uint64_t seen, struct err *e)
+{
+	const struct order_call *o = arg;
+
+	/* one slice is done before a bar could be seen */
+	return seen < o->total ? ops_progress(o->call, seen, o->total, e) : 0;
+}
+
+/* What is in memory comes back: rows that are active obey when they are settled. */
+static bool is_recalling(enum spool_action action)
+{
+	return action == SPOOL_HOLD || action == SPOOL_DROP || action == SPOOL_EXPIRE ||
+		action == SPOOL_REROUTE;
+}
+
+FIBER int ops_queue_order(struct ops_call *c, struct spool_order *o, struct err *e)
+{
+	struct order_call oc = {.call = c};
+	struct store_stats stats;
+	struct spool_filter f;
+	uint64_t changed = 0;
+	bool is_any;
+	int rc;
+
+	if (ops_queue_filter(c, &f, &is_any, e) < 0)
 		return -1;
 	/* "drop" with a forgotten argument must not empty the queue */
 	if (!is_any && !json_in_bool(c->args, "all"))
 		return err_set(e, ERR_SYNTAX, "say which: an id, a filter, or all");
-	if (c->ctx->host && (action == SPOOL_RETRY || action == SPOOL_RELEASE))
-		host_queue_forgive(c->ctx->host);
-	if (spool_act(c->ctx->store, &f, action, loop_wall_ns(), &changed, e) < 0)
+	if (!f.msg_id && store_stats(c->ctx->store, &stats, e) < 0)
 		return -1;
-	/* active rows obey when they are settled: what is in memory comes back for that */
-	if (c->ctx->host && (action == SPOOL_HOLD || action == SPOOL_DROP))
+	oc.total = f.msg_id ? 0 : stats.queue_rcpts;
+	o->now_ns = loop_wall_ns();
+	o->by = c->ctx->by;
+	o->progress = tell_progress;
+	o->arg = &oc;
+	if (c->ctx->host && (o->action == SPOOL_RETRY || o->action == SPOOL_RELEASE))
+		host_queue_forgive(c->ctx->host);
+	rc = spool_act(c->ctx->store, &f, o, &changed, e);
+	if (rc == 0 || changed)
+		ops_queue_log(c, spool_action_str(o->action), o->next_hop, changed);
+	if (c->ctx->host && is_recalling(o->action))
 		host_queue_recall(c->ctx->host);
+	if (rc < 0)
+		return -1;
 	if (!changed && f.msg_id)
 		return err_set(e, ERR_NOT_FOUND,
 			"nothing to change: no such message, or it is not in that state");
 	json_kv_u64(ops_row(c), "changed", changed);
 	return ops_row_end(c, e);
+}
+
+static FIBER int act(struct ops_call *c, enum spool_action action, struct err *e)
+{
+	return ops_queue_order(c, &(struct spool_order){.action = action}, e);
 }
 
 FIBER int op_queue_retry(struct ops_call *c, struct err *e)
@@ -169,4 +258,9 @@ FIBER int op_queue_release(struct ops_call *c, struct err *e)
 FIBER int op_queue_drop(struct ops_call *c, struct err *e)
 {
 	return act(c, SPOOL_DROP, e);
+}
+
+FIBER int op_queue_expire(struct ops_call *c, struct err *e)
+{
+	return act(c, SPOOL_EXPIRE, e);
 }

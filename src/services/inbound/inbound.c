@@ -9,6 +9,7 @@
 #include "run/fault.h"
 #include "proto/mail/mail_header.h"
 #include "services/inbound/inbound_priv.h"
+#include "services/router/destination.h"
 
 struct inbound *inbound_new(const struct inbound_opts *opts)
 {
@@ -67,10 +68,13 @@ static FIBER void on_helo(void *ctx, struct smtp_session *s, struct smtp_reply *
 static FIBER void on_mail(
 	void *ctx, struct smtp_session *s, const struct smtp_mail *m, struct smtp_reply *r)
 {
-	(void)ctx;
-	(void)s;
-	(void)m;
-	(void)r;
+	const struct inbound_conn *c = ctx;
+
+	/* RFC 6710 section 4.2: nobody jumps the queue by asking for it, but whoever may relay. */
+	if (m->priority > 0 && !c->is_relay) {
+		s->mail.priority = 0;
+		smtp_reply_set(r, 250, 2, 3, 6, "0 is the highest priority for you here");
+	}
 }
 
 static FIBER void on_rcpt(
@@ -196,6 +200,8 @@ static void letter_rcpts(
 				continue;
 			struct spool_rcpt_new *n = &letter->rcpts[letter->rcpt_count++];
 			router_spool_rcpt(t, n);
+			n->destination = destination_with_tls(s->txn, n->destination,
+				letter->env.is_requiretls, letter->env.is_tls_optional);
 			n->orcpt = rcpt->orcpt;
 			n->notify = rcpt->notify;
 			if (t->is_local) {
@@ -235,6 +241,33 @@ _Static_assert((int)SMTP_BODY_7BIT == (int)SPOOL_BODY_7BIT &&
 		(int)SMTP_BODY_BINARYMIME == (int)SPOOL_BODY_BINARY,
 	"and BODY");
 
+static enum spool_class class_of(const struct inbound_conn *c, const struct smtp_session *s)
+{
+	if (s->mail.from.whole.len == 0)
+		return SPOOL_CLASS_REPORT;
+	return c->txn->is_bulk ? SPOOL_CLASS_BULK : SPOOL_CLASS_NORMAL;
+}
+
+/* What MAIL asked of the time to come, on the wall clock. */
+static void envelope_times(const struct smtp_mail *m, int64_t now, struct spool_envelope *env)
+{
+	int64_t from = now;
+
+	if (m->has_hold_for)
+		env->release_ns = now + m->hold_for * CLOCK_SEC;
+	else if (m->has_hold_until)
+		env->release_ns = m->hold_until * CLOCK_SEC;
+	if (env->release_ns > now)
+		from = env->release_ns; /* RFC 2852's time runs from when it could be sent */
+	else
+		env->release_ns = 0;
+	if (m->by_mode) {
+		env->by_mode = m->by_mode == 'R' ? SPOOL_BY_RETURN : SPOOL_BY_NOTIFY;
+		env->by_trace = m->by_trace;
+		env->by_ns = from + m->by_seconds * CLOCK_SEC;
+	}
+}
+
 static void letter_envelope(
 	struct inbound_conn *c, struct smtp_session *s, struct spool_new *letter, struct buf *peer)
 {
@@ -253,9 +286,19 @@ static void letter_envelope(
 			: s->is_lmtp           ? SPAN("lmtp")
 					       : SPAN("smtp"),
 		.peer = buf_span(peer),
+		.class = class_of(c, s),
+		.priority = s->mail.priority,
+		.is_requiretls = s->mail.is_requiretls,
+		/* RFC 8689 section 4.1: REQUIRETLS wins */
+		.is_tls_optional = c->txn->is_tls_optional && !s->mail.is_requiretls,
 	};
+	/* RFC 8689 section 5: its report shows nothing of the content */
+	if (letter->env.is_requiretls)
+		letter->env.ret = SPOOL_RET_HDRS;
+	envelope_times(&s->mail, now, &letter->env);
 	letter->arrived_ns = now;
-	letter->expires_ns = now + c->policy->expire_ns;
+	letter->expires_ns = (letter->env.release_ns ? letter->env.release_ns : now) +
+		c->policy->expire_ns[letter->env.class];
 	letter->body = c->txn->stage;
 	letter->is_held = c->policy->is_hold;
 	/* `for` with several recipients would show the Bcc ones (RFC 5321 section 7.6). */
@@ -304,7 +347,7 @@ static FIBER int letter_accept(
 			in->opts.leased(in->opts.arg, &letter);
 		else if (is_remote)
 			in->opts.left(in->opts.arg);
-		if (counts.is_success_wanted && in->opts.delivered)
+		if (counts.is_success_wanted && in->opts.delivered && !spool_is_scheduled(&letter))
 			in->opts.delivered(in->opts.arg, &letter);
 	}
 	if (letter.stored)

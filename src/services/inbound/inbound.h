@@ -25,9 +25,9 @@ struct inbound;
 struct inbound_policy {
 	const struct addr_net *relay_networks;
 	size_t relay_network_count;
-	unsigned received_max; /* more Received fields: 554 5.4.6 */
-	int64_t expire_ns;     /* mail for others goes back after this */
-	bool is_hold;          /* accept, do not try */
+	unsigned received_max;            /* more Received fields: 554 5.4.6 */
+	int64_t expire_ns[SPOOL_CLASSES]; /* mail for others goes back after this */
+	bool is_hold;                     /* accept, do not try */
 };
 
 struct inbound_opts {

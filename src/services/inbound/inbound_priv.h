@@ -30,6 +30,8 @@ struct inbound_txn {
 	struct stage *stage;
 	struct mail_header header; /* counts Received fields */
 	struct span message_id;    /* without angle brackets; "" */
+	bool is_tls_optional;      /* "TLS-Required: No" (RFC 8689 section 5) */
+	bool is_bulk;              /* Precedence says so */
 };
 
 /* inbound_trail.c */

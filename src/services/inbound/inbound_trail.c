@@ -1,9 +1,14 @@
-/* What the station log hears of a letter that came in. */
+/* What is seen of a letter while it comes in, and what the station log hears of it. */
 
 #include "services/inbound/inbound_priv.h"
 
 #define NAMED_OCTETS                                                                               \
 	(TRAIL_FACTS_MAX / 2) /* recipients are named while there is room; then counted */
+
+static bool is_word(const struct mail_field *f, struct span word)
+{
+	return span_eq_nocase(span_trim(f->value), word);
+}
 
 void inbound_note_field(void *arg, const struct mail_field *f)
 {
@@ -11,6 +16,12 @@ void inbound_note_field(void *arg, const struct mail_field *f)
 
 	if (f->id == MAIL_MESSAGE_ID && !t->message_id.len)
 		t->message_id = arena_span(t->arena, trail_message_id(f->value));
+	else if (f->id == MAIL_PRECEDENCE)
+		t->is_bulk |= is_word(f, SPAN("bulk")) || is_word(f, SPAN("list")) ||
+			is_word(f, SPAN("junk"));
+	else if (f->id == MAIL_FIELD_OTHER && span_eq_nocase(f->name, SPAN("TLS-Required")))
+		t->is_tls_optional |= is_word(
+			f, SPAN("No")); /* RFC 8689 section 5: the one value */
 }
 
 static void put_session(struct json_out *j, const struct smtp_session *s)

@@ -16,6 +16,7 @@ struct span received_field(const struct smtp_session *s, struct span hostname, u
 		.is_auth = s->auth_user.len > 0,
 		.is_smtputf8 = s->mail.is_smtputf8,
 		.for_address = for_address,
+		.priority = s->mail.priority,
 		.wall_sec = time->sec,
 		.zone_minutes = time->zone_minutes};
 	struct buf b, peer, text;

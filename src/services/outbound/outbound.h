@@ -40,8 +40,10 @@ struct outbound_rcpt {
 	uint64_t rcpt_id;
 	struct span address, orcpt;
 	unsigned notify;
-	uint32_t attempts; /* before this one */
-	bool is_delay_told;
+	uint32_t attempts;    /* before this one */
+	unsigned delays_told; /* delay notices so far */
+	bool is_by_told;      /* that its deadline has passed */
+	bool is_given_up;     /* by an administrator */
 	/* what came of it */
 	enum outbound_verdict verdict;
 	bool is_dsn_passed; /* the next hop knows what NOTIFY asked for */
@@ -63,6 +65,8 @@ struct outbound_parcel {
 	struct span prefix, destination;
 	bool has_own_sender;            /* env.reverse_path is this parcel's, not the letter's */
 	int64_t arrived_ns, expires_ns; /* wall clock */
+	bool is_expiry_fixed; /* expires_ns is an administrator's word; else the class's rule counts */
+	bool is_by_passed;    /* the host that took it keeps its deadline (DELIVERBY) from now on */
 	size_t rcpt_count;
 	struct outbound_rcpt *rcpts;
 	uint64_t bytes;   /* held in memory for it, for budgets */

@@ -133,6 +133,44 @@ static void judge(struct arena *a, const struct smtp_txn_rcpt *t, struct outboun
 
 /* ---- transactions ----------------------------------------------------------------------------- */
 
+/* DELIVERBY (RFC 2852): the seconds that are left, as close to MAIL as can be. What is handed to a
+ * mailbox server is delivered, not relayed: there it may be left out (section 4.1). */
+static void fill_deadline(
+	const struct outbound_link *l, struct outbound_parcel *p, struct smtp_txn *t)
+{
+	bool has = smtp_client_has(&l->client, SMTP_DELIVERBY);
+
+	p->is_by_passed = has;
+	if (p->env.by_mode == SPOOL_BY_NONE || (p->is_lmtp && !has))
+		return;
+	t->by_mode = p->env.by_mode == SPOOL_BY_RETURN ? 'R' : 'N';
+	t->by_trace = p->env.by_trace;
+	t->by_seconds = (p->env.by_ns - loop_wall_ns()) / CLOCK_SEC;
+	if (t->by_seconds > SMTP_SECONDS_MAX)
+		t->by_seconds = SMTP_SECONDS_MAX;
+	if (t->by_seconds < -SMTP_SECONDS_MAX)
+		t->by_seconds = -SMTP_SECONDS_MAX;
+}
+
+/* In mode R nothing is sent that has less than a second left: zero must not be asked for. The settler
+ * gives it up. */
+static bool is_too_late(const struct outbound_parcel *p)
+{
+	return p->env.by_mode == SPOOL_BY_RETURN && p->env.by_ns < loop_wall_ns() + CLOCK_SEC;
+}
+
+/* RFC 2852 section 4.1.4.2: in mode N a host that does not know of the deadline is to tell of delays,
+ * which nobody asked of it before. */
+static unsigned notify_for(const struct outbound_link *l, const struct outbound_parcel *p,
+	const struct outbound_rcpt *r)
+{
+	if (p->env.by_mode != SPOOL_BY_NOTIFY || p->env.by_ns <= loop_wall_ns() || p->is_lmtp ||
+		smtp_client_has(&l->client, SMTP_DELIVERBY) || r->notify & SPOOL_NOTIFY_NEVER)
+		return r->notify;
+	return r->notify ? r->notify | SPOOL_NOTIFY_DELAY
+			 : SPOOL_NOTIFY_FAILURE | SPOOL_NOTIFY_DELAY;
+}
+
 static void fill_txn(struct outbound_parcel *p, struct content *content, struct smtp_txn *t)
 {
 	static const enum smtp_body_type bodies[] = {[SPOOL_BODY_7BIT] = SMTP_BODY_7BIT,
@@ -147,6 +185,8 @@ static void fill_txn(struct outbound_parcel *p, struct content *content, struct 
 		.body = bodies[p->env.body_type],
 		.is_smtputf8 = p->env.is_smtputf8,
 		.is_requiretls = p->env.is_requiretls,
+		.has_priority = p->env.priority != 0, /* RFC 6710 section 4.3 */
+		.priority = p->env.priority,
 		/* A report cannot be returned: better in 8 bits than never. */
 		.is_8bit_anyway = p->env.reverse_path.len == 0,
 		.ret = rets[p->env.ret],
@@ -167,7 +207,7 @@ static size_t gather(struct outbound_link *l, struct outbound_parcel *p,
 		if (r->verdict != OUTBOUND_PENDING || (max && count == max))
 			continue;
 		rcpts[count] = (struct smtp_txn_rcpt){
-			.address = r->address, .notify = r->notify, .orcpt = r->orcpt};
+			.address = r->address, .notify = notify_for(l, p, r), .orcpt = r->orcpt};
 		who[count++] = r;
 	}
 	return count;
@@ -207,6 +247,13 @@ FIBER int outbound_send(struct outbound_link *l, struct outbound_parcel *p, stru
 		p->tls = span_str(arena_printf(p->arena, "%s %s%s", l->stream->tls->version,
 			l->stream->tls->cipher, l->stream->tls->is_verified ? ", verified" : ""));
 	p->is_lmtp = l->is_lmtp;
+	if (is_too_late(p)) {
+		struct err late = {0};
+
+		p->is_untried = true;
+		err_set(&late, ERR_TIMEOUT, "its turn came too late");
+		outbound_parcel_settle(p, OUTBOUND_TEMPORARY, &late);
+	}
 	while (rc == 0 && (count = gather(l, p, rcpts, who)) > 0) {
 		if (l->client.is_over) { /* 421 between two transactions of one letter */
 			rc = err_set(e, ERR_EOF, "the connection was closed");
@@ -214,6 +261,7 @@ FIBER int outbound_send(struct outbound_link *l, struct outbound_parcel *p, stru
 			break;
 		}
 		fill_txn(p, &content, &t);
+		fill_deadline(l, p, &t);
 		/* A socket of this machine is no hop that anybody could listen on. */
 		t.is_requiretls &= !addr_is_unix(&l->stream->peer);
 		t.rcpts = rcpts;

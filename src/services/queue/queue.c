@@ -22,6 +22,11 @@ static void shard_init(struct queue *q, unsigned index)
 	list_init(&sh->hungry);
 	list_init(&sh->hungry_new);
 	sh->carriers_max = (q->opts.connections_all + q->opts.shards - 1) / q->opts.shards;
+	sh->deadline_ns = CLOCK_NEVER;
+	if (q->opts.rules)
+		sh->rules = *q->opts.rules;
+	else
+		queue_rules_default(&sh->rules);
 	list_init(&sh->done);
 	fiber_cond_init(&sh->done_more);
 	fiber_cond_init(&sh->done_room);
@@ -43,15 +48,43 @@ struct queue *queue_new(const struct queue_opts *opts)
 		q->opts.ready_max = QUEUE_READY_MAX;
 	if (q->opts.ready_bytes_max == 0)
 		q->opts.ready_bytes_max = QUEUE_READY_BYTES_MAX;
-	if (q->opts.delay_notice_ns == 0)
-		q->opts.delay_notice_ns = QUEUE_DELAY_NOTICE_NS;
 	if (q->opts.drain_ns == 0)
 		q->opts.drain_ns = QUEUE_DRAIN_NS;
 	MUST(getrandom(&q->key, sizeof(q->key), 0) == sizeof(q->key));
 	atomic_init(&q->loader.planned_ns, CLOCK_NEVER);
 	for (unsigned i = 0; i < opts->shards; i++)
 		shard_init(q, i);
+	q->opts.rules = NULL;
 	return q;
+}
+
+struct rules_msg {
+	struct loop_msg msg;
+	struct queue_shard *shard;
+	struct queue_rules rules;
+};
+
+static void rules_arrived(struct loop_msg *msg)
+{
+	struct rules_msg *m = CONTAINER_OF(msg, struct rules_msg, msg);
+
+	m->shard->rules = m->rules;
+	free(m);
+}
+
+void queue_rules_set(struct queue *q, const struct queue_rules *rules)
+{
+	for (unsigned i = 0; i < q->opts.shards; i++) {
+		struct queue_shard *sh = &q->shards[i];
+		struct loop *loop = atomic_load(&sh->loop);
+		struct rules_msg *m;
+
+		if (!loop) /* it has ended, or its loop begins with what queue_new was told */
+			continue;
+		m = NEW(struct rules_msg);
+		*m = (struct rules_msg){{.fn = rules_arrived}, sh, *rules};
+		loop_post(loop, &m->msg);
+	}
 }
 
 void queue_free(struct queue **qp)

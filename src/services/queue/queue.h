@@ -35,7 +35,8 @@ struct queue;
 #define QUEUE_SITE_FAILS      3                  /* connections without use before a pause */
 #define QUEUE_BLINK_NS        (2 * CLOCK_SEC)    /* first pause of a site that worked until now */
 #define QUEUE_BLINK_WITHIN_NS CLOCK_MIN
-#define QUEUE_DELAY_NOTICE_NS (4 * CLOCK_HOUR)
+#define QUEUE_STEPS_MAX       32               /* of a ladder of retries */
+#define QUEUE_NOTICES_MAX     4                /* delay notices of a letter */
 #define QUEUE_PACE_MIN_NS     (10 * CLOCK_SEC) /* what does not fit is looked at again after */
 #define QUEUE_PACE_MAX_NS     CLOCK_HOUR
 #define QUEUE_DRAIN_NS        (10 * CLOCK_SEC) /* at the end letters under way may take this */
@@ -48,22 +49,42 @@ struct queue_carrier {
 };
 #define QUEUE_CARRIERS_MAX 4
 
+/* When a letter of one class (enum spool_class) is tried again, told of, and given up. */
+struct queue_rule {
+	size_t step_count; /* at least 1 */
+	int64_t steps_ns
+		[QUEUE_STEPS_MAX]; /* after the first attempt, the second …; the last repeats */
+	size_t notice_count;
+	int64_t notices_ns
+		[QUEUE_NOTICES_MAX]; /* ages at which its sender is told of the delay, rising */
+	int64_t expire_ns;           /* age at which it goes back */
+};
+struct queue_rules {
+	struct queue_rule classes[SPOOL_CLASSES];
+};
+/** The built-in ones: docs/queue.md. */
+void queue_rules_default(struct queue_rules *r);
+/** After attempt number `attempts` (from 1): the step, spread by 20 % each way. */
+int64_t queue_rule_next_ns(const struct queue_rule *r, uint32_t attempts, uint64_t random);
+/** When a letter is given up: ages count from when its sender had it released. */
+int64_t queue_rule_expires_ns(const struct queue_rule *r, int64_t arrived_ns, int64_t release_ns);
+
 struct queue_opts {
 	struct queue_carrier carriers[QUEUE_CARRIERS_MAX]; /* scheme NULL: no more */
 	struct store *store;                               /* borrowed, as all here */
 	const struct outbound_opts *outbound;
-	const char *hostname;       /* in reports */
-	struct trail *trail;        /* NULL: none */
-	unsigned shards;            /* loop threads */
-	unsigned connections;       /* 0: QUEUE_CONNECTIONS */
-	unsigned connections_all;   /* 0: QUEUE_CARRIERS_ALL */
-	size_t ready_max;           /* 0: QUEUE_READY_MAX */
-	uint64_t ready_bytes_max;   /* 0: QUEUE_READY_BYTES_MAX */
-	int64_t delay_notice_ns;    /* 0: QUEUE_DELAY_NOTICE_NS; < 0: none */
-	int64_t drain_ns;           /* 0: QUEUE_DRAIN_NS */
-	struct span double_bounces; /* address that reports nobody else can get go to;
+	const char *hostname;            /* in reports */
+	struct trail *trail;             /* NULL: none */
+	unsigned shards;                 /* loop threads */
+	unsigned connections;            /* 0: QUEUE_CONNECTIONS */
+	unsigned connections_all;        /* 0: QUEUE_CARRIERS_ALL */
+	size_t ready_max;                /* 0: QUEUE_READY_MAX */
+	uint64_t ready_bytes_max;        /* 0: QUEUE_READY_BYTES_MAX */
+	const struct queue_rules *rules; /* copied; NULL: the built-in ones */
+	int64_t drain_ns;                /* 0: QUEUE_DRAIN_NS */
+	struct span double_bounces;      /* address that reports nobody else can get go to;
 						   empty: the log alone */
-	int bounce_language;        /* enum bounce_language */
+	int bounce_language;             /* enum bounce_language */
 	const struct log *log;
 };
 
@@ -86,6 +107,10 @@ void queue_forgive(struct queue *q);
  * drop, which are obeyed when an active row is settled: so they are obeyed before it is tried. */
 void queue_recall(struct queue *q);
 
+/** From any thread: other rules. They count for every attempt that ends from now on, whenever its letter
+ * was accepted. */
+void queue_rules_set(struct queue *q, const struct queue_rules *rules);
+
 /** Have the shards room for the remote recipients of a letter? Then accept it under a lease
  * and queue_put() it. Does not yield. */
 bool queue_wants(const struct queue *q, unsigned index, const struct spool_new *letter);
@@ -103,7 +128,7 @@ struct queue_stats {
 /** Sums over the shards, each number by itself up to date. Any thread. */
 void queue_stats(const struct queue *q, struct queue_stats *stats_r);
 
-/** After how long attempt number `attempts` (from 1) is followed by the next: 1, 5, 15, 30 minutes,
- * 1, 2 hours, then half as much again up to 4 hours; `random` spreads it by 20 % each way. */
+/** The built-in ladder, for the pauses of destinations: 1, 5, 15, 30 minutes, 1, 2 hours, then half as
+ * much again up to 4 hours; `random` spreads it by 20 % each way. */
 int64_t queue_ladder_ns(uint32_t attempts, uint64_t random);
 #define QUEUE_LADDER_MAX_NS (4 * CLOCK_HOUR + 48 * CLOCK_MIN) /* 4 h and 20 % */

@@ -82,3 +82,53 @@ struct outbound_parcel *queue_flows_pop(struct queue_flows *f)
 	}
 	return NULL;
 }
+
+/* Its deadline (RFC 2852) has passed, and somebody is to be told of it. */
+static bool is_overdue(const struct outbound_parcel *p, int64_t wall_ns)
+{
+	if (p->env.by_mode == SPOOL_BY_NONE || p->env.by_ns > wall_ns ||
+		p->env.by_ns <= p->arrived_ns)
+		return false;
+	for (size_t i = 0; i < p->rcpt_count; i++) {
+		if (p->env.by_mode == SPOOL_BY_RETURN || !p->rcpts[i].is_by_told)
+			return true;
+	}
+	return false;
+}
+
+static struct outbound_parcel *overdue_of(struct queue_level *l, int64_t wall_ns, int64_t *next_ns)
+{
+	LIST_EACH (t, &l->turns) {
+		struct queue_flow *flow = LIST_ITEM(t, struct queue_flow, turn);
+
+		LIST_EACH (n, &flow->parcels) {
+			struct outbound_parcel *p = LIST_ITEM(n, struct outbound_parcel, node);
+
+			if (p->env.by_mode && p->env.by_ns > wall_ns && p->env.by_ns < *next_ns)
+				*next_ns = p->env.by_ns;
+			if (!is_overdue(p, wall_ns))
+				continue;
+			list_remove(&p->node);
+			if (list_empty(&flow->parcels))
+				list_remove(&flow->turn);
+			return p;
+		}
+	}
+	return NULL;
+}
+
+struct outbound_parcel *queue_flows_pop_overdue(
+	struct queue_flows *f, int64_t wall_ns, int64_t *next_ns)
+{
+	LIST_EACH (n, &f->levels) {
+		struct queue_level *l = LIST_ITEM(n, struct queue_level, node);
+		struct outbound_parcel *p = overdue_of(l, wall_ns, next_ns);
+
+		if (!p)
+			continue;
+		l->count--;
+		f->count--;
+		return p;
+	}
+	return NULL;
+}

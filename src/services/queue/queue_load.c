@@ -83,7 +83,19 @@ static void rcpt_of(struct arena *a, const struct spool_item *item, struct outbo
 		.orcpt = arena_span(a, item->orcpt),
 		.notify = item->notify,
 		.attempts = item->attempts,
-		.is_delay_told = item->is_delay_told};
+		.delays_told = item->delays_told,
+		.is_by_told = item->is_by_told,
+		.is_given_up = item->is_given_up};
+}
+
+/* It was claimed for something else than an attempt: it is given up, or its deadline (RFC 2852) has
+ * come, which its sender is told, or which ends it. */
+static bool is_event(const struct spool_item *item, int64_t wall_ns)
+{
+	return item->is_given_up ||
+		(item->env.by_mode && item->env.by_ns <= wall_ns &&
+			item->env.by_ns > item->arrived_ns &&
+			(item->env.by_mode == SPOOL_BY_RETURN || !item->is_by_told));
 }
 
 static bool is_same_trip(const struct spool_item *a, const struct spool_item *b)
@@ -111,36 +123,73 @@ static struct outbound_parcel *parcel_of(
 	p->arrived_ns = first->arrived_ns;
 	p->expires_ns = first->expires_ns;
 	p->is_loaded = true;
+	p->is_expiry_fixed = first->is_expiry_fixed;
 	for (size_t i = 0; i < count; i++)
 		rcpt_of(p->arena, &items[i], &p->rcpts[i]);
 	return p;
 }
 
+/* Settled at once, with the reason of the last attempt: the settler knows what the event is. What goes
+ * on is due right behind it. */
+static void settle_event(struct queue *q, const struct spool_item *item, struct outbound_parcel *p)
+{
+	p->is_untried = true;
+	p->next_ns = loop_wall_ns();
+	p->host = arena_span(p->arena, item->last_host);
+	for (size_t i = 0; i < p->rcpt_count; i++) {
+		struct outbound_rcpt *r = &p->rcpts[i];
+
+		r->verdict = OUTBOUND_TEMPORARY;
+		r->code = item[i].last_code;
+		r->enhanced = arena_span(p->arena, item[i].last_enhanced);
+		r->text = item[i].last_text.len ? arena_span(p->arena, item[i].last_text)
+						: SPAN("it has not been tried yet");
+	}
+	queue_done(&q->shards[0], p); /* the loader's own */
+}
+
 static void hand_out(struct queue *q, const struct spool_item *items, size_t count)
 {
+	int64_t wall = loop_wall_ns();
+
 	for (size_t i = 0, n; i < count; i += n) {
-		unsigned home = queue_home(q, items[i].destination);
+		bool is_due_event = is_event(&items[i], wall);
+		struct outbound_parcel *p;
 
 		for (n = 1; i + n < count && n < OUTBOUND_RCPT_MAX; n++) {
-			if (!is_same_trip(&items[i], &items[i + n]))
+			if (!is_same_trip(&items[i], &items[i + n]) ||
+				is_event(&items[i + n], wall) != is_due_event)
 				break;
 		}
-		queue_route(q, home, parcel_of(q->opts.store, &items[i], n));
+		p = parcel_of(q->opts.store, &items[i], n);
+		if (is_due_event)
+			settle_event(q, &items[i], p);
+		else
+			queue_route(q, queue_home(q, items[i].destination), p);
 	}
 }
 
 /* ---- looking ---------------------------------------------------------------------------------- */
 
-/* Local recipients that were too many for the accepting transaction. */
+/* Local recipients that were too many for the accepting transaction, or were held until now. */
 static FIBER int load_local(struct queue *q, struct err *e)
 {
+	struct arena *a = arena_new();
 	bool is_left = true;
+	int rc = 0;
 
-	while (is_left && !atomic_load(&q->is_stopping)) {
-		if (spool_deliver_local(q->opts.store, LOAD_LOCAL_SLICE, &is_left, e) < 0)
-			return -1;
+	while (rc == 0 && is_left && !atomic_load(&q->is_stopping)) {
+		struct spool_item *told;
+		size_t count = 0;
+
+		rc = spool_deliver_local(
+			q->opts.store, a, LOAD_LOCAL_SLICE, &is_left, &told, &count, e);
+		if (rc == 0)
+			queue_report_local(&q->shards[0], told, count);
+		arena_reset(a);
 	}
-	return 0;
+	arena_free(&a);
+	return rc;
 }
 
 /* Is memory full? Then queue_loader_room() calls when it no longer is; asked twice, so that its call
@@ -179,6 +228,22 @@ static FIBER int load_due(struct queue *q, int64_t *next_ns_r, struct err *e)
 	return rc;
 }
 
+static int64_t longest_step(const struct queue *q)
+{
+	const struct queue_rules *rules = &q->shards[0].rules;
+	int64_t longest = QUEUE_LADDER_MAX_NS;
+
+	for (size_t i = 0; i < SPOOL_CLASSES; i++) {
+		const struct queue_rule *r = &rules->classes[i];
+
+		for (size_t k = 0; k < r->step_count; k++) {
+			if (r->steps_ns[k] / 5 * 6 > longest) /* spread by 20 % */
+				longest = r->steps_ns[k] / 5 * 6;
+		}
+	}
+	return longest;
+}
+
 /* Has the clock been set back? Then what was due in five minutes may now seem to be due tomorrow.
  * Two signs: the clocks have moved apart, or nothing is due before any ladder could have put it. */
 static bool is_set_back(struct queue *q, int64_t next_ns)
@@ -187,16 +252,23 @@ static bool is_set_back(struct queue *q, int64_t next_ns)
 	bool is_back = offset < q->loader.clock_offset_ns - LOAD_SET_BACK_NS;
 
 	q->loader.clock_offset_ns = offset;
-	return is_back ||
-		(next_ns != CLOCK_NEVER && next_ns > wall + QUEUE_LADDER_MAX_NS + CLOCK_HOUR);
+	if (next_ns == CLOCK_NEVER || next_ns <= wall + longest_step(q) + CLOCK_HOUR)
+		return is_back;
+	/* So late by its sender's wish (FUTURERELEASE): found out once, for all moments from here on. */
+	if (!is_back && q->loader.far_ns && next_ns >= q->loader.far_ns)
+		return false;
+	q->loader.far_ns = next_ns;
+	return true;
 }
 
-/* Everything that waits is tried now: a few attempts too many, none too late. */
+/* Everything that waits is tried now, but for what its sender has put off: a few attempts too many, none too late. */
 static FIBER int retry_all(struct queue *q, struct err *e)
 {
 	struct spool_filter all = {.state = SPOOL_WAITING};
 	uint64_t changed = 0;
-	int rc = spool_act(q->opts.store, &all, SPOOL_RETRY, loop_wall_ns(), &changed, e);
+	int rc = spool_act(q->opts.store, &all,
+		&(struct spool_order){.action = SPOOL_RETRY, .now_ns = loop_wall_ns()}, &changed,
+		e);
 
 	log_event(q->opts.log, LOG_WARN, "queue.clock.back", LF_INT("rows", changed));
 	return rc;

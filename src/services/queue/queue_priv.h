@@ -92,6 +92,8 @@ struct queue_shard {
 	struct fiber_group lookups;
 	struct list_node to_look_up; /* roads */
 	unsigned lookups_now;
+	struct queue_rules rules; /* its own copy; others send a new one */
+	int64_t deadline_ns; /* wall: the soonest (DELIVERBY) of what waits in memory; the settler's alarm */
 	struct fiber_group carriers;
 	/* Sites that want one more connection than the shard may have; those that took mail lately
 	 * come first, the others have at most half of all. */
@@ -123,6 +125,7 @@ struct queue_loader {
 	_Atomic int64_t planned_ns; /* wall: when it will look anyway */
 	int64_t looked_ns;          /* mono */
 	int64_t clock_offset_ns;    /* wall minus mono at the last look */
+	int64_t far_ns;             /* due so late because its sender asked for it */
 };
 
 struct queue {
@@ -173,6 +176,10 @@ void queue_flows_init(struct queue_flows *f);
 void queue_flows_fini(struct queue_flows *f);
 void queue_flows_push(struct queue_flows *f, const struct hash_key *key, struct outbound_parcel *p);
 struct outbound_parcel *queue_flows_pop(struct queue_flows *f);
+/** One whose deadline (DELIVERBY) has passed, or NULL. *next_ns becomes the soonest deadline that has
+ * not, when that is sooner. */
+struct outbound_parcel *queue_flows_pop_overdue(
+	struct queue_flows *f, int64_t wall_ns, int64_t *next_ns);
 
 /* queue_site.c */
 
@@ -187,6 +194,8 @@ unsigned queue_home(const struct queue *q, struct span key);
 void queue_sites_free(struct queue_shard *sh);
 /** Send back to the store what waits for a connection. */
 void queue_sites_recall(struct queue_shard *sh);
+/** What has passed its deadline while it waited here goes to the settler. */
+void queue_sites_overdue(struct queue_shard *sh);
 /** End what waits for letters, a look-up or a connection. */
 void queue_sites_stop(struct queue_shard *sh);
 /** Back to the store untried, to come again when its destination may be tried (`retry_ns`, mono), a
@@ -227,6 +236,12 @@ void queue_trail_result(struct queue_shard *sh, struct outbound_parcel *p,
 /** A letter that came of others was accepted: a report, or a list's copies. */
 void queue_trail_letter(struct queue_shard *sh, const struct spool_new *letter);
 
+/** What counts for a letter of its class, now. */
+const struct queue_rule *queue_rule_of(
+	const struct queue_shard *sh, const struct outbound_parcel *p);
+/** When it is given up (wall clock): an administrator's word, or its class's rule. */
+int64_t queue_expires_ns(const struct queue_shard *sh, const struct outbound_parcel *p);
+
 /* queue_load.c */
 
 FIBER int queue_loader(void *queue);
@@ -247,6 +262,9 @@ struct queue_reports {
 /** What the sender of this parcel is to be told, if anything, appended to `r`; everything lives in
  * `a` (closers free the bodies). `results` has the outcome of each recipient. -1: nothing was
  * appended. */
+/** Tell the senders of scheduled letters which local recipients have them now. Each is a transaction of
+ * its own; what goes wrong is logged. */
+FIBER void queue_report_local(struct queue_shard *sh, const struct spool_item *items, size_t count);
 /** Append what came of a parcel. */
 void queue_offspring(struct arena *a, const struct outbound_parcel *p, struct queue_reports *r);
 FIBER int queue_report(struct queue_shard *sh, struct arena *a, const struct outbound_parcel *p,

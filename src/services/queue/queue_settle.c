@@ -33,37 +33,86 @@ void queue_done(struct queue_shard *sh, struct outbound_parcel *p)
 
 /* ---- deciding --------------------------------------------------------------------------------- */
 
-static bool is_delay_notice_due(const struct queue *q, const struct outbound_parcel *p,
+const struct queue_rule *queue_rule_of(
+	const struct queue_shard *sh, const struct outbound_parcel *p)
+{
+	return &sh->rules.classes[p->env.class < SPOOL_CLASSES ? p->env.class : SPOOL_CLASS_NORMAL];
+}
+
+int64_t queue_expires_ns(const struct queue_shard *sh, const struct outbound_parcel *p)
+{
+	return p->is_expiry_fixed
+		? p->expires_ns
+		: queue_rule_expires_ns(queue_rule_of(sh, p), p->arrived_ns, p->env.release_ns);
+}
+
+/* The notices that a letter of its age is owed, those that went out included. */
+static unsigned delays_owed(const struct queue_shard *sh, const struct outbound_parcel *p,
 	const struct outbound_rcpt *r, int64_t wall_ns)
 {
-	if (q->opts.delay_notice_ns < 0 || r->is_delay_told || p->env.reverse_path.len == 0)
-		return false;
-	if (r->notify != 0 && !(r->notify & SPOOL_NOTIFY_DELAY))
-		return false;
-	return wall_ns - p->arrived_ns >= q->opts.delay_notice_ns;
+	const struct queue_rule *rule = queue_rule_of(sh, p);
+	int64_t from = p->env.release_ns > p->arrived_ns ? p->env.release_ns : p->arrived_ns;
+	unsigned owed = 0;
+
+	if (p->env.reverse_path.len == 0 || (r->notify != 0 && !(r->notify & SPOOL_NOTIFY_DELAY)))
+		return r->delays_told;
+	while (owed < rule->notice_count && wall_ns - from >= rule->notices_ns[owed])
+		owed++;
+	return owed > r->delays_told ? owed : r->delays_told;
+}
+
+/* Has its deadline (RFC 2852) passed, here? One that had passed before it came here was told then. */
+static bool is_deadline_over(const struct outbound_parcel *p, int64_t wall_ns)
+{
+	return p->env.by_mode != SPOOL_BY_NONE && p->env.by_ns <= wall_ns &&
+		p->env.by_ns > p->arrived_ns;
+}
+
+/* Given up: why, and with which code. NULL: not yet. */
+static const char *end_of(const struct queue_shard *sh, const struct outbound_parcel *p,
+	const struct outbound_rcpt *r, int64_t wall_ns, struct span *enhanced_r)
+{
+	*enhanced_r = SPAN("5.4.7");
+	if (r->is_given_up)
+		return "given up by an administrator";
+	/* RFC 2852 section 4.1.3 */
+	if (p->env.by_mode == SPOOL_BY_RETURN && is_deadline_over(p, wall_ns))
+		return "not delivered within the time that its sender allowed";
+	*enhanced_r = SPAN("4.4.7"); /* RFC 3463 section 3.5 */
+	return wall_ns >= queue_expires_ns(sh, p) ? "delivery time expired" : NULL;
 }
 
 /* Put off, or given up when its time is over (RFC 5321 section 4.5.4.1). */
-static void decide_temporary(const struct queue *q, struct arena *a,
+static void decide_temporary(const struct queue_shard *sh, struct arena *a,
 	const struct outbound_parcel *p, const struct outbound_rcpt *r, struct spool_result *res)
 {
-	int64_t ladder = queue_ladder_ns(r->attempts + 1, loop_random());
+	int64_t ladder = queue_rule_next_ns(queue_rule_of(sh, p), r->attempts + 1, loop_random());
+	int64_t expires = queue_expires_ns(sh, p);
+	struct span enhanced;
+	const char *end = end_of(sh, p, r, res->at_ns, &enhanced);
 
-	if (res->at_ns >= p->expires_ns) {
+	if (end) {
 		res->outcome = SPOOL_FAILED;
-		res->enhanced = SPAN("4.4.7"); /* RFC 3463 section 3.5 */
-		res->text = span_str(arena_printf(
-			a, "delivery time expired; last reason: " SPAN_FMT, SPAN_ARG(r->text)));
+		res->enhanced = enhanced;
+		if (span_starts(enhanced, SPAN("5"))) /* our word, not the last server's */
+			res->code = 0;
+		res->text = span_str(
+			arena_printf(a, "%s; last reason: " SPAN_FMT, end, SPAN_ARG(r->text)));
 		return;
 	}
 	res->outcome = SPOOL_DEFERRED;
 	res->next_ns = p->next_ns ? p->next_ns : res->at_ns + ladder;
-	if (res->next_ns > p->expires_ns) /* a last attempt at the very end */
-		res->next_ns = p->expires_ns;
-	res->is_delay_told = is_delay_notice_due(q, p, r, res->at_ns);
+	if (res->next_ns > expires) /* a last attempt at the very end */
+		res->next_ns = expires;
+	/* the deadline is an event of its own */
+	if (p->env.by_mode && p->env.by_ns > res->at_ns && p->env.by_ns < res->next_ns)
+		res->next_ns = p->env.by_ns;
+	res->delays_told = delays_owed(sh, p, r, res->at_ns);
+	res->is_by_told = r->is_by_told ||
+		(p->env.by_mode == SPOOL_BY_NOTIFY && is_deadline_over(p, res->at_ns));
 }
 
-static void decide(const struct queue *q, struct arena *a, const struct outbound_parcel *p,
+static void decide(const struct queue_shard *sh, struct arena *a, const struct outbound_parcel *p,
 	const struct outbound_rcpt *r, struct spool_result *res)
 {
 	*res = (struct spool_result){.msg_id = p->msg_id,
@@ -78,7 +127,7 @@ static void decide(const struct queue *q, struct arena *a, const struct outbound
 	case OUTBOUND_DELIVERED: res->outcome = SPOOL_DELIVERED; break;
 	case OUTBOUND_PERMANENT: res->outcome = SPOOL_FAILED; break;
 	case OUTBOUND_PENDING: /* a carrier settles all of its parcel */
-	case OUTBOUND_TEMPORARY: decide_temporary(q, a, p, r, res); break;
+	case OUTBOUND_TEMPORARY: decide_temporary(sh, a, p, r, res); break;
 	}
 }
 
@@ -122,7 +171,8 @@ static void put_off(struct settle_batch *b, const struct outbound_parcel *p,
 	for (size_t i = 0; i < p->rcpt_count; i++) {
 		struct spool_result *res = &results[i];
 
-		res->is_delay_told = false;
+		res->delays_told = p->rcpts[i].delays_told;
+		res->is_by_told = p->rcpts[i].is_by_told;
 		if (res->outcome != SPOOL_FAILED)
 			continue;
 		res->outcome = SPOOL_DEFERRED;
@@ -145,7 +195,7 @@ static FIBER void batch_add(
 	b->parcel_count++;
 	b->count += p->rcpt_count;
 	for (size_t i = 0; i < p->rcpt_count; i++)
-		decide(sh->q, b->a, p, &p->rcpts[i], &first[i]);
+		decide(sh, b->a, p, &p->rcpts[i], &first[i]);
 	queue_offspring(b->a, p, &b->reports);
 	if (queue_report(sh, b->a, p, first, &b->reports, &e) < 0) {
 		log_event(sh->q->opts.log, LOG_ERROR, "queue.report", LF_ID("id", p->msg_id),
@@ -244,8 +294,18 @@ static FIBER bool gather(struct queue_shard *sh)
 {
 	int64_t until;
 
-	while (list_empty(&sh->done) && !sh->is_finished)
-		fiber_cond_wait(&sh->done_more, CLOCK_NEVER, NULL);
+	while (list_empty(&sh->done) && !sh->is_finished) {
+		int64_t alarm = sh->deadline_ns, wall = loop_wall_ns();
+
+		if (alarm != CLOCK_NEVER && alarm <= wall)
+			queue_sites_overdue(sh);
+		else
+			fiber_cond_wait(&sh->done_more,
+				alarm == CLOCK_NEVER ? CLOCK_NEVER : loop_now_ns() + alarm - wall,
+				NULL);
+	}
+	if (sh->deadline_ns <= loop_wall_ns())
+		queue_sites_overdue(sh);
 	until = loop_now_ns() + SETTLE_GATHER_NS;
 	while (queue_counted(&sh->unsettled) < SETTLE_GATHER_ENOUGH && !sh->is_finished) {
 		if (fiber_cond_wait(&sh->done_more, until, NULL) < 0)

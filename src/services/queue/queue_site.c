@@ -202,6 +202,16 @@ static bool is_too_much(const struct queue_site *site, const struct outbound_par
 			site->ready.count >= QUEUE_PROBE_MAX);
 }
 
+/* The settler wakes up at the soonest deadline. */
+static void note_deadline(struct queue_shard *sh, const struct outbound_parcel *p)
+{
+	if (p->env.by_mode == SPOOL_BY_NONE || p->env.by_ns <= loop_wall_ns() ||
+		p->env.by_ns >= sh->deadline_ns)
+		return;
+	sh->deadline_ns = p->env.by_ns;
+	fiber_cond_signal(&sh->done_more);
+}
+
 /* At home. The way that was found last is the one that is used. */
 static void site_take(struct queue_shard *sh, struct span key, struct outbound_parcel *p)
 {
@@ -223,6 +233,7 @@ static void site_take(struct queue_shard *sh, struct span key, struct outbound_p
 	} else {
 		queue_flows_push(&site->ready, &sh->q->key, p);
 		queue_count_ready(sh, p, 1);
+		note_deadline(sh, p);
 		queue_site_tend(site);
 	}
 }
@@ -273,5 +284,28 @@ void queue_sites_recall(struct queue_shard *sh)
 
 		while ((p = queue_site_pop(site)))
 			queue_hand_back(sh, p);
+	}
+}
+
+void queue_sites_overdue(struct queue_shard *sh)
+{
+	int64_t wall = loop_wall_ns();
+	struct span name;
+	void *value;
+
+	sh->deadline_ns = CLOCK_NEVER;
+	for (size_t at = 0; hash_map_next(&sh->sites, &at, &name, &value);) {
+		struct queue_site *site = value;
+		struct outbound_parcel *p;
+		struct err e = {0};
+
+		err_set(&e, ERR_TIMEOUT, "its turn for a connection had not come");
+		while ((p = queue_flows_pop_overdue(&site->ready, wall, &sh->deadline_ns))) {
+			queue_count_ready(sh, p, -1);
+			p->is_untried = true;
+			p->next_ns = wall;
+			outbound_parcel_settle(p, OUTBOUND_TEMPORARY, &e);
+			queue_done(sh, p);
+		}
 	}
 }

@@ -128,8 +128,8 @@ uint64_t db_total_changes(const struct db *db);
 const char *db_word(const struct db *db, struct span word);
 /** The engine's own look at its files: rows of one text column, "ok" when all is well. */
 const struct db_sql *db_sql_integrity(const struct db *db);
-/** How a due queue row is claimed (SKIP LOCKED where several machines compete). Parameters: now,
- * lease until, how many; returns the ids. */
+/** How due queue rows of one priority are claimed (SKIP LOCKED where several machines compete).
+ * Parameters: priority, now, how many; returns the ids. */
 const struct db_sql *db_sql_claim(const struct db *db);
 /** Tell other machines that `topic` changed; part of the transaction. Nothing on SQLite. */
 int db_notify(struct db *db, const char *topic, struct err *e);

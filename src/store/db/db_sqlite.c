@@ -33,8 +33,8 @@ struct sqlite_stmt {
 /* Ordered by the partial index on waiting rows. */
 DB_SQL(sql_integrity, "PRAGMA integrity_check(100)");
 DB_SQL(sql_claim,
-	"SELECT id FROM queue_rcpt WHERE state = 0 AND next_ns <= $1 "
-	"ORDER BY next_ns LIMIT $2");
+	"SELECT id FROM queue_rcpt WHERE state = 0 AND priority = $1 AND next_ns <= $2 "
+	"ORDER BY next_ns LIMIT $3");
 
 #define DB_SQL_MAX      (16 * 1024)
 #define DB_BUSY_WAIT_MS 5000 /* only another process or a closing connection makes us wait */

@@ -2,7 +2,7 @@
 
 -- A letter's class (enum spool_class), deadline (DELIVERBY) and earliest time (FUTURERELEASE).
 -- queue_msg.flags: 1 SMTPUTF8; ret << 4; body_type << 8; 1 << 12 REQUIRETLS; 1 << 13 TLS-Required: No;
--- by_mode << 14 (1 R, 2 N); 1 << 16 BY trace.
+-- by_mode << 14 (1 R, 2 N); 1 << 16 BY trace; 1 << 17 expires_ns was set by an administrator.
 ALTER TABLE queue_msg ADD COLUMN class @int NOT NULL DEFAULT 0;
 ALTER TABLE queue_msg ADD COLUMN by_ns @int NOT NULL DEFAULT 0;
 ALTER TABLE queue_msg ADD COLUMN release_ns @int NOT NULL DEFAULT 0;
@@ -11,6 +11,14 @@ ALTER TABLE queue_rcpt ADD COLUMN sender @text NOT NULL DEFAULT '';
 ALTER TABLE queue_rcpt ADD COLUMN priority @int NOT NULL DEFAULT 0;
 -- The next hop that an administrator chose in place of the router's; '' none.
 ALTER TABLE queue_rcpt ADD COLUMN rerouted_from @text NOT NULL DEFAULT '';
+-- Who stopped it, and when; '' and 0: nobody, or it was accepted that way.
+ALTER TABLE queue_rcpt ADD COLUMN held_by @text NOT NULL DEFAULT '';
+ALTER TABLE queue_rcpt ADD COLUMN held_ns @int NOT NULL DEFAULT 0;
+-- queue_rcpt.flags: notify; 16, 32, 64, 128 the first to fourth delay notice went out; 256 its deadline
+-- (DELIVERBY, mode N) was told; 512 given up by an administrator: it fails as soon as it is claimed.
+-- What is urgent is claimed first, and within one priority what is due first.
+DROP INDEX queue_rcpt_due;
+CREATE INDEX queue_rcpt_due ON queue_rcpt (priority, next_ns) WHERE state = 0;
 
 -- How recipients of a relay domain are checked (enum directory_check): 0 not, 1 by relay_rcpt, 2 by
 -- asking the next hop, 3 the same and taken when it does not answer.

@@ -24,7 +24,12 @@ struct fake_row {
 	enum spool_outcome outcome;
 	int64_t next_ns, arrived_ns, expires_ns, settled_ns;
 	uint32_t attempts;
-	bool is_delay_told;
+	unsigned delays_told;
+	bool is_by_told, is_given_up, is_expiry_fixed;
+	int64_t release_ns, by_ns;
+	enum spool_by by_mode;
+	enum spool_class class;
+	int priority;
 	unsigned notify, claims, settles;
 	char *sender, *address, *destination, *text;
 };
@@ -99,10 +104,24 @@ static struct fake_row *earliest(int64_t now_ns)
 
 		if (r->is_gone || r->state != SPOOL_WAITING || r->next_ns > now_ns)
 			continue;
-		if (!best || r->next_ns < best->next_ns)
+		if (!best || r->priority > best->priority ||
+			(r->priority == best->priority && r->next_ns < best->next_ns))
 			best = r;
 	}
 	return best;
+}
+
+static int64_t soonest(void)
+{
+	int64_t next = CLOCK_NEVER;
+
+	for (size_t i = 0; i < the_spool.count; i++) {
+		const struct fake_row *r = &the_spool.rows[i];
+
+		if (!r->is_gone && r->state == SPOOL_WAITING && r->next_ns < next)
+			next = r->next_ns;
+	}
+	return next;
 }
 
 static void claim(struct fake_row *r, struct spool_item *item)
@@ -113,7 +132,12 @@ static void claim(struct fake_row *r, struct spool_item *item)
 		.rcpt_id = r->rcpt_id,
 		.blob_id = 7,
 		.blob_len = 100,
-		.env = {.reverse_path = span_str(r->sender)},
+		.env = {.reverse_path = span_str(r->sender),
+			.class = r->class,
+			.priority = r->priority,
+			.by_mode = r->by_mode,
+			.by_ns = r->by_ns,
+			.release_ns = r->release_ns},
 		.address = span_str(r->address),
 		.destination = span_str(r->destination),
 		.notify = r->notify,
@@ -121,7 +145,10 @@ static void claim(struct fake_row *r, struct spool_item *item)
 		.arrived_ns = r->arrived_ns,
 		.expires_ns = r->expires_ns,
 		.attempts = r->attempts,
-		.is_delay_told = r->is_delay_told};
+		.delays_told = r->delays_told,
+		.is_by_told = r->is_by_told,
+		.is_given_up = r->is_given_up,
+		.is_expiry_fixed = r->is_expiry_fixed};
 }
 
 FIBER int spool_claim(struct store *s, struct arena *a, int64_t now_ns, int64_t lease_until_ns,
@@ -135,8 +162,7 @@ FIBER int spool_claim(struct store *s, struct arena *a, int64_t now_ns, int64_t 
 	*count_r = 0;
 	while (*count_r < max && (r = earliest(now_ns)))
 		claim(r, &(*items_r)[(*count_r)++]);
-	r = earliest(INT64_MAX);
-	*next_ns_r = r ? r->next_ns : CLOCK_NEVER;
+	*next_ns_r = soonest();
 	return fiber_sleep(SETTLE_TAKES_NS, e);
 }
 
@@ -156,7 +182,8 @@ static void settle(const struct spool_result *res)
 	r->settled_ns = res->at_ns;
 	r->outcome = res->outcome;
 	r->attempts += res->is_attempt;
-	r->is_delay_told |= res->is_delay_told;
+	r->delays_told = res->delays_told;
+	r->is_by_told |= res->is_by_told;
 	free(r->text);
 	r->text = dup_span(res->text);
 	r->is_gone = res->outcome != SPOOL_DEFERRED;
@@ -184,26 +211,35 @@ FIBER int spool_settle(struct store *s, const struct spool_result *results, size
 	return 0;
 }
 
-FIBER int spool_act(struct store *s, const struct spool_filter *f, enum spool_action action,
-	int64_t now_ns, uint64_t *changed_r, struct err *e)
+FIBER int spool_accept(struct store *s, struct spool_new *letter, bool is_lease, struct err *e)
 {
-	MUST(action == SPOOL_RETRY);
+	the_spool.reports++;
+	return 0;
+}
+
+FIBER int spool_act(struct store *s, const struct spool_filter *f, const struct spool_order *o,
+	uint64_t *changed_r, struct err *e)
+{
+	MUST(o->action == SPOOL_RETRY);
 	the_spool.act_calls++;
 	*changed_r = 0;
 	for (size_t i = 0; i < the_spool.count; i++) {
 		struct fake_row *r = &the_spool.rows[i];
 
-		if (!r->is_gone && r->state == SPOOL_WAITING) {
-			r->next_ns = now_ns;
+		if (!r->is_gone && r->state == SPOOL_WAITING &&
+			!(r->release_ns > o->now_ns && r->next_ns >= r->release_ns)) {
+			r->next_ns = o->now_ns;
 			++*changed_r;
 		}
 	}
 	return 0;
 }
 
-FIBER int spool_deliver_local(struct store *s, size_t max, bool *left_r, struct err *e)
+FIBER int spool_deliver_local(struct store *s, struct arena *a, size_t max, bool *left_r,
+	struct spool_item **told_r, size_t *told_count_r, struct err *e)
 {
 	*left_r = false;
+	*told_count_r = 0;
 	return 0;
 }
 

@@ -144,10 +144,14 @@ static int letters_main(void *arg)
 	while (st->next < LETTERS && !powercut_is_dead()) {
 		size_t number = st->next++;
 		bool is_left = true;
+		struct spool_item *told;
+		size_t told_count;
 		struct err e = {0};
 
 		one_letter(st, &st->letters[number], number);
-		if (number % 6 == 5 && spool_deliver_local(st->f->s, 50, &is_left, &e) < 0)
+		if (number % 6 == 5 &&
+			spool_deliver_local(
+				st->f->s, st->f->a, 50, &is_left, &told, &told_count, &e) < 0)
 			judge(st, &e);
 	}
 	return 0;

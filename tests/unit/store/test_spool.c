@@ -394,7 +394,13 @@ static void tell_many(struct fixture *f)
 	assert_int_equal(
 		fixture_number(f, "SELECT count(*) FROM queue_rcpt WHERE state = 3"), MANY);
 	while (is_left) {
-		assert_int_equal(spool_deliver_local(f->s, 100, &is_left, NULL), 0);
+		struct spool_item *told;
+		size_t told_count;
+
+		assert_int_equal(
+			spool_deliver_local(f->s, f->a, 100, &is_left, &told, &told_count, NULL),
+			0);
+		assert_int_equal(told_count, 0); /* they were told at once */
 		slices++;
 	}
 	assert_int_equal(slices, 5);
@@ -481,7 +487,9 @@ static uint64_t act(struct fixture *f, struct spool_filter filter, enum spool_ac
 	uint64_t changed = 999;
 	struct err e = {0};
 
-	if (spool_act(f->s, &filter, action, NOW + 7, &changed, &e) < 0)
+	if (spool_act(f->s, &filter,
+		    &(struct spool_order){.action = action, .now_ns = NOW + 7, .by = SPAN("root")},
+		    &changed, &e) < 0)
 		fail_msg("%s", e.text);
 	return changed;
 }
