@@ -44,20 +44,22 @@ static FIBER int open_host(struct outbound_link *l, const struct outbound_hops *
 {
 	const struct outbound_opts *o = l->carrier->opts;
 	struct smtp_client_opts co = {.hostname = o->hostname, .is_lmtp = hops->is_lmtp};
-	size_t which;
+	struct addr peer;
 
 	if (outbound_tls_host(l, hops, host, e) < 0)
 		return -1;
-	l->stream = net_connect_any(host->addrs, host->addr_count, NULL,
-		loop_now_ns() + OUTBOUND_CONNECT_NS, &which, e);
+	if (l->egress.hostname.len)
+		co.hostname = arena_str(l->arena, l->egress.hostname);
+	l->stream = outbound_connect(l, host, &peer, e);
 	if (!l->stream) {
 		err_smtp(e, 0, 4, 4, 1); /* RFC 3463: no answer from host */
 		return -1;
 	}
-	name_host(l, host->name, &host->addrs[which]);
+	name_host(l, host->name, &peer);
 	outbound_talk_begin(l);
 	smtp_client_init(&l->client, l->stream, &co);
-	if (smtp_client_greet(&l->client, e) == 0 && outbound_tls_upgrade(l, e) == 0)
+	if (smtp_client_greet(&l->client, e) == 0 && outbound_tls_upgrade(l, e) == 0 &&
+		(l->is_probe || outbound_login(l, e) == 0))
 		return 0;
 	if (!e->enh_class)
 		err_smtp(e, e->smtp, 4, 4, 2); /* bad connection */
@@ -104,6 +106,8 @@ static FIBER int open_link(struct outbound_link *l, struct err *e)
 	if (way)
 		l->policy = way->tls;
 	else if (outbound_tls_find(o, l->arena, l->carrier->destination, hops, &l->policy, e) < 0)
+		return -1;
+	if (outbound_egress(l, e) < 0)
 		return -1;
 	for (size_t i = 0; i < hops->count && i < OUTBOUND_HOSTS_MAX; i++) {
 		struct outbound_host *host = &hops->hosts[i];
@@ -166,17 +170,75 @@ static FIBER int serve(struct outbound_link *l, struct outbound_parcel **again_r
 	return 0;
 }
 
+static void link_init(struct outbound_link *l, struct outbound_carrier *c)
+{
+	*l = (struct outbound_link){
+		.carrier = c, .arena = arena_new(), .txn = arena_new(), .chunk = arena_new()};
+}
+
+static void link_fini(struct outbound_link *l)
+{
+	arena_free(&l->chunk);
+	arena_free(&l->txn);
+	arena_free(&l->arena);
+}
+
+struct probe {
+	struct outbound_link link;
+	int rc;
+	struct err err;
+};
+
+static FIBER int probe_main(void *arg)
+{
+	struct probe *b = arg;
+
+	b->rc = open_link(&b->link, &b->err);
+	if (b->rc == 0) {
+		smtp_client_quit(&b->link.client, NULL);
+		close_connection(&b->link);
+	}
+	return 0;
+}
+
+FIBER int outbound_probe(
+	const struct outbound_opts *o, struct span destination, int64_t until_ns, struct err *e)
+{
+	struct outbound_memory memory = {0};
+	struct outbound_carrier c = {.opts = o, .destination = destination, .memory = &memory};
+	struct arena *a = arena_new();
+	struct probe *b = ARENA_NEW(a, struct probe);
+	struct fiber_group g;
+	int rc;
+
+	link_init(&b->link, &c);
+	b->link.is_probe = true;
+	fiber_group_init(&g);
+	/* A fiber of its own: so it ends in time, wherever the host lets it wait. */
+	rc = fiber_start(&g, "probe", probe_main, b, e);
+	if (rc == 0 && fiber_group_wait(&g, until_ns, e) < 0) {
+		if (e->code == ERR_TIMEOUT)
+			err_set(e, ERR_TIMEOUT, "no answer within the time of a probe");
+		fiber_group_cancel(&g);
+		fiber_group_join(&g);
+		rc = b->rc == 0 ? 0 : -1;
+	} else if (rc == 0) {
+		rc = b->rc < 0 ? err_copy(e, &b->err) : 0;
+	}
+	link_fini(&b->link);
+	arena_free(&a);
+	return rc;
+}
+
 FIBER int outbound_carry(struct outbound_carrier *c, struct err *e)
 {
 	struct outbound_parcel *again = NULL;
 	int rc = 0;
 
 	do {
-		struct outbound_link l = {.carrier = c,
-			.arena = arena_new(),
-			.txn = arena_new(),
-			.chunk = arena_new()};
+		struct outbound_link l;
 
+		link_init(&l, c);
 		rc = open_link(&l, e);
 		if (rc == 0) {
 			if (!again)
@@ -189,9 +251,7 @@ FIBER int outbound_carry(struct outbound_carrier *c, struct err *e)
 			c->feed->done(c->ctx, again);
 			again = NULL;
 		}
-		arena_free(&l.chunk);
-		arena_free(&l.txn);
-		arena_free(&l.arena);
+		link_fini(&l);
 	} while (again);
 	/* A letter that could not be read from the store says nothing about the peer. */
 	return rc < 0 && e->scope == ERR_SCOPE_MSG ? 0 : rc;

@@ -21,9 +21,10 @@
 #define OUTBOUND_LETTERS_MAX 1000 /* letters on one connection, then a new one */
 #define OUTBOUND_MX_MAX      32   /* MX hosts that are known of a domain, the best ones */
 #define OUTBOUND_HOSTS_MAX   5    /* of them are tried for one connection */
-#define OUTBOUND_ADDRS_MAX   8    /* addresses of one host */
+#define OUTBOUND_ADDRS_MAX   8    /* addresses of one host, half of them IPv6 */
 #define OUTBOUND_TEXT_MAX    512  /* what is kept of a reply's text */
-#define OUTBOUND_TLS_FORGET  (CLOCK_HOUR) /* how long a failed handshake is remembered */
+#define OUTBOUND_TLS_FORGET  (CLOCK_HOUR)     /* how long a failed handshake is remembered */
+#define OUTBOUND_IP6_FORGET  (10 * CLOCK_MIN) /* how long it is that IPv6 has no route */
 #define OUTBOUND_DNS_NS      (30 * CLOCK_SEC)
 #define OUTBOUND_CONNECT_NS  (30 * CLOCK_SEC)
 #define OUTBOUND_IDLE_NS     (2 * CLOCK_SEC)
@@ -63,7 +64,8 @@ struct outbound_parcel {
 	struct body *body;
 	struct spool_envelope env;
 	struct span prefix, destination;
-	bool has_own_sender;            /* env.reverse_path is this parcel's, not the letter's */
+	struct span pool;    /* "pool:NAME|…" when the destination is a member of it; "" none */
+	bool has_own_sender; /* env.reverse_path is this parcel's, not the letter's */
 	int64_t arrived_ns, expires_ns; /* wall clock */
 	bool is_expiry_fixed; /* expires_ns is an administrator's word; else the class's rule counts */
 	bool is_by_passed;    /* the host that took it keeps its deadline (DELIVERBY) from now on */
@@ -73,6 +75,7 @@ struct outbound_parcel {
 	struct span host; /* "mx.example [192.0.2.1]:25" that answered, or "" */
 	struct span talk; /* what was said, by opts.talk; "" */
 	struct span tls;  /* "TLSv1.3 TLS_AES_256_GCM_SHA384 verified"; "" in clear */
+	bool is_cut;      /* the connection broke before any recipient was decided about */
 	bool is_tls;      /* it travelled encrypted */
 	bool is_lmtp;
 	/* Letters that came of it (a list's copies): accepted in the transaction that settles it.
@@ -82,6 +85,7 @@ struct outbound_parcel {
 	/* the owner's: */
 	struct queue_way *way; /* found for it, while it is on its way there */
 	bool is_loaded;        /* it came from the store and can wait there */
+	unsigned resumes;      /* other members of its pool were tried at once so often */
 	/* when it came back undone, without an attempt of its own */
 	bool is_untried;
 	int64_t next_ns; /* wall clock of the next attempt, 0: as the ladder says */
@@ -110,10 +114,17 @@ struct outbound_memory {
 	int64_t tls_broken_ns; /* mono: until then STARTTLS is not tried */
 };
 
+/* What all carriers of a process have found out about the way out. Zeroed at first. */
+struct outbound_net {
+	_Atomic int64_t no_ip6_ns; /* mono: until then there is no route to IPv6 */
+};
+
 struct outbound_opts {
 	const char *hostname;     /* what we greet with */
 	struct dns *dns;          /* NULL: names cannot be looked up (addresses and sockets only) */
 	struct tls_client *tls;   /* NULL: STARTTLS is not used */
+	struct pools *pools;      /* egresses and logins; NULL: none */
+	struct outbound_net *net; /* NULL: nothing is remembered */
 	struct tlspolicy *policy; /* NULL: TLS where it is offered, and nobody's word is checked */
 	const struct addr *self;  /* where we listen: an MX there is ourselves */
 	size_t self_count;
@@ -140,6 +151,16 @@ struct outbound_carrier {
  * domain, it is ourselves); smtp triple and text are what senders are told. */
 FIBER int outbound_carry(struct outbound_carrier *c, struct err *e);
 
+/** Does a next hop answer: look-up, connection, greeting, EHLO, QUIT, as a letter would have it but
+ * without a login? For services/pool. */
+FIBER int outbound_probe(
+	const struct outbound_opts *o, struct span destination, int64_t until_ns, struct err *e);
+
+/** The name of an address, and whether it leads back to the address (FCrDNS). `name_r` is "" without a
+ * name, else the one that leads back or the last one; it lives in `a`. */
+FIBER int outbound_leads_back(struct dns *dns, struct arena *a, const struct addr *address,
+	struct span *name_r, bool *is_back_r, struct err *e);
+
 /* ---- look-up, for sites, `yizhan explain` and tests too ---- */
 
 struct outbound_host {
@@ -149,7 +170,8 @@ struct outbound_host {
 	struct addr addrs[OUTBOUND_ADDRS_MAX];
 };
 struct outbound_hops {
-	bool is_lmtp, is_fixed; /* fixed: a route or a literal, not MX */
+	bool is_lmtp, is_fixed; /* fixed: a route, not MX */
+	bool is_implicit;       /* the domain has no MX, or is an address literal: its own host */
 	uint16_t port;
 	uint32_t ttl;   /* seconds, of the MX answer; 0: fixed */
 	bool is_secure; /* the MX answer was validated by DNSSEC */

@@ -130,6 +130,7 @@ static FIBER int hops_ask(const struct outbound_opts *o, struct arena *a, struct
 	switch (ans.status) {
 	case DNS_OK: return hops_mx(o, a, domain, &ans, h, e);
 	case DNS_NODATA: /* no MX: the domain itself is the host */
+		h->is_implicit = true;
 		h->ttl = ans.ttl;
 		h->is_secure = ans.is_secure;
 		h->count = 1;
@@ -159,6 +160,81 @@ static FIBER int hops_domain(const struct outbound_opts *o, struct arena *a, str
 	return rc;
 }
 
+/* ---- which addresses are good for mail --------------------------------------------------------- */
+
+enum use { USE_GOOD, USE_OWN, USE_NONE };
+
+/* Loopback, no address at all, or where we listen ourselves: mail would never leave. */
+static bool is_own(const struct outbound_opts *o, const struct addr *addr)
+{
+	/* RFC 1122 section 3.2.1.3: 0.0.0.0/8 is this host on this network. */
+	if (addr->sa.sa_family == AF_INET && ntohl(addr->in4.sin_addr.s_addr) >> 24 == 0)
+		return true;
+	if (addr->sa.sa_family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&addr->in6.sin6_addr))
+		return true;
+	if (addr_is_loopback(addr) && !o->is_loopback_allowed)
+		return true;
+	for (size_t i = 0; i < o->self_count; i++) {
+		if (addr_same_ip(addr, &o->self[i]) && addr_port(addr) == addr_port(&o->self[i]))
+			return true;
+	}
+	return false;
+}
+
+/* `addr` with its port; IPv4 in the clothes of IPv6 is undressed first. */
+static enum use use_of(const struct outbound_opts *o, struct addr *addr)
+{
+	uint32_t ip4;
+
+	addr_unmap(addr);
+	if (is_own(o, addr))
+		return USE_OWN;
+	if (addr->sa.sa_family == AF_INET6)
+		return IN6_IS_ADDR_LINKLOCAL(&addr->in6.sin6_addr) ||
+				IN6_IS_ADDR_MULTICAST(&addr->in6.sin6_addr)
+			? USE_NONE
+			: USE_GOOD;
+	/* Link-local (RFC 3927), multicast and what lies above it (RFC 1112). */
+	ip4 = ntohl(addr->in4.sin_addr.s_addr);
+	return ip4 >> 16 == 0xa9fe || ip4 >= 0xe0000000 ? USE_NONE : USE_GOOD;
+}
+
+static int is_useless(struct err *e, struct span name)
+{
+	err_set(e, ERR_NOT_FOUND, SPAN_FMT " has no address that a mail server could have",
+		SPAN_ARG(name));
+	return never(e, 4, 4);
+}
+
+/* RFC 5321 section 4.1.3: the domain is an address, which a sender chose: unlike a route's, it is
+ * looked at like that of an MX. */
+static int hops_literal(
+	const struct outbound_opts *o, struct span domain, struct outbound_hops *h, struct err *e)
+{
+	struct span text = span_sub(domain, 1, domain.len - 2);
+	struct addr *addr = &h->hosts[0].addrs[0];
+
+	if (span_starts_nocase(text, SPAN("ipv6:")))
+		text = span_skip(text, 5);
+	if (!addr_parse_ip(text, h->port, addr)) {
+		err_set(e, ERR_SYNTAX, SPAN_FMT " is no address", SPAN_ARG(domain));
+		return never(e, 1, 2);
+	}
+	switch (use_of(o, addr)) {
+	case USE_OWN: return is_self(e, domain);
+	case USE_NONE: return is_useless(e, domain);
+	case USE_GOOD: break;
+	}
+	h->is_implicit = true;
+	h->count = h->hosts[0].addr_count = 1;
+	return 0;
+}
+
+static bool is_literal(const struct destination *d)
+{
+	return d->kind == DESTINATION_DOMAIN && d->name.len > 2 && d->name.ptr[0] == '[';
+}
+
 FIBER int outbound_hops(const struct outbound_opts *o, struct arena *a, struct span destination,
 	struct outbound_hops **hops_r, struct err *e)
 {
@@ -177,7 +253,9 @@ FIBER int outbound_hops(const struct outbound_opts *o, struct arena *a, struct s
 		h->is_lmtp = true;
 		key = span_skip(key, 5);
 	}
-	if (span_starts(key, SPAN("unix:")) || span_starts(key, SPAN("[")))
+	if (is_literal(&d))
+		rc = hops_literal(o, key, h, e);
+	else if (span_starts(key, SPAN("unix:")) || span_starts(key, SPAN("[")))
 		rc = hops_fixed(a, key, h, e);
 	else
 		rc = hops_domain(o, a, key, h, e);
@@ -234,7 +312,8 @@ FIBER int outbound_way_find(const struct outbound_opts *o, struct arena *a, stru
 		outbound_hops(o, a, destination, &w->hops, e) < 0 ||
 		outbound_tls_find(o, a, destination, w->hops, &w->tls, e) < 0)
 		return -1;
-	base = d.kind == DESTINATION_DOMAIN ? hosts_key(a, w->hops) : arena_span(a, d.base);
+	base = d.kind == DESTINATION_DOMAIN && !is_literal(&d) ? hosts_key(a, w->hops)
+							       : arena_span(a, d.base);
 	w->key = span_str(arena_printf(a, SPAN_FMT "%s" SPAN_FMT SPAN_FMT, SPAN_ARG(base),
 		w->tls && w->tls->key.len ? "|policy=" : "",
 		SPAN_ARG(w->tls ? w->tls->key : SPAN_NONE),
@@ -249,42 +328,42 @@ FIBER int outbound_way_find(const struct outbound_opts *o, struct arena *a, stru
 
 /* ---- addresses of a host ---------------------------------------------------------------------- */
 
-/* An MX on loopback, on no address at all, or where we listen ourselves: mail would never leave. */
-static bool is_own(const struct outbound_opts *o, const struct addr *addr)
-{
-	static const struct in6_addr any6 = IN6ADDR_ANY_INIT;
+/* What a look-up of both families found besides addresses that are good. */
+struct found {
+	size_t own, useless;
+};
 
-	if (addr->sa.sa_family == AF_INET && addr->in4.sin_addr.s_addr == INADDR_ANY)
-		return true;
-	if (addr->sa.sa_family == AF_INET6 &&
-		memcmp(&addr->in6.sin6_addr, &any6, sizeof(any6)) == 0)
-		return true;
-	if (addr_is_loopback(addr) && !o->is_loopback_allowed)
-		return true;
-	for (size_t i = 0; i < o->self_count; i++) {
-		if (addr_same_ip(addr, &o->self[i]) && addr_port(addr) == addr_port(&o->self[i]))
-			return true;
-	}
-	return false;
+static void tell_alias(
+	const struct outbound_opts *o, const struct outbound_host *host, struct span canonical)
+{
+	/* RFC 5321 section 5.1 and RFC 2181 section 10.3 forbid it; mail gets there all the same. */
+	log_event(o->log, LOG_INFO, "outbound.mx.cname", LF("host", host->name),
+		LF("canonical", canonical));
 }
 
 static FIBER int add_addrs(const struct outbound_opts *o, const struct outbound_hops *h,
-	struct arena *a, enum dns_type type, struct outbound_host *host, size_t *own_r,
+	struct arena *a, enum dns_type type, struct outbound_host *host, struct found *found,
 	struct err *e)
 {
+	/* Half of the room is kept for IPv4: it must be there to fall back to. */
+	size_t max = type == DNS_AAAA ? OUTBOUND_ADDRS_MAX / 2 : OUTBOUND_ADDRS_MAX;
 	struct dns_answer ans;
 
 	if (dns_query(o->dns, a, host->name, type, loop_now_ns() + OUTBOUND_DNS_NS, &ans, e) < 0)
 		return -1;
 	if (ans.status == DNS_FAIL || ans.status == DNS_BOGUS)
 		return no_answer(e, host->name, &ans);
-	for (size_t i = 0; i < ans.count && host->addr_count < OUTBOUND_ADDRS_MAX; i++) {
+	if (ans.canonical.len && !h->is_fixed && !h->is_implicit && ans.count > 0)
+		tell_alias(o, host, ans.canonical);
+	for (size_t i = 0; i < ans.count && host->addr_count < max; i++) {
 		struct addr addr = ans.rr[i].addr;
+		enum use use;
 
 		addr_set_port(&addr, h->port);
-		if (!h->is_fixed && is_own(o, &addr))
-			++*own_r;
-		else
+		use = h->is_fixed ? USE_GOOD : use_of(o, &addr);
+		found->own += use == USE_OWN;
+		found->useless += use == USE_NONE;
+		if (use == USE_GOOD)
 			host->addrs[host->addr_count++] = addr;
 	}
 	return 0;
@@ -301,8 +380,8 @@ FIBER int outbound_addrs(const struct outbound_opts *o, const struct outbound_ho
 	struct outbound_host *host, struct err *e)
 {
 	struct err trouble = {0};
+	struct found found = {0};
 	struct arena *a;
-	size_t own = 0;
 	int rc;
 
 	if (host->addr_count > 0)
@@ -314,16 +393,18 @@ FIBER int outbound_addrs(const struct outbound_opts *o, const struct outbound_ho
 	if (!o->dns)
 		return err_set(e, ERR_CONFIG, "no resolver for " SPAN_FMT, SPAN_ARG(host->name));
 	a = arena_new();
-	rc = add_addrs(o, h, a, DNS_AAAA, host, &own, &trouble);
+	rc = add_addrs(o, h, a, DNS_AAAA, host, &found, &trouble);
 	if (rc == 0 || trouble.code != ERR_CANCELLED)
-		rc = add_addrs(o, h, a, DNS_A, host, &own, &trouble) < 0 || rc < 0 ? -1 : 0;
+		rc = add_addrs(o, h, a, DNS_A, host, &found, &trouble) < 0 || rc < 0 ? -1 : 0;
 	arena_free(&a);
 	if (host->addr_count > 0)
 		return 0;
-	if (own > 0)
+	if (found.own > 0)
 		return is_self(e, host->name);
 	if (rc < 0)
 		return err_copy(e, &trouble);
+	if (found.useless > 0)
+		return is_useless(e, host->name);
 	err_set(e, ERR_NOT_FOUND, SPAN_FMT " has no address", SPAN_ARG(host->name));
 	return never(e, 4, 4);
 }

@@ -69,6 +69,8 @@ bool outbound_is_delivered(const struct outbound_parcel *p)
 void outbound_give_up(const struct outbound_link *l, struct outbound_parcel *p, const struct err *e)
 {
 	p->host = arena_span(p->arena, l->host);
+	p->is_cut = e->code != ERR_CANCELLED && e->scope == ERR_SCOPE_PEER &&
+		outbound_is_untouched(p);
 	if (e->code == ERR_CANCELLED) { /* we stop: it is nobody's failure */
 		p->is_untried = true;
 		p->next_ns = loop_wall_ns();

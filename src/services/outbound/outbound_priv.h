@@ -3,6 +3,7 @@
 
 #include "proto/smtp/smtp_client.h"
 #include "services/outbound/outbound.h"
+#include "services/pool/egress.h"
 #include "services/tlspolicy/tlspolicy.h"
 
 struct outbound_link {
@@ -16,10 +17,22 @@ struct outbound_link {
 	const struct tls_policy *policy; /* NULL: none */
 	struct tls_host tls;             /* with a policy: what holds for this host */
 	struct outbound_talk *talk;      /* NULL: nobody wants to know */
+	struct egress egress;
+	bool is_ip4_off, is_ip6_off; /* that egress cannot have the family */
+	bool is_probe;               /* nobody logs in */
 	bool is_lmtp;
 	unsigned letters;  /* that were sent over it */
 	int64_t spoken_ns; /* when the peer was last heard */
 };
+
+/* outbound_connect.c, outbound_login.c */
+
+/** Choose where this connection goes out from. */
+FIBER int outbound_egress(struct outbound_link *l, struct err *e);
+FIBER struct stream *outbound_connect(struct outbound_link *l, const struct outbound_host *host,
+	struct addr *peer_r, struct err *e);
+/** Log in where a login is kept for this destination; nothing where none is. */
+FIBER int outbound_login(struct outbound_link *l, struct err *e);
 
 /* outbound_talk.c: what was said on a connection, for the station log. */
 void outbound_talk_begin(struct outbound_link *l);

@@ -20,6 +20,7 @@ struct pools *pools_new(const struct pool_opts *opts)
 	p->opts = *opts;
 	pthread_mutex_init(&p->lock, NULL);
 	hash_map_init(&p->members, key);
+	hash_map_init(&p->ptrs, key);
 	fiber_cond_init(&p->changed);
 	return p;
 }
@@ -45,6 +46,17 @@ static void member_free(struct pool_member *m)
 	free(m);
 }
 
+void pool_ptrs_clear(struct pools *p)
+{
+	struct span name;
+	void *r;
+
+	for (size_t at = 0; hash_map_next(&p->ptrs, &at, &name, &r);) {
+		hash_map_remove(&p->ptrs, name);
+		free(r);
+	}
+}
+
 void pools_free(struct pools **pp)
 {
 	struct pools *p = *pp;
@@ -57,6 +69,8 @@ void pools_free(struct pools **pp)
 	for (size_t at = 0; hash_map_next(&p->members, &at, &name, &m);)
 		member_free(m);
 	hash_map_fini(&p->members);
+	pool_ptrs_clear(p);
+	hash_map_fini(&p->ptrs);
 	pool_tables_free(&p->tables);
 	pthread_mutex_destroy(&p->lock);
 	free(p);
@@ -64,7 +78,7 @@ void pools_free(struct pools **pp)
 
 /* ---- tables ----------------------------------------------------------------------------------- */
 
-static struct pool_member *member_of(struct pools *p, struct span destination)
+struct pool_member *pool_member_of(struct pools *p, struct span destination)
 {
 	return hash_map_get(&p->members, pool_base(destination));
 }
@@ -81,8 +95,7 @@ static void member_list(struct pools *p, struct span next_hop)
 	m->is_listed = true;
 }
 
-/* New tables for old ones; who is a member still keeps its health. */
-static struct pool_tables *tables_swap(struct pools *p, struct pool_tables *fresh)
+struct pool_tables *pool_tables_swap(struct pools *p, struct pool_tables *fresh)
 {
 	struct pool_tables *was = p->tables;
 	struct span name;
@@ -104,26 +117,6 @@ static struct pool_tables *tables_swap(struct pools *p, struct pool_tables *fres
 	}
 	p->tables = fresh;
 	return was;
-}
-
-FIBER int pools_load(struct pools *p, struct err *e)
-{
-	struct arena *a = arena_new();
-	struct pool_tables *t = ARENA_NEW(a, struct pool_tables);
-
-	t->arena = a;
-	if (road_pool_list(p->opts.store, a, &t->pools, &t->pool_count, e) < 0 ||
-		road_egress_list(p->opts.store, a, &t->egresses, &t->egress_count, e) < 0 ||
-		road_credential_list(p->opts.store, a, &t->credentials, &t->credential_count, e) <
-			0) {
-		pool_tables_free(&t);
-		return err_wrap(e, "reading roads");
-	}
-	pthread_mutex_lock(&p->lock);
-	t = tables_swap(p, t);
-	pthread_mutex_unlock(&p->lock);
-	pool_tables_free(&t);
-	return 0;
 }
 
 /* ---- picking ---------------------------------------------------------------------------------- */
@@ -246,7 +239,7 @@ static void wake_arrived(struct loop_msg *msg)
 	fiber_cond_broadcast(&p->changed);
 }
 
-static void keeper_wake(struct pools *p)
+void pool_keeper_wake(struct pools *p)
 {
 	struct loop *loop = atomic_load(&p->loop);
 
@@ -275,8 +268,7 @@ static void take_reason(struct pool_member *m, const struct err *why)
 	m->reason[text.len] = 0;
 }
 
-/* Under the lock. Was it up until now? */
-static bool put_down(struct pool_member *m, struct span destination, const struct err *why)
+bool pool_put_down(struct pool_member *m, struct span destination, const struct err *why)
 {
 	bool was_up = !m->is_down;
 
@@ -301,10 +293,10 @@ void pool_failed(struct pools *p, struct span member, const struct err *why)
 	unsigned fails = 0;
 
 	pthread_mutex_lock(&p->lock);
-	m = member_of(p, member);
+	m = pool_member_of(p, member);
 	/* Down already: that this was begun before is no further failure. */
 	if (m && is_usable(p, m, loop_now_ns())) {
-		was_up = put_down(m, member, why);
+		was_up = pool_put_down(m, member, why);
 		retry_ns = m->retry_ns;
 		fails = m->fails;
 	}
@@ -314,11 +306,10 @@ void pool_failed(struct pools *p, struct span member, const struct err *why)
 	log_event(p->opts.log, LOG_WARN, "pool.member.down", LF("member", pool_base(member)),
 		LF_STR("reason", why->text), LF_INT("fails", fails),
 		LF_INT("probe_s", (retry_ns - loop_now_ns()) / CLOCK_SEC));
-	keeper_wake(p);
+	pool_keeper_wake(p);
 }
 
-/* Under the lock. For how long it was down, in ns; < 0: it was not. */
-static int64_t put_up(struct pool_member *m)
+int64_t pool_put_up(struct pool_member *m)
 {
 	int64_t since = m->since_ns, now = loop_wall_ns();
 
@@ -329,7 +320,7 @@ static int64_t put_up(struct pool_member *m)
 	return now > since ? now - since : 0;
 }
 
-static void tell_up(struct pools *p, struct span member, int64_t down_ns, const char *by)
+void pool_tell_up(struct pools *p, struct span member, int64_t down_ns, const char *by)
 {
 	if (down_ns >= 0)
 		log_event(p->opts.log, LOG_INFO, "pool.member.up", LF("member", member),
@@ -342,14 +333,14 @@ void pool_worked(struct pools *p, struct span member, unsigned letters)
 	int64_t down_ns = -1;
 
 	pthread_mutex_lock(&p->lock);
-	m = member_of(p, member);
+	m = pool_member_of(p, member);
 	if (m) {
 		m->delivered += letters;
 		m->fails = 0;
-		down_ns = put_up(m);
+		down_ns = pool_put_up(m);
 	}
 	pthread_mutex_unlock(&p->lock);
-	tell_up(p, pool_base(member), down_ns, "mail");
+	pool_tell_up(p, pool_base(member), down_ns, "mail");
 }
 
 bool pool_is_up(struct pools *p, struct span member)
@@ -358,7 +349,7 @@ bool pool_is_up(struct pools *p, struct span member)
 	bool is_up;
 
 	pthread_mutex_lock(&p->lock);
-	m = member_of(p, member);
+	m = pool_member_of(p, member);
 	is_up = !m || is_usable(p, m, loop_now_ns());
 	pthread_mutex_unlock(&p->lock);
 	return is_up;
@@ -373,7 +364,7 @@ void pools_forgive(struct pools *p)
 	for (size_t at = 0; hash_map_next(&p->members, &at, &name, &m);)
 		((struct pool_member *)m)->retry_ns = 0;
 	pthread_mutex_unlock(&p->lock);
-	keeper_wake(p);
+	pool_keeper_wake(p);
 }
 
 void pool_health(struct pools *p, struct arena *a, struct span next_hop, struct pool_health *h_r)
@@ -382,7 +373,7 @@ void pool_health(struct pools *p, struct arena *a, struct span next_hop, struct 
 
 	*h_r = (struct pool_health){.is_up = true};
 	pthread_mutex_lock(&p->lock);
-	m = member_of(p, next_hop);
+	m = pool_member_of(p, next_hop);
 	if (m)
 		*h_r = (struct pool_health){.is_known = true,
 			.is_up = !m->is_down,
@@ -408,139 +399,4 @@ void pool_counts(struct pools *p, struct pool_counts *counts_r)
 	for (size_t at = 0; hash_map_next(&p->members, &at, &name, &m);)
 		counts_r->down += ((struct pool_member *)m)->is_down;
 	pthread_mutex_unlock(&p->lock);
-}
-
-/* ---- the keeper ------------------------------------------------------------------------------- */
-
-struct pool_probe {
-	struct pools *p;
-	struct span destination; /* owned */
-};
-
-static FIBER int probe_main(void *arg)
-{
-	struct pool_probe *job = arg;
-	struct pools *p = job->p;
-	struct pool_member *m;
-	struct err e = {0};
-	int64_t down_ns = -1;
-	int rc = p->opts.probe(p->opts.arg, job->destination, loop_now_ns() + POOL_PROBE_NS, &e);
-
-	pthread_mutex_lock(&p->lock);
-	m = member_of(p, job->destination);
-	if (m) {
-		m->is_probing = false;
-		/* Its failures stay counted until it has taken mail: one that greets and then
-		 * fails is asked ever more rarely. */
-		if (rc == 0)
-			down_ns = put_up(m);
-		else if (m->is_down && e.code != ERR_CANCELLED)
-			put_down(m, job->destination, &e);
-	}
-	pthread_mutex_unlock(&p->lock);
-	tell_up(p, pool_base(job->destination), down_ns, "probe");
-	free((char *)job->destination.ptr);
-	free(job);
-	p->probing--;
-	fiber_cond_broadcast(&p->changed);
-	return 0;
-}
-
-/* Under the lock: the member whose probe is most overdue, or NULL with the time of the next. */
-static struct pool_member *probe_due(struct pools *p, int64_t *next_ns_r)
-{
-	struct pool_member *due = NULL;
-	struct span name;
-	void *value;
-
-	*next_ns_r = CLOCK_NEVER;
-	for (size_t at = 0; hash_map_next(&p->members, &at, &name, &value);) {
-		struct pool_member *m = value;
-
-		if (!m->is_down || m->is_probing || m->retry_ns >= *next_ns_r)
-			continue;
-		*next_ns_r = m->retry_ns;
-		due = m;
-	}
-	return due && due->retry_ns <= loop_now_ns() ? due : NULL;
-}
-
-/* Start what is due. When to look again (mono). */
-static int64_t probe_all(struct pools *p)
-{
-	int64_t next_ns = CLOCK_NEVER;
-	struct err e = {0};
-
-	while (p->opts.probe && p->probing < POOL_PROBES_MAX) {
-		struct pool_probe *job = NULL;
-		struct pool_member *m;
-
-		pthread_mutex_lock(&p->lock);
-		m = probe_due(p, &next_ns);
-		if (m) {
-			job = NEW(struct pool_probe);
-			job->p = p;
-			job->destination = span_of(
-				mem_dup(m->probe.ptr, m->probe.len), m->probe.len);
-			m->is_probing = true;
-		}
-		pthread_mutex_unlock(&p->lock);
-		if (!job)
-			return next_ns;
-		p->probing++;
-		if (fiber_start(&p->probes, "pool-probe", probe_main, job, &e) < 0) {
-			pthread_mutex_lock(&p->lock);
-			m->is_probing = false;
-			m->retry_ns = loop_now_ns() + POOL_BACKOFF_FIRST_NS;
-			pthread_mutex_unlock(&p->lock);
-			p->probing--;
-			free((char *)job->destination.ptr);
-			free(job);
-			log_event(p->opts.log, LOG_WARN, "pool.probe", LF_STR("reason", e.text));
-		}
-	}
-	return CLOCK_NEVER; /* one that ends says so */
-}
-
-/* Runs on the writer's thread after each commit that touched the directory. */
-static void tables_changed(void *arg)
-{
-	keeper_wake(arg);
-}
-
-static FIBER int64_t tables_follow(struct pools *p)
-{
-	uint64_t now = store_directory_generation(p->opts.store);
-	struct err e = {0};
-
-	if (now == p->generation)
-		return CLOCK_NEVER;
-	if (pools_load(p, &e) == 0) {
-		p->generation = now;
-		return CLOCK_NEVER;
-	}
-	log_event(p->opts.log, LOG_ERROR, "pool.load", LF_STR("reason", e.text));
-	return loop_now_ns() + POOL_BACKOFF_FIRST_NS;
-}
-
-FIBER int pools_keep(void *pools)
-{
-	struct pools *p = pools;
-
-	fiber_group_init(&p->probes);
-	store_subscribe(p->opts.store, STORE_DIRECTORY, tables_changed, p);
-	atomic_store(&p->loop, loop_current());
-	while (!fiber_is_cancelled(fiber_self())) {
-		int64_t load_ns, probe_ns;
-
-		p->is_woken = false;
-		load_ns = tables_follow(p);
-		probe_ns = probe_all(p);
-		if (!p->is_woken)
-			fiber_cond_wait(&p->changed, load_ns < probe_ns ? load_ns : probe_ns, NULL);
-	}
-	atomic_store(&p->loop, NULL);
-	fiber_group_cancel(&p->probes);
-	fiber_group_join(&p->probes);
-	return 0;
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/must.h"
+#include "net/addr.h"
 
 static const struct {
 	const char *scheme;
@@ -34,13 +35,26 @@ static bool cut_host(struct span base, struct destination *d)
 	return true;
 }
 
+/* "[192.0.2.1]", "[ipv6:2001:db8::1]": an address as a domain (RFC 5321 section 4.1.3) */
+static bool is_literal(struct span base)
+{
+	struct addr ip;
+
+	if (base.len < 3 || base.ptr[base.len - 1] != ']')
+		return false;
+	base = span_sub(base, 1, base.len - 2);
+	if (span_starts_nocase(base, SPAN("ipv6:")))
+		base = span_skip(base, 5);
+	return addr_parse_ip(base, 0, &ip);
+}
+
 static bool cut_base(struct span base, struct destination *d)
 {
 	if (span_starts(base, SPAN("lmtp:"))) {
 		d->is_lmtp = true;
 		base = span_skip(base, 5);
 	}
-	if (span_starts(base, SPAN("[")))
+	if (span_starts(base, SPAN("[")) && !is_literal(base))
 		return cut_host(base, d);
 	d->kind = DESTINATION_DOMAIN;
 	d->name = base;

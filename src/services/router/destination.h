@@ -3,6 +3,7 @@
  * a row outlives the process:
  *
  *	example.org			a domain (lower-case A-label): its MX
+ *	[192.0.2.1]			an address literal as a domain; also [ipv6:2001:db8::1]
  *	[host.example]:25		a fixed next hop; also [192.0.2.1]:25, [2001:db8::1]:25
  *	unix:/path			a Unix socket
  *	pool:NAME			one of several next hops (the store's pools)

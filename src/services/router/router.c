@@ -199,7 +199,7 @@ static bool seen_before(struct walk *w, struct span name)
 	return hash_map_set(&w->seen, name, w) != NULL;
 }
 
-/* The destination key of a foreign domain: its route, or itself; a literal is its own host. */
+/* The destination key of a foreign domain: its route, or itself (a literal too). */
 static FIBER int find_destination(
 	struct router *r, struct arena *a, struct span domain, struct span *key_r, struct err *e)
 {
@@ -210,8 +210,6 @@ static FIBER int find_destination(
 		return -1;
 	if (is_found)
 		return router_hop_key(a, route.next_hop, route.is_lmtp, key_r, e);
-	if (domain.len && domain.ptr[0] == '[')
-		return router_hop_key(a, domain, false, key_r, e);
 	*key_r = domain;
 	return 0;
 }

@@ -11,6 +11,7 @@
 
 #include "base/must.h"
 #include "run/fiber.h"
+#include "services/fake_road.h"
 #include "services/pool/pool.h"
 
 #define WALL (1795000000 * CLOCK_SEC)
@@ -23,43 +24,8 @@ static struct road_member members[] = {
 	{SPAN("lmtp:unix:/run/c"), 1, false},
 };
 static struct road_pool pool;
-static uint64_t generation;
 static void (*notice)(void *arg);
 static void *notice_arg;
-
-FIBER int road_pool_list(
-	struct store *s, struct arena *a, struct road_pool **list_r, size_t *count_r, struct err *e)
-{
-	(void)s;
-	*list_r = ARENA_NEW(a, struct road_pool);
-	**list_r = pool;
-	(*list_r)->members = ARENA_ARRAY(a, struct road_member, pool.member_count);
-	memcpy((*list_r)->members, pool.members, pool.member_count * sizeof(pool.members[0]));
-	*count_r = 1;
-	return fiber_sleep(CLOCK_MS, e);
-}
-
-FIBER int road_egress_list(struct store *s, struct arena *a, struct road_egress **list_r,
-	size_t *count_r, struct err *e)
-{
-	(void)s, (void)a, (void)list_r, (void)e;
-	*count_r = 0;
-	return 0;
-}
-
-FIBER int road_credential_list(struct store *s, struct arena *a, struct road_credential **list_r,
-	size_t *count_r, struct err *e)
-{
-	(void)s, (void)a, (void)list_r, (void)e;
-	*count_r = 0;
-	return 0;
-}
-
-uint64_t store_directory_generation(const struct store *s)
-{
-	(void)s;
-	return generation;
-}
 
 void store_subscribe(struct store *s, enum store_topic topic, void (*fn)(void *arg), void *arg)
 {
@@ -152,10 +118,12 @@ static void run(void (*story)(struct play *y), enum road_policy policy, bool is_
 	log_root(&root, &sink);
 	downs = ups = 0;
 	memset(&asked, 0, sizeof(asked));
-	generation++;
+	the_roads.generation++;
 	for (size_t i = 0; i < ARRAY_LEN(members); i++)
 		members[i].is_off = false;
 	pool = (struct road_pool){SPAN("mails"), policy, ARRAY_LEN(members), members};
+	the_roads.pools = &pool;
+	the_roads.pool_count = 1;
 	assert_int_equal(loop_run(loop, play_main, &y, &e), 0);
 	loop_free(&loop);
 }
@@ -349,7 +317,7 @@ static void changes(struct play *y)
 	fail_member(y, "[b.example]:25");
 	members[0].is_off = true;
 	pool.member_count = 2;
-	generation++;
+	the_roads.generation++;
 	notice(notice_arg);
 	fiber_sleep(5 * CLOCK_MS, &e);
 	/* a is off; b's health was kept; c is gone */
@@ -358,7 +326,7 @@ static void changes(struct play *y)
 	assert_int_equal(counts.members, 2);
 	assert_int_equal(counts.down, 1);
 	members[0].is_off = false;
-	generation++;
+	the_roads.generation++;
 	notice(notice_arg);
 	fiber_sleep(5 * CLOCK_MS, &e);
 	assert_true(span_eq(pick(y), members[0].next_hop));

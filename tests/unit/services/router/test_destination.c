@@ -17,6 +17,10 @@ static const struct {
 	const char *egress, *as;
 } good[] = {
 	{"a domain", "example.org", DESTINATION_DOMAIN, false, "example.org", 0, "", ""},
+	{"an address as a domain", "[192.0.2.1]", DESTINATION_DOMAIN, false, "[192.0.2.1]", 0, "",
+		""},
+	{"an IPv6 address as a domain", "[ipv6:2001:db8::1]", DESTINATION_DOMAIN, false,
+		"[ipv6:2001:db8::1]", 0, "", ""},
 	{"a host", "[mx.example]:25", DESTINATION_HOST, false, "mx.example", 25, "", ""},
 	{"an IPv6 address", "[2001:db8::1]:2525", DESTINATION_HOST, false, "2001:db8::1", 2525, "",
 		""},
@@ -84,8 +88,9 @@ static void letters_about_tls_go_by_themselves(void **state)
 
 static void what_is_none_is_refused(void **state)
 {
-	static const char *const bad[] = {"", "[]:25", "[a]", "[a]:", "[a]:0", "[a]:65536",
-		"pool:", "lmtp:example.org", "lmtp:pool:x", "a|b=c", "|egress=x", "a|tls=maybe"};
+	static const char *const bad[] = {"", "[]:25", "[a]", "[]", "lmtp:[192.0.2.1]",
+		"[a]:", "[a]:0", "[a]:65536", "pool:", "lmtp:example.org", "lmtp:pool:x", "a|b=c",
+		"|egress=x", "a|tls=maybe"};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {

@@ -151,8 +151,9 @@ static void play_answers(struct fixture *f)
 	expect(f, "x@routed.example", true, ROUTER_OK, "x@routed.example>[relay.example]:2526");
 	expect(f, "x@routed.example", false, ROUTER_NO_RELAY, "");
 	expect(f, "x@lmtp.example", true, ROUTER_OK, "x@lmtp.example>lmtp:unix:/run/lmtp");
-	expect(f, "x@[192.0.2.1]", true, ROUTER_OK, "x@[192.0.2.1]>[192.0.2.1]:25");
-	expect(f, "x@[IPv6:2001:db8::1]", true, ROUTER_OK, "x@[IPv6:2001:db8::1]>[2001:db8::1]:25");
+	expect(f, "x@[192.0.2.1]", true, ROUTER_OK, "x@[192.0.2.1]>[192.0.2.1]");
+	expect(f, "x@[IPv6:2001:db8::1]", true, ROUTER_OK,
+		"x@[IPv6:2001:db8::1]>[ipv6:2001:db8::1]");
 	expect(f, "x@[192.0.2.1]", false, ROUTER_NO_RELAY, "");
 	expect(f, "x@a..b", true, ROUTER_BAD_DOMAIN, "");
 	/* U-labels are looked up as A-labels */
