@@ -32,6 +32,7 @@ struct queue;
 #define QUEUE_PROBE_MAX       64                 /* loaded parcels for a site nobody has reached */
 #define QUEUE_LOOK_NS         (60 * CLOCK_SEC)   /* the store is looked at at least this often */
 #define QUEUE_NOTICE_GAP_NS   CLOCK_SEC          /* and for notices at most this often */
+#define QUEUE_RESUMES_MAX     3                  /* of a letter whose connection to a pool breaks */
 #define QUEUE_SITE_FAILS      3                  /* connections without use before a pause */
 #define QUEUE_BLINK_NS        (2 * CLOCK_SEC)    /* first pause of a site that worked until now */
 #define QUEUE_BLINK_WITHIN_NS CLOCK_MIN

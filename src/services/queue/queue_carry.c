@@ -153,8 +153,11 @@ static FIBER void feed_done(void *ctx, struct outbound_parcel *p)
 	if (is_any_delivered(p)) {
 		site->fails = 0;
 		site->delivered_ns = site->used_ns;
+		queue_pool_worked(site, p);
 		window_grow(site);
 	}
+	if (queue_pool_resume(sh, p))
+		return;
 	queue_done(sh, p);
 	while (queue_counted(&sh->unsettled) > QUEUE_UNSETTLED_MAX) {
 		if (fiber_cond_wait(&sh->done_room, CLOCK_NEVER, NULL) < 0)
@@ -194,6 +197,7 @@ static void site_failed(const struct site_carrier *c, unsigned delivered, const 
 		return;
 	err_copy(&site->why, e);
 	if (e->again == ERR_AGAIN_NEVER && !c->is_up) {
+		queue_pool_failed(site, e);
 		log_event(site->shard->q->opts.log, LOG_WARN, "queue.site.never",
 			LF("site", site->name), LF_STR("reason", e->text));
 		queue_site_give_back(site, OUTBOUND_PERMANENT);
@@ -208,8 +212,10 @@ static void site_failed(const struct site_carrier *c, unsigned delivered, const 
 	site->fails++;
 	site->window = 1;
 	site->successes = 0;
-	if (!c->is_up || site->fails >= QUEUE_SITE_FAILS)
+	if (!c->is_up || site->fails >= QUEUE_SITE_FAILS) {
+		queue_pool_failed(site, e);
 		site_down(site);
+	}
 }
 
 const struct queue_carrier *queue_carrier_of(const struct queue *q, struct span destination)

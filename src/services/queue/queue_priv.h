@@ -169,6 +169,24 @@ bool queue_road_has_room(const struct queue_shard *sh, struct span destination);
 void queue_roads_free(struct queue_shard *sh);
 void queue_roads_recall(struct queue_shard *sh);
 
+/* queue_pool.c */
+
+bool queue_is_pool(struct span destination);
+/** p->destination becomes the member it goes to, p->pool what it was. false: none is up, and the parcel
+ * has gone back to the store. */
+bool queue_pool_pick(struct queue_shard *sh, struct outbound_parcel *p);
+/** A parcel whose member has failed goes to another one. false: it is of no pool, or its member did not
+ * fail; it stays the caller's. */
+bool queue_pool_again(struct queue_shard *sh, struct outbound_parcel *p);
+/** Is it of a pool, and its member up by now, whatever the site remembers? */
+bool queue_pool_is_up(struct queue_shard *sh, const struct outbound_parcel *p);
+/** Nothing when the site is no member. */
+void queue_pool_failed(const struct queue_site *site, const struct err *e);
+void queue_pool_worked(const struct queue_site *site, const struct outbound_parcel *p);
+/** The connection broke before anything was decided: another member has it at once. false: it is of no
+ * pool, or that was not so. */
+bool queue_pool_resume(struct queue_shard *sh, struct outbound_parcel *p);
+
 /* queue_flow.c */
 
 void queue_flows_init(struct queue_flows *f);

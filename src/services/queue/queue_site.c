@@ -177,6 +177,8 @@ void queue_site_give_back(struct queue_site *site, enum outbound_verdict verdict
 	bool is_first = true;
 
 	while ((p = queue_site_pop(site))) {
+		if (queue_pool_again(site->shard, p))
+			continue;
 		if (verdict == OUTBOUND_PERMANENT || is_first) {
 			/* The first stands for the attempt that was made for all. */
 			outbound_parcel_settle(p, verdict, &site->why);
@@ -226,6 +228,10 @@ static void site_take(struct queue_shard *sh, struct span key, struct outbound_p
 		way = was;
 	}
 	queue_way_unref(&way);
+	if (site_is_down(site) && queue_pool_again(sh, p))
+		return;
+	if (queue_pool_is_up(sh, p))
+		site->retry_ns = 0;
 	if (site_is_down(site)) {
 		queue_defer(sh, p, site->retry_ns, &site->why);
 	} else if (is_too_much(site, p)) {
@@ -262,6 +268,8 @@ void queue_site_take(struct queue_shard *sh, struct outbound_parcel *p)
 	if (sh->is_stopping) { /* its rows stay leased until the next start */
 		queue_way_unref(&p->way);
 		outbound_parcel_free(&p);
+	} else if (queue_is_pool(p->destination) && !queue_pool_pick(sh, p)) {
+		return;
 	} else if (p->way) {
 		site_take(sh, p->way->way->key, p);
 	} else if (is_fixed(sh->q, p->destination)) {

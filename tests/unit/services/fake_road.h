@@ -12,7 +12,6 @@ static struct {
 	struct road_pool *pools;
 	struct road_egress *egresses;
 	struct road_credential *credentials;
-	uint64_t generation;
 } the_roads;
 
 FIBER int road_pool_list(
@@ -55,10 +54,4 @@ FIBER int road_credential_list(struct store *s, struct arena *a, struct road_cre
 		(*list_r)[i].secret = arena_span(a, the_roads.credentials[i].secret);
 	}
 	return 0;
-}
-
-uint64_t store_directory_generation(const struct store *s)
-{
-	(void)s;
-	return the_roads.generation;
 }

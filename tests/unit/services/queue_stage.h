@@ -71,6 +71,8 @@ static struct {
 	struct span
 		refused_from; /* destinations that begin with this are down, whatever the mood */
 	int64_t refuses_ns;   /* and say so after that long */
+	void (*note)(struct span destination); /* a letter has come there */
+	bool cuts;                             /* every connection breaks within its letter */
 } hop;
 
 static struct {
@@ -98,8 +100,11 @@ static FIBER int converse(struct outbound_carrier *c, struct err *e)
 			return -1;
 		}
 		hop.letters++;
+		if (hop.note)
+			hop.note(c->destination);
 		if (hop.mood == HOP_DROPS) {
 			err_set(e, ERR_EOF, "connection lost");
+			p->is_cut = hop.cuts;
 			outbound_parcel_settle(p, OUTBOUND_TEMPORARY, e);
 			c->feed->done(c->ctx, p);
 			return err_scope_set(e, ERR_SCOPE_PEER, ERR_AGAIN_LATER);
@@ -179,6 +184,7 @@ struct play {
 	struct queue *q;
 	struct fiber_group g;
 	FIBER void (*story)(struct play *p);
+	struct arena *names;
 };
 
 struct shard_arg {
@@ -198,7 +204,8 @@ static FIBER int play_main(void *arg)
 	struct play *p = arg;
 	struct shard_arg shards[QUEUE_SHARDS_MAX];
 
-	p->opts.outbound = &outbound;
+	if (!p->opts.outbound)
+		p->opts.outbound = &outbound;
 	p->opts.hostname = "here.test";
 	p->opts.log = &root;
 	if (p->opts.shards == 0)
