@@ -142,6 +142,7 @@ static FIBER void end_message(struct peer_talk *t, const char *at, struct span l
 	for (unsigned i = 0; i < t->rcpt_count && p->opts.taken; i++) {
 		struct peer_taken taken = {.peer = p,
 			.content = buf_span(&t->content),
+			.index = i,
 			.rcpt = t->rcpts[i],
 			.sender = t->sender,
 			.fate = fate,
@@ -383,6 +384,7 @@ void peer_up(struct peer *p, const struct peer_opts *opts)
 	memset(p, 0, sizeof(*p));
 	p->opts = *opts;
 	p->began_ns = loop_now_ns();
+	p->session_ns = mem_alloc(PEER_TIMES_MAX * sizeof(*p->session_ns));
 	MUST(addr_parse(span_str(opts->address), 25, &o.addr, &e) == 0);
 	p->listener = net_listen(&o, &e);
 	MUST(p->listener);
@@ -395,4 +397,6 @@ FIBER void peer_down(struct peer *p)
 	fiber_group_cancel(&p->g);
 	fiber_group_join(&p->g);
 	net_listener_free(&p->listener);
+	free(p->session_ns);
+	p->session_ns = NULL;
 }

@@ -52,6 +52,7 @@ struct peer_taken {
 	struct peer *peer;
 	struct span
 		content;  /* as the sender meant it: without dots and end; lives during the call */
+	unsigned index;   /* of the recipient */
 	const char *rcpt; /* "a@there.test" */
 	const char *sender;
 	enum peer_fate fate;
@@ -79,7 +80,7 @@ struct peer {
 	int64_t began_ns;
 	/* seen */
 	unsigned sessions, messages, rcpts, quits, open, open_most;
-	int64_t session_ns[PEER_TIMES_MAX]; /* mono: when each began */
+	int64_t *session_ns; /* mono: when each began; goes with peer_down */
 };
 
 /* One connection. */

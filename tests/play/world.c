@@ -542,7 +542,8 @@ size_t __sanitizer_get_current_allocated_bytes(void) __attribute__((weak));
 
 size_t world_heap(const struct world *w)
 {
-	size_t own = w->faults.cap + w->peer_count * sizeof(struct peer);
+	size_t own = w->faults.cap +
+		w->peer_count * (sizeof(struct peer) + PEER_TIMES_MAX * sizeof(int64_t));
 
 	size_t all = __sanitizer_get_current_allocated_bytes
 		? __sanitizer_get_current_allocated_bytes()

@@ -8,216 +8,48 @@
 
 #include <cmocka.h>
 
+#include "lib/smtp_peer.h"
 #include "net/dns.h"
 #include "services/fake_spool.h"
 #include "services/outbound/outbound.h"
 
 #define WALL       (1795000000 * CLOCK_SEC)
-#define SESSIONS   64
 #define MESSAGES   64
 #define LETTER_MAX (1024 * 1024)
 
 /* ---- the peer --------------------------------------------------------------------------------- */
 
+static struct buf content; /* of all letters that were taken */
+
+static void note_content(void *arg, const struct peer_taken *taken)
+{
+	if (taken->index == 0)
+		buf_span_put(&content, taken->content);
+}
+
 /* Recipients by their local part: "no" 550, "later" 450, "full" 452 after the second, "bye" 421. */
-struct peer {
-	const char *address;
-	const char *greeting, *ehlo; /* "220 hi", "PIPELINING CHUNKING"; NULL: those */
-	const char *final;           /* "250 taken" */
-	const char *mail;            /* "250 ok" */
-	bool drops_after_dot, drops_when_idle, is_lmtp;
-	int64_t idle_ns;
-	/* seen */
-	unsigned sessions, messages, rcpts, quits;
-	struct buf said; /* all commands */
-	struct buf content;
-	struct net_listener *listener;
-	struct fiber_group g;
-};
-
-struct talk {
-	struct peer *peer;
-	struct stream *s;
-	unsigned rcpts;
-	bool is_closed;
-};
-
-static void reply(struct talk *t, const char *text)
+static const char *by_name(struct peer_talk *t, const char *at, struct span line)
 {
-	stream_printf(t->s, "%s\r\n", text);
-	if (strncmp(text, "421", 3) == 0)
-		t->is_closed = true;
-}
-
-static void reply_ehlo(struct talk *t)
-{
-	struct span words = span_str(t->peer->ehlo ? t->peer->ehlo : "PIPELINING CHUNKING"), w;
-
-	stream_printf(t->s, "250-peer.test\r\n");
-	while ((w = span_word(&words)).len)
-		stream_printf(t->s, "250-" SPAN_FMT "\r\n", SPAN_ARG(w));
-	stream_printf(t->s, "250 OK\r\n");
-}
-
-static void reply_rcpt(struct talk *t, struct span line)
-{
+	if (strcmp(at, "RCPT") != 0)
+		return NULL;
 	if (span_find_span(line, SPAN("<no")) >= 0)
-		reply(t, "550 5.1.1 nobody of that name");
-	else if (span_find_span(line, SPAN("<later")) >= 0)
-		reply(t, "450 4.2.1 later");
-	else if (span_find_span(line, SPAN("<bye")) >= 0)
-		reply(t, "421 4.3.2 closing");
-	else if (span_find_span(line, SPAN("<full")) >= 0 && t->rcpts >= 2)
-		reply(t, "452 4.5.3 too many");
-	else
-		reply(t, "250 2.1.5 ok"), t->rcpts++;
+		return "550 5.1.1 nobody of that name";
+	if (span_find_span(line, SPAN("<later")) >= 0)
+		return "450 4.2.1 later";
+	if (span_find_span(line, SPAN("<bye")) >= 0)
+		return "421 4.3.2 closing";
+	if (span_find_span(line, SPAN("<full")) >= 0 && t->rcpt_count >= 2)
+		return "452 4.5.3 too many";
+	return NULL;
 }
 
-static FIBER void end_message(struct talk *t)
+static void up(struct peer *peer, struct peer_opts opts)
 {
-	unsigned replies = t->peer->is_lmtp ? t->rcpts : 1;
-
-	t->peer->messages++;
-	t->peer->rcpts += t->rcpts;
-	if (t->peer->drops_after_dot) {
-		t->is_closed = true;
-		return;
-	}
-	for (unsigned i = 0; i < replies; i++)
-		reply(t,
-			t->rcpts == 0            ? "503 5.5.1 no recipients"
-				: t->peer->final ? t->peer->final
-						 : "250 2.0.0 taken");
-	t->rcpts = 0;
-}
-
-static FIBER void take_data(struct talk *t)
-{
-	struct span line;
-
-	if (t->rcpts == 0) {
-		reply(t, "503 5.5.1 no recipients");
-		return;
-	}
-	reply(t, "354 go on");
-	while (stream_read_line(t->s, 4096, &line, NULL, NULL) == 0) {
-		if (span_eq(line, SPAN("."))) {
-			end_message(t);
-			return;
-		}
-		if (span_starts(line, SPAN(".")))
-			line = span_skip(line, 1);
-		buf_span_put(&t->peer->content, line);
-		buf_str(&t->peer->content, "\r\n");
-	}
-	t->is_closed = true;
-}
-
-static FIBER void take_bdat(struct talk *t, struct span args)
-{
-	uint64_t n;
-	char *p;
-
-	assert_true(span_u64(span_word(&args), &n));
-	assert_true(span_eq_nocase(span_trim(args), SPAN("LAST")));
-	p = buf_reserve(&t->peer->content, n);
-	assert_non_null(p);
-	if (stream_read_full(t->s, p, n, NULL) < 0) {
-		t->is_closed = true;
-		return;
-	}
-	buf_added(&t->peer->content, n);
-	end_message(t);
-}
-
-static FIBER void command(struct talk *t, struct span line)
-{
-	struct span verb = span_word(&line);
-	struct peer *peer = t->peer;
-
-	if (span_eq(verb, SPAN("EHLO")) || span_eq(verb, SPAN("LHLO"))) {
-		assert_int_equal(verb.ptr[0] == 'L', peer->is_lmtp);
-		reply_ehlo(t);
-	} else if (span_eq(verb, SPAN("MAIL"))) {
-		reply(t, peer->mail ? peer->mail : "250 2.1.0 ok");
-	} else if (span_eq(verb, SPAN("RCPT"))) {
-		reply_rcpt(t, line);
-	} else if (span_eq(verb, SPAN("DATA"))) {
-		take_data(t);
-	} else if (span_eq(verb, SPAN("BDAT"))) {
-		take_bdat(t, line);
-	} else if (span_eq(verb, SPAN("RSET"))) {
-		t->rcpts = 0;
-		reply(t, "250 forgotten");
-	} else if (span_eq(verb, SPAN("QUIT"))) {
-		peer->quits++;
-		reply(t, "221 bye");
-		t->is_closed = true;
-	} else {
-		reply(t, "502 5.5.1 what?");
-	}
-}
-
-static FIBER int converse(void *arg)
-{
-	struct talk *t = arg;
-	struct span line;
-
-	reply(t, t->peer->greeting ? t->peer->greeting : "220 peer.test");
-	t->s->deadline_ns = loop_now_ns() + CLOCK_HOUR;
-	while (!t->is_closed) {
-		if (t->peer->drops_when_idle)
-			stream_set_timeout(t->s, CLOCK_SEC);
-		if (stream_read_line(t->s, 4096, &line, NULL, NULL) < 0)
-			break;
-		buf_span_put(&t->peer->said, line);
-		buf_char(&t->peer->said, '\n');
-		command(t, line);
-	}
-	stream_flush(t->s, NULL);
-	stream_free(&t->s);
-	free(t);
-	return 0;
-}
-
-static FIBER int accept_all(void *arg)
-{
-	struct peer *peer = arg;
-
-	for (;;) {
-		struct talk *t = NEW(struct talk);
-
-		t->peer = peer;
-		if (net_accept(peer->listener, NULL, &t->s, NULL) < 0) {
-			free(t);
-			return 0;
-		}
-		peer->sessions++;
-		assert_int_equal(fiber_start(&peer->g, "talk", converse, t, NULL), 0);
-	}
-}
-
-static void peer_up(struct peer *peer)
-{
-	struct net_listen_opts o = {.fd = -1};
-	struct err e = {0};
-
-	assert_int_equal(addr_parse(span_str(peer->address), 25, &o.addr, &e), 0);
-	peer->listener = net_listen(&o, &e);
-	assert_non_null(peer->listener);
-	buf_init(&peer->said, LETTER_MAX);
-	buf_init(&peer->content, LETTER_MAX);
-	fiber_group_init(&peer->g);
-	assert_int_equal(fiber_start(&peer->g, "peer", accept_all, peer, NULL), 0);
-}
-
-static FIBER void peer_down(struct peer *peer)
-{
-	fiber_group_cancel(&peer->g);
-	fiber_group_join(&peer->g);
-	net_listener_free(&peer->listener);
-	buf_fini(&peer->said);
-	buf_fini(&peer->content);
+	if (!opts.ehlo)
+		opts.ehlo = "PIPELINING CHUNKING";
+	opts.decide = by_name;
+	opts.taken = note_content;
+	peer_up(peer, &opts);
 }
 
 /* ---- the feed --------------------------------------------------------------------------------- */
@@ -305,11 +137,13 @@ static void play_with(const struct dns_row *rows, size_t count, void (*story)(vo
 	struct loop *l = loop_new_sim(&(struct loop_opts){.name = "sim"}, WALL);
 	struct dns *dns = dns_new_table(rows, count);
 
+	buf_init(&content, LETTER_MAX);
 	log_root(&root, &sink);
 	opts = (struct outbound_opts){.hostname = "here.test", .dns = dns, .log = &root};
 	assert_int_equal(loop_run(l, main_of, &story, NULL), 0);
 	loop_free(&l);
 	dns_free(&dns);
+	buf_fini(&content);
 	fake_text = SPAN("Subject: hello\r\n\r\nWorld\r\n");
 }
 
@@ -363,11 +197,11 @@ static const struct dns_row names[] = {
 
 static FIBER void story_reuse(void)
 {
-	struct peer peer = {.address = "198.51.100.1:25"};
+	struct peer peer;
 	struct feed f = {0};
 	struct err e = {0};
 
-	peer_up(&peer);
+	up(&peer, (struct peer_opts){.address = "198.51.100.1:25"});
 	for (int i = 0; i < 20; i++)
 		add_letter(&f, "a");
 	assert_int_equal(carry("there.test", &f, &e), 0);
@@ -378,7 +212,7 @@ static FIBER void story_reuse(void)
 	assert_int_equal(f.ups, 1);
 	assert_reply(&f.parcels[7]->rcpts[0], OUTBOUND_DELIVERED, 250, "2.0.0", "taken");
 	assert_true(span_eq(f.parcels[7]->host, SPAN("mx1.there.test [198.51.100.1]:25")));
-	assert_true(span_starts(buf_span(&peer.content),
+	assert_true(span_starts(buf_span(&content),
 		SPAN("Received: by here.test; now\r\nSubject: hello\r\n\r\nWorld\r\nReceived:")));
 	feed_fini(&f);
 	peer_down(&peer);
@@ -391,12 +225,12 @@ static void letters_travel_one_after_another_on_one_connection(void **state)
 
 static FIBER void story_each(void)
 {
-	struct peer peer = {.address = "198.51.100.1:25", .ehlo = "PIPELINING"};
+	struct peer peer;
 	struct feed f = {0};
 	struct err e = {0};
 	struct outbound_parcel *p;
 
-	peer_up(&peer);
+	up(&peer, (struct peer_opts){.address = "198.51.100.1:25", .ehlo = "PIPELINING"});
 	fake_text = SPAN("Subject: dots\r\n\r\n.\r\n..two\r\n");
 	p = add_letter(&f, "a no b later c");
 	assert_int_equal(carry("there.test", &f, &e), 0);
@@ -406,8 +240,8 @@ static FIBER void story_each(void)
 	assert_reply(&p->rcpts[3], OUTBOUND_TEMPORARY, 450, "4.2.1", "later");
 	assert_int_equal(peer.messages, 1);
 	assert_int_equal(peer.rcpts, 3);
-	assert_true(span_ends_nocase(
-		buf_span(&peer.content), SPAN("Subject: dots\r\n\r\n.\r\n..two\r\n")));
+	assert_true(
+		span_ends_nocase(buf_span(&content), SPAN("Subject: dots\r\n\r\n.\r\n..two\r\n")));
 	feed_fini(&f);
 	peer_down(&peer);
 }
@@ -419,12 +253,12 @@ static void each_recipient_has_its_own_verdict(void **state)
 
 static FIBER void story_many(void)
 {
-	struct peer peer = {.address = "198.51.100.1:25"};
+	struct peer peer;
 	struct feed f = {0};
 	struct err e = {0};
 	struct outbound_parcel *p;
 
-	peer_up(&peer);
+	up(&peer, (struct peer_opts){.address = "198.51.100.1:25"});
 	p = add_letter(&f, "full1 full2 full3 full4 full5");
 	assert_int_equal(carry("there.test", &f, &e), 0);
 	for (size_t i = 0; i < 5; i++)
@@ -440,14 +274,17 @@ static void too_many_recipients_go_in_further_transactions(void **state)
 	PLAY(names, story_many);
 }
 
+static const struct peer_rule drops_after_dot[] = {
+	{.at = "dot", .is_silent = true, .closes = true}, {0}};
+
 static FIBER void story_lost(void)
 {
-	struct peer peer = {.address = "198.51.100.1:25", .drops_after_dot = true};
+	struct peer peer;
 	struct feed f = {0};
 	struct err e = {0};
 	struct outbound_parcel *p;
 
-	peer_up(&peer);
+	up(&peer, (struct peer_opts){.address = "198.51.100.1:25", .rules = drops_after_dot});
 	p = add_letter(&f, "a b");
 	add_letter(&f, "c");
 	assert_int_equal(carry("there.test", &f, &e), -1);
@@ -466,11 +303,11 @@ static void a_connection_lost_after_the_dot_is_temporary(void **state)
 
 static FIBER void story_421(void)
 {
-	struct peer peer = {.address = "198.51.100.1:25"};
+	struct peer peer;
 	struct feed f = {0};
 	struct err e = {0};
 
-	peer_up(&peer);
+	up(&peer, (struct peer_opts){.address = "198.51.100.1:25"});
 	add_letter(&f, "a");
 	add_letter(&f, "bye");
 	assert_int_equal(carry("there.test", &f, &e), -1);
@@ -488,13 +325,14 @@ static void a_421_ends_the_connection_and_defers_the_letter(void **state)
 
 static FIBER void story_idle(void)
 {
-	struct peer peer = {.address = "198.51.100.1:25", .drops_when_idle = true};
+	/* In steps: a close is seen before anything of the letter was given away. */
+	struct peer peer;
 	struct feed f = {.pause_ns = 2 * CLOCK_SEC};
 	struct err e = {0};
 
-	peer_up(&peer);
-	/* In steps: a close is seen before anything of the letter was given away. */
-	peer.ehlo = "8BITMIME";
+	up(&peer,
+		(struct peer_opts){
+			.address = "198.51.100.1:25", .ehlo = "8BITMIME", .idle_ns = CLOCK_SEC});
 	add_letter(&f, "a");
 	add_letter(&f, "b");
 	assert_int_equal(carry("there.test", &f, &e), 0);
@@ -510,15 +348,17 @@ static void a_peer_that_closed_an_idle_connection_gets_a_new_one(void **state)
 	PLAY(names, story_idle);
 }
 
+static const struct peer_rule greets_451[] = {{.at = "connect", .say = "451 4.3.2 not now"}, {0}};
+
 static FIBER void story_second_mx(void)
 {
-	struct peer one = {.address = "198.51.100.1:25", .greeting = "451 4.3.2 not now"};
-	struct peer two = {.address = "198.51.100.2:25"};
+	struct peer one;
+	struct peer two;
 	struct feed f = {0};
 	struct err e = {0};
 
-	peer_up(&one);
-	peer_up(&two);
+	up(&one, (struct peer_opts){.address = "198.51.100.1:25", .rules = greets_451});
+	up(&two, (struct peer_opts){.address = "198.51.100.2:25"});
 	add_letter(&f, "a");
 	assert_int_equal(carry("there.test", &f, &e), 0);
 	assert_int_equal(one.sessions, 1);
@@ -585,13 +425,15 @@ static void each_way_of_not_being_found_has_its_code(void **state)
 
 static FIBER void story_fixed(void)
 {
-	struct peer smtp = {.address = "127.0.0.1:2525"};
-	struct peer lmtp = {.address = "unix:/run/lmtp", .is_lmtp = true, .ehlo = "PIPELINING"};
+	struct peer smtp;
+	struct peer lmtp;
 	struct feed f = {0};
 	struct err e = {0};
 
-	peer_up(&smtp);
-	peer_up(&lmtp);
+	up(&smtp, (struct peer_opts){.address = "127.0.0.1:2525"});
+	up(&lmtp,
+		(struct peer_opts){
+			.address = "unix:/run/lmtp", .is_lmtp = true, .ehlo = "PIPELINING"});
 	add_letter(&f, "a");
 	assert_int_equal(carry("[127.0.0.1]:2525", &f, &e), 0);
 	assert_true(span_eq(f.parcels[0]->host, SPAN("[127.0.0.1]:2525")));
@@ -621,11 +463,11 @@ static void routes_lead_to_addresses_names_sockets_and_lmtp(void **state)
 
 static FIBER void story_bare(void)
 {
-	struct peer peer = {.address = "198.51.100.1:25"};
+	struct peer peer;
 	struct feed f = {0};
 	struct err e = {0};
 
-	peer_up(&peer);
+	up(&peer, (struct peer_opts){.address = "198.51.100.1:25"});
 	add_letter(&f, "a");
 	assert_int_equal(carry("bare.test", &f, &e), 0);
 	assert_int_equal(peer.messages, 1);
