@@ -72,6 +72,11 @@ struct config {
 		bool is_dnssec;
 	} resolver;
 	struct {
+		bool is_dane, is_sts;
+		const char *ca_file, *sts_address;
+		int64_t sts_port;
+	} tls_policy;
+	struct {
 		int64_t expire, expire_report, expire_bulk, drain_time, connections, port;
 		struct config_times retry, retry_report, retry_bulk; /* empty: as retry */
 		struct config_times delay_notice, delay_notice_bulk;

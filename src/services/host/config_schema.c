@@ -15,6 +15,9 @@ const struct config_section config_sections[] = {
 	{"store", false, "The store in the data directory."},
 	{"resolver", false, "How names are looked up."},
 	{"queue", false, "How mail for others is tried."},
+	{"tls_policy", false,
+		"How safe the way to other servers must be. Per destination: yizhan tls set; which rule wins: "
+		"docs/tls-policy.md."},
 	{"trail", false,
 		"The station log: what happened to each letter, for yizhan trace. It lies in the store and "
 		"is written behind the mail."},
@@ -165,6 +168,18 @@ const struct config_setting config_settings[] = {
 		"in Subject or From. Where nothing shows, English with a line of Chinese."},
 	{"queue", "drain_time", CONFIG_TIME, TOP(queue.drain_time), "10s", NULL, CLOCK_SEC, CLOCK_HOUR, false,
 		"At the end, how long letters under way may take."},
+
+	{"tls_policy", "dane", CONFIG_BOOL, TOP(tls_policy.is_dane), "yes", NULL, 0, 0, false,
+		"Obey TLSA records that DNSSEC protects (RFC 7672)."},
+	{"tls_policy", "mta_sts", CONFIG_BOOL, TOP(tls_policy.is_sts), "yes", NULL, 0, 0, false,
+		"Fetch and obey the MTA-STS policies of domains (RFC 8461). Needs libcurl."},
+	{"tls_policy", "ca_file", CONFIG_TEXT, TOP(tls_policy.ca_file), "", NULL, 0, 0, false,
+		"Authorities (PEM) that other servers' certificates are checked with, and those of web servers "
+		"with policies. Empty: the system's."},
+	{"tls_policy", "sts_port", CONFIG_NUMBER, TOP(tls_policy.sts_port), "443", NULL, 1, 65535, false,
+		"The port where policies are fetched (for laboratories)."},
+	{"tls_policy", "sts_address", CONFIG_TEXT, TOP(tls_policy.sts_address), "", NULL, 0, 0, false,
+		"The address where all policies are fetched (for laboratories). Empty: as DNS says."},
 
 	{"trail", "keep", CONFIG_TIME, TOP(trail.keep), "14d", NULL, 0, 3650 * CLOCK_DAY, false,
 		"How long it is kept. 0: nothing is written."},

@@ -258,6 +258,7 @@ static FIBER void stop_all(struct host *h)
 	}
 	while (h->workers_ended < h->workers_started)
 		fiber_cond_wait(&h->changed, CLOCK_NEVER, NULL);
+	host_queue_end(h);
 	fiber_group_join(&h->group);
 }
 

@@ -22,14 +22,17 @@
 #include "services/queue/queue.h"
 #include "services/bounce/bounce.h"
 #include "services/router/router.h"
+#include "services/tlspolicy/tlspolicy.h"
 #include "services/trail/trail.h"
 
-#define HOST_DEMO_DOMAIN  "yizhan.test"
-#define HOST_BACKLOG      4096
-#define HOST_PROXY_NS     (10 * CLOCK_SEC) /* for the PROXY header */
-#define HOST_CLOSE_NS     (2 * CLOCK_SEC)  /* for the goodbye of a connection */
-#define HOST_FDS_RESERVED 32               /* store, loops, log, control */
-#define HOST_ADMIT_SHARDS 16
+#define HOST_DEMO_DOMAIN   "yizhan.test"
+#define HOST_BACKLOG       4096
+#define HOST_PROXY_NS      (10 * CLOCK_SEC) /* for the PROXY header */
+#define HOST_CLOSE_NS      (2 * CLOCK_SEC)  /* for the goodbye of a connection */
+#define HOST_FDS_RESERVED  32               /* store, loops, log, control */
+#define HOST_ADMIT_SHARDS  16
+#define HOST_FETCH_THREADS 2 /* each may wait a minute for a web server */
+#define HOST_FETCH_WAITING 256
 
 /* What connections of one configuration share: counted, never changed (docs/memory.md). */
 struct host_settings {
@@ -115,6 +118,9 @@ struct host {
 	struct tls_server *tls;
 	struct dns *dns;
 	struct tls_client *tls_client; /* NULL: no STARTTLS going out */
+	struct tlspolicy *tls_policy;  /* NULL with it */
+	struct work_lane *fetch_lane;  /* where policies are fetched */
+	struct fiber_group tls_keeper;
 	struct outbound_opts outbound;
 	struct trail *trail;
 	struct queue *queue;
@@ -173,6 +179,8 @@ void host_queue_reload(struct host *h);
 /** Resolver and certificate authorities, which take their time; then the workers' shards begin.
  * Letters for others that come earlier wait in the store. */
 FIBER int host_queue_begin(struct host *h, struct err *e);
+/** After the last letter: write down what TLS was like. */
+FIBER void host_queue_end(struct host *h);
 void host_queue_free(struct host *h);
 /** The station log's book of a worker. */
 FIBER int host_trail_main(void *arg);

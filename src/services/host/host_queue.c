@@ -121,6 +121,7 @@ void host_queue_new(struct host *h)
 		.is_loopback_allowed = c->queue.is_loopback,
 		.port = (uint16_t)c->queue.port,
 		.log = &h->log};
+	fiber_group_init(&h->tls_keeper);
 	self_addrs(h);
 	rules_of(c, &rules);
 	h->queue = queue_new(&opts);
@@ -129,7 +130,8 @@ void host_queue_new(struct host *h)
 static int begin_work(void *arg, struct err *e)
 {
 	struct host *h = arg;
-	struct tls_client_opts tls = {.alpn = "smtp"};
+	const char *ca_file = h->config->tls_policy.ca_file;
+	struct tls_client_opts tls = {.alpn = "smtp", .ca_file = ca_file[0] ? ca_file : NULL};
 
 	if (dns_start(h, e) < 0)
 		return -1;
@@ -139,12 +141,44 @@ static int begin_work(void *arg, struct err *e)
 	return h->tls_client ? 0 : err_wrap(e, "TLS");
 }
 
+static int policy_begin(struct host *h, struct err *e)
+{
+	const struct config *c = h->config;
+	struct tlspolicy_opts opts = {.store = h->store,
+		.dns = h->dns,
+		.is_dane_off = !c->tls_policy.is_dane,
+		.is_sts_off = !c->tls_policy.is_sts,
+		.fetch = {.dns = h->dns,
+			.ca_file = c->tls_policy.ca_file[0] ? c->tls_policy.ca_file : NULL,
+			.port = (uint16_t)c->tls_policy.sts_port,
+			.address = c->tls_policy.sts_address[0] ? c->tls_policy.sts_address : NULL},
+		.log = &h->log};
+
+	if (!h->tls_client)
+		return 0;
+	h->fetch_lane = work_lane_new("fetch", HOST_FETCH_THREADS, HOST_FETCH_WAITING);
+	opts.fetch.lane = h->fetch_lane;
+	h->tls_policy = tlspolicy_new(&opts);
+	h->outbound.policy = h->tls_policy;
+	return fiber_start(&h->tls_keeper, "tls-results", tlspolicy_keep, h->tls_policy, e);
+}
+
+FIBER void host_queue_end(struct host *h)
+{
+	fiber_group_cancel(&h->tls_keeper);
+	fiber_group_join(&h->tls_keeper);
+	if (h->tls_policy)
+		tlspolicy_flush(h->tls_policy, NULL);
+}
+
 FIBER int host_queue_begin(struct host *h, struct err *e)
 {
 	if (work_run(h->lane, begin_work, h, e) < 0)
 		return -1;
 	h->outbound.dns = h->dns;
 	h->outbound.tls = h->tls_client;
+	if (policy_begin(h, e) < 0)
+		return -1;
 	for (size_t i = 0; i < h->worker_count; i++)
 		host_worker_tell(&h->workers[i], HOST_WORD_QUEUE, NULL);
 	return 0;
@@ -156,6 +190,9 @@ void host_queue_free(struct host *h)
 	if (h->queue)
 		queue_free(&h->queue);
 	trail_free(&h->trail);
+	tlspolicy_free(&h->tls_policy);
+	if (h->fetch_lane)
+		work_lane_free(&h->fetch_lane);
 	if (h->tls_client)
 		tls_client_free(&h->tls_client);
 	if (h->dns)

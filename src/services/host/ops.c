@@ -37,6 +37,10 @@
 	X("route.set", 0, op_route_set, "")                                                        \
 	X("route.remove", 0, op_route_remove, "")                                                  \
 	X("route.list", OPS_READ, op_route_list, "")                                               \
+	X("tls.set", 0, op_tls_set, "how safe the way to a destination must be")                   \
+	X("tls.remove", 0, op_tls_remove, "")                                                      \
+	X("tls.list", OPS_READ, op_tls_list, "")                                                   \
+	X("tls.report", OPS_READ, op_tls_report, "what TLS to other servers was like")             \
 	X("status", OPS_READ, op_status, "counters and limits of the server")                      \
 	X("metrics", OPS_READ | OPS_ONLINE, op_metrics, "counters as Prometheus reads them")       \
 	X("dns", OPS_READ | OPS_ONLINE, op_dns, "what DNS says, and should say")                   \

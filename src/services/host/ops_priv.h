@@ -44,4 +44,5 @@ ops_fn op_domain_add, op_domain_set, op_domain_remove, op_domain_list;
 ops_fn op_account_add, op_account_set, op_account_remove, op_account_list;
 ops_fn op_alias_add, op_alias_set, op_alias_remove, op_alias_list;
 ops_fn op_route_add, op_route_set, op_route_remove, op_route_list;
+ops_fn op_tls_set, op_tls_remove, op_tls_list, op_tls_report;
 ops_fn op_status, op_fibers, op_backup, op_check, op_reload, op_resolve;
