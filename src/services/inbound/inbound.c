@@ -82,10 +82,13 @@ static FIBER void on_rcpt(
 {
 	struct inbound_conn *c = ctx;
 	struct router_answer *ans = ARENA_NEW(s->txn, struct router_answer);
+	struct router_question q = {.local = rcpt->to.local,
+		.domain = rcpt->to.domain,
+		.sender = s->mail.from.whole,
+		.may_relay = c->is_relay};
 	struct err e = {0};
 
-	if (router_resolve(c->in->opts.router, s->txn, rcpt->to.local, rcpt->to.domain, c->is_relay,
-		    ans, &e) < 0) {
+	if (router_resolve(c->in->opts.router, s->txn, &q, ans, &e) < 0) {
 		log_event(&s->log, LOG_WARN, "smtp.in.rcpt.failed", LF("to", rcpt->to.whole),
 			LF_STR("error", e.text));
 		smtp_reply_from_err(r, &e);

@@ -17,7 +17,21 @@ static struct span lower(struct arena *a, struct span s)
 
 struct span router_local_key(struct arena *a, struct span local)
 {
-	return lower(a, smtp_local_unquote(a, local));
+	return directory_local_part(a, smtp_local_unquote(a, local));
+}
+
+struct span router_address_key(struct arena *a, struct span address)
+{
+	ptrdiff_t at = span_rfind(address, '@');
+	struct span local, domain;
+
+	if (at <= 0)
+		return SPAN_NONE;
+	local = router_local_key(a, span_sub(address, 0, (size_t)at));
+	domain = router_domain_key(a, span_skip(address, (size_t)at + 1));
+	if (!local.len || !domain.len)
+		return SPAN_NONE;
+	return router_address_join(a, local, domain);
 }
 
 /* RFC 1035 section 2.3.1 with digits in front (RFC 1123 section 2.1) and the underscore that is
@@ -123,6 +137,14 @@ int router_hop_key(
 	if (span_starts(s, SPAN("pool:")) && !is_lmtp) {
 		*key_r = arena_span(a, s);
 		return s.len > 5 && span_find(s, '|') < 0 ? 0 : hop_wrong(next_hop, e);
+	}
+	if (span_eq(s, SPAN("mx")) && !is_lmtp) {
+		*key_r = SPAN_NONE;
+		return 0;
+	}
+	if (span_starts(s, SPAN("mx:")) && !is_lmtp) {
+		*key_r = router_domain_key(a, span_skip(s, 3));
+		return key_r->len && key_r->ptr[0] != '[' ? 0 : hop_wrong(next_hop, e);
 	}
 	if (!hop_cut(s, &host, &port) || (port.len && !span_u64_max(port, 65535, &number)) ||
 		!number)

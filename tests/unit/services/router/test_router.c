@@ -315,6 +315,13 @@ static void test_hop_keys(void **state)
 		{"2001:db8::1", false, "[2001:db8::1]:25"},
 		{"[2001:db8::1]:99", false, "[2001:db8::1]:99"},
 		{"unix:/run/x", true, "lmtp:unix:/run/x"},
+		{"pool:out", false, "pool:out"},
+		{"mx", false, ""},
+		{"mx:Hub.Example", false, "hub.example"},
+		{"mx:[192.0.2.1]", false, NULL},
+		{"mx:", false, NULL},
+		{"pool:", false, NULL},
+		{"pool:a|b", false, NULL},
 		{"", false, NULL},
 		{"host:", false, NULL},
 		{"host:0", false, NULL},
@@ -354,9 +361,11 @@ static void test_verdicts_have_triples(void **state)
 		struct err e = {0};
 
 		assert_int_equal(router_verdict_err((enum router_verdict)v, &e), -1);
-		assert_true(e.smtp >= 500 && e.enh_class == 5);
+		bool is_passing = v == ROUTER_UNVERIFIED;
+		assert_int_equal(e.smtp / 100, is_passing ? 4 : 5);
+		assert_int_equal(e.enh_class, is_passing ? 4 : 5);
 		assert_int_equal(e.scope, ERR_SCOPE_RCPT);
-		assert_int_equal(e.again, ERR_AGAIN_NEVER);
+		assert_int_equal(e.again, is_passing ? ERR_AGAIN_LATER : ERR_AGAIN_NEVER);
 	}
 }
 
