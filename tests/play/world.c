@@ -180,8 +180,9 @@ static void read_report(struct world *w, struct span text, int64_t at_ns)
 			r->failed++;
 			r->failed_ns = at_ns;
 		} else if (span_eq(action, SPAN("delayed"))) {
+			if (r->delayed < WORLD_NOTICES)
+				r->delayed_ns[r->delayed] = at_ns;
 			r->delayed++;
-			r->delayed_ns = at_ns;
 		} else {
 			r->relayed++;
 		}

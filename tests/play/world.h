@@ -20,6 +20,7 @@
 #define WORLD_ATTEMPTS 128
 #define WORLD_PEERS    64
 #define WORLD_NAMES    256
+#define WORLD_NOTICES  4
 #define WORLD_NAME     300
 #define WORLD_EXPIRE   (5 * CLOCK_DAY)
 #define WORLD_SENDER   "alice@here.test" /* has her mailbox here */
@@ -44,7 +45,7 @@ struct world_rcpt {
 	struct world_attempt attempt[WORLD_ATTEMPTS];
 	/* reports to the sender */
 	unsigned failed, delayed, relayed;
-	int64_t failed_ns, delayed_ns;
+	int64_t failed_ns, delayed_ns[WORLD_NOTICES];
 	bool is_damaged; /* a content was not what was sent */
 	struct buf told; /* texts of the reports */
 	struct span original;
