@@ -370,7 +370,6 @@ static int amend_one(struct db *db, const struct amending *x, struct spool_amend
 {
 	struct spool_item it = {0};
 	bool is_there;
-	enum spool_state to;
 
 	w->is_done = false;
 	if (look(db, a, w->rcpt_id, &it, &is_there, e) < 0)
@@ -393,8 +392,10 @@ static int amend_one(struct db *db, const struct amending *x, struct spool_amend
 	if (it.state == SPOOL_ACTIVE)
 		return db_run(
 			db, e, &sql_wish_now, "ii", (int64_t)w->rcpt_id, (int64_t)SPOOL_WISH_NOW);
-	to = it.state == SPOOL_HELD ? SPOOL_HELD : w->is_local ? SPOOL_LOCAL : SPOOL_WAITING;
-	return set_state(db, &it, to, is_scheduled(&it, x->now_ns) ? it.next_ns : x->now_ns, e);
+	if (it.state == SPOOL_HELD)
+		return 0;
+	return set_state(db, &it, w->is_local ? SPOOL_LOCAL : SPOOL_WAITING,
+		is_scheduled(&it, x->now_ns) ? it.next_ns : x->now_ns, e);
 }
 
 static int amend_closure(struct db *db, void *arg, struct err *e)

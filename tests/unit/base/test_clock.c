@@ -199,6 +199,53 @@ static void durations_that_do_not(void **state)
 	}
 }
 
+static void rfc3339_dates_are_read(void **state)
+{
+	static const struct {
+		const char *text;
+		int64_t sec; /* -1: it is none */
+	} t[] = {
+		{"1970-01-01T00:00:00Z", 0},
+		{"2026-11-23T06:30:00Z", 1795415400},
+		{"2026-11-23t14:30:00.999+08:00", 1795415400},
+		{"2026-11-23T02:00:00-04:30", 1795415400},
+		{"2028-02-29T00:00:00z", 1835395200},
+		{"2027-02-29T00:00:00Z", -1},
+		{"2100-02-29T00:00:00Z", -1},
+		{"2026-11-31T00:00:00Z", -1},
+		{"2026-00-01T00:00:00Z", -1},
+		{"2026-11-23T24:00:00Z", -1},
+		{"2026-11-23T06:60:00Z", -1},
+		{"2026-11-23T06:30:00", -1},
+		{"2026-11-23T06:30:00.Z", -1},
+		{"2026-11-23T06:30:00+24:00", -1},
+		{"2026-11-23T06:30:00+0800", -1},
+		{"2026-11-23T06:30:00Z ", -1},
+		{"2026-11-23 06:30:00Z", -1},
+		{"26-11-23T06:30:00Z", -1},
+		{"", -1},
+	};
+	struct buf b;
+
+	for (size_t i = 0; i < ARRAY_LEN(t); i++) {
+		int64_t sec = 7;
+		bool is_read = clock_parse_rfc3339(span_str(t[i].text), &sec);
+
+		if (is_read != (t[i].sec >= 0) || (is_read && sec != t[i].sec))
+			fail_msg("%s: %lld", t[i].text, (long long)sec);
+	}
+	/* what is written is read */
+	buf_init(&b, 100);
+	for (int64_t sec = 0; sec < 8000000000; sec += 86400 * 11 + 3607) {
+		int64_t back = -1;
+
+		buf_clear(&b);
+		clock_put_rfc3339(&b, sec);
+		assert_true(clock_parse_rfc3339(buf_span(&b), &back) && back == sec);
+	}
+	buf_fini(&b);
+}
+
 static void zone_is_utc_here(void **state)
 {
 	/* TZ=UTC is set for unit tests (tests/unit/meson.build) */
@@ -224,6 +271,7 @@ int main(void)
 		cmocka_unit_test(durations_for_people),
 		cmocka_unit_test(durations_that_parse),
 		cmocka_unit_test(durations_that_do_not),
+		cmocka_unit_test(rfc3339_dates_are_read),
 		cmocka_unit_test(zone_is_utc_here),
 		cmocka_unit_test(clocks_move_forward),
 	};

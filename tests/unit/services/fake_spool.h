@@ -145,6 +145,7 @@ static void claim(struct fake_row *r, struct spool_item *item)
 		.arrived_ns = r->arrived_ns,
 		.expires_ns = r->expires_ns,
 		.attempts = r->attempts,
+		.last_text = span_str(r->text),
 		.delays_told = r->delays_told,
 		.is_by_told = r->is_by_told,
 		.is_given_up = r->is_given_up,

@@ -251,19 +251,29 @@ static inline FIBER void wait_until_empty(int64_t at_most_ns)
 }
 
 /* Accept a letter as inbound does: under a lease when the queue has room. */
-static struct fake_row *accept_from(
-	struct queue *q, unsigned index, const char *sender, int priority, const char *destination)
+static struct fake_row *accept_env(
+	struct queue *q, unsigned index, const struct spool_envelope *env, const char *destination)
 {
 	struct spool_rcpt_new rcpt = {
 		.address = SPAN("r@there.test"), .destination = span_str(destination)};
-	struct spool_new letter = {.env = {.reverse_path = span_str(sender), .priority = priority},
+	struct spool_new letter = {.env = *env,
 		.rcpts = &rcpt,
 		.rcpt_count = 1,
 		.arrived_ns = loop_wall_ns(),
 		.expires_ns = loop_wall_ns() + 5 * CLOCK_DAY};
 	bool is_lease = queue_wants(q, index, &letter);
-	struct fake_row *row = fake_spool_add(sender, "r@there.test", destination, is_lease);
+	struct arena *a = arena_new();
+	struct fake_row *row = fake_spool_add(
+		arena_str(a, env->reverse_path), "r@there.test", destination, is_lease);
 
+	arena_free(&a);
+	row->class = env->class;
+	row->priority = env->priority;
+	row->by_mode = env->by_mode;
+	row->by_ns = env->by_ns;
+	row->release_ns = env->release_ns;
+	if (!is_lease && env->release_ns > row->next_ns)
+		row->next_ns = env->release_ns;
 	letter.id = row->msg_id;
 	rcpt.rcpt_id = row->rcpt_id;
 	if (!is_lease) {
@@ -274,6 +284,14 @@ static struct fake_row *accept_from(
 	queue_put(q, index, &letter);
 	body_unref(&letter.stored);
 	return row;
+}
+
+static inline struct fake_row *accept_from(
+	struct queue *q, unsigned index, const char *sender, int priority, const char *destination)
+{
+	return accept_env(q, index,
+		&(struct spool_envelope){.reverse_path = span_str(sender), .priority = priority},
+		destination);
 }
 
 static inline void accept_letter(struct queue *q, unsigned index, const char *destination)
