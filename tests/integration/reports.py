@@ -4,6 +4,7 @@ import base64
 import email
 import email.policy
 import email.utils
+import quopri
 import time
 
 
@@ -31,10 +32,14 @@ class Report:
         self.check()
 
     def octets_of(self, octets, original):
-        """What came back, decoded: message/global may be in base64 (RFC 6532 section 3.7)."""
+        """What came back, decoded: message/global may be in base64 (RFC 6532 section 3.7), a header section in
+        quoted-printable."""
         coded = part_octets(octets, self.msg, 2)
         if original["Content-Transfer-Encoding"] == "base64":
             return base64.b64decode(coded)
+        if original["Content-Transfer-Encoding"] == "quoted-printable":
+            assert not self.is_full
+            return quopri.decodestring(coded)
         assert original["Content-Transfer-Encoding"] in ("7bit", "8bit")
         return coded
 
@@ -47,7 +52,8 @@ class Report:
         assert typed(self.fields["Reporting-MTA"])[0] == "dns"
         for block in self.rcpts.values():
             assert block["Action"] in ("failed", "delayed", "delivered", "relayed", "expanded")
-            assert block["Status"][0] in {"failed": "5", "delayed": "4"}.get(block["Action"], "2")
+            # a failure is one for good, or did not pass in time (RFC 3463 section 2)
+            assert block["Status"][0] in {"failed": "54", "delayed": "4"}.get(block["Action"], "2")
             assert typed(block["Final-Recipient"])[0] in ("rfc822", "utf-8")
             for name, kind in (("Remote-MTA", "dns"), ("Diagnostic-Code", None)):
                 assert name not in block or typed(block[name])[0] == kind or kind is None

@@ -60,16 +60,23 @@ static void put_words(struct buf *b, const struct mail_dsn *d, struct span text)
 	mail_text_put(b, dsn_cut(text, MAIL_DSN_TEXT_MAX), d->is_smtputf8);
 }
 
-/* RFC 6533 section 4: in a report of the old kind an internationalised address is told in ASCII. */
+/* RFC 6533 section 4: in a report of the old kind an internationalised address is told in ASCII. An
+ * octet may take eight then: as much of it as a line holds. */
 static void put_typed(
 	struct buf *b, const struct mail_dsn *d, struct span type, struct span address)
 {
+	struct buf ascii;
+
 	mail_text_put(b, type, false);
 	buf_str(b, "; ");
-	if (span_is_ascii(address) || d->is_smtputf8)
+	if (span_is_ascii(address) || d->is_smtputf8) {
 		put_words(b, d, address);
-	else
-		mail_utf8_addr_put(b, dsn_cut(address, MAIL_DSN_TEXT_MAX / 6));
+		return;
+	}
+	buf_init(&ascii, MAIL_DSN_TEXT_MAX);
+	mail_utf8_addr_put(&ascii, dsn_cut(address, MAIL_DSN_TEXT_MAX));
+	buf_span_put(b, buf_span(&ascii));
+	buf_fini(&ascii);
 }
 
 /* What comes back, where it is not 7-bit: message/global may be coded, message/rfc822 may not
@@ -114,7 +121,7 @@ static void put_header(struct buf *b, const struct mail_dsn *d)
 	buf_str(b, "From: Mail Delivery System <MAILER-DAEMON@");
 	mail_text_put(b, d->host, false);
 	buf_str(b, ">\r\nTo: <");
-	mail_text_put(b, d->to, d->is_smtputf8);
+	put_words(b, d, d->to);
 	buf_str(b, ">\r\n");
 	put_subject(b, d);
 	buf_str(b, "Message-ID: ");

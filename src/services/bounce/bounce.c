@@ -227,8 +227,9 @@ static struct span local_prefix(struct arena *a, struct span address)
 	return buf_span(b);
 }
 
-/* Recipients of the report. None is left when the address leads nowhere. */
-static FIBER int resolve(struct router *router, struct arena *a, struct span to,
+/* Recipients of the report. None is left when the address leads nowhere. `notify`: what becomes of
+ * the report itself when it fails. */
+static FIBER int resolve(struct router *router, struct arena *a, struct span to, unsigned notify,
 	struct spool_new *letter, struct err *e)
 {
 	struct router_answer ans;
@@ -244,7 +245,7 @@ static FIBER int resolve(struct router *router, struct arena *a, struct span to,
 		router_spool_rcpt(&ans.targets[i], r);
 		r->destination = destination_with_tls(
 			a, r->destination, letter->env.is_requiretls, letter->env.is_tls_optional);
-		r->notify = SPOOL_NOTIFY_NEVER; /* nothing is ever reported about a report */
+		r->notify = notify;
 		if (r->is_local)
 			r->prefix = local_prefix(a, r->address);
 	}
@@ -271,7 +272,8 @@ static FIBER int resolve_double(const struct bounce_opts *o, struct router *rout
 	if (o->double_bounces.len == 0 || is_about(about, o->double_bounces))
 		return 0;
 	*to_r = o->double_bounces;
-	return resolve(router, a, o->double_bounces, letter, e);
+	/* here it ends, whatever that address leads to */
+	return resolve(router, a, o->double_bounces, SPOOL_NOTIFY_NEVER, letter, e);
 }
 
 /* A report of a report, or between two addresses that only collect reports, would go round and
@@ -305,7 +307,8 @@ static FIBER int address_report(const struct bounce_opts *o, struct router *rout
 	bool is_doubled = is_double(about);
 
 	*to_r = about->env->reverse_path;
-	if (!is_doubled && resolve(router, a, *to_r, letter, e) < 0)
+	/* not NEVER: its failure goes to double_bounces; a null sender is told nothing by others */
+	if (!is_doubled && resolve(router, a, *to_r, 0, letter, e) < 0)
 		return -1;
 	if (letter->rcpt_count > 0 || kind != BOUNCE_FAILED)
 		return 0;

@@ -45,11 +45,17 @@ static void world_init(struct world *w, struct store_fixture *f)
 	w->env = (struct spool_envelope){.reverse_path = SPAN("alice@here.test")};
 }
 
-static void world_fini(struct world *w)
+/* Another letter may be sent then. */
+static void forget_letter(struct world *w)
 {
 	if (w->sent.stored)
 		body_unref(&w->sent.stored);
 	stage_free(&w->sent.body);
+}
+
+static void world_fini(struct world *w)
+{
+	forget_letter(w);
 	arena_free(&w->a);
 	router_free(&w->router);
 }
@@ -349,6 +355,219 @@ static void a_delivery_here_is_reported_to_who_asked(void **state)
 	store_play(state, play_delivered);
 }
 
+#define MACHINE "Auto-Submitted: auto-generated\r\nSubject: nightly\r\n\r\nx\r\n"
+
+/* Nobody waits for a machine's letter; that it failed is told all the same. */
+static void play_machine(struct store_fixture *f)
+{
+	static const char *const letters[] = {MACHINE, "Precedence: bulk\r\n\r\nx\r\n",
+		"Precedence: list\r\n\r\nx\r\n", "List-Id: <l.here.test>\r\n\r\nx\r\n"};
+	struct spool_rcpt_new rcpt;
+	struct spool_new report;
+	struct bounce_rcpt why = refusal();
+	struct world w;
+
+	world_init(&w, f);
+	for (size_t i = 0; i < ARRAY_LEN(letters); i++) {
+		send_letter(&w, &rcpt, letters[i]);
+		assert_false(write_report(&w, BOUNCE_DELAYED, &why, &report));
+		assert_true(write_report(&w, BOUNCE_FAILED, &why, &report));
+		assert_has(text_of(&report), "Action: failed\r\n");
+		forget_letter(&w);
+	}
+	world_fini(&w);
+}
+
+static void a_machine_hears_of_failures_not_of_delays(void **state)
+{
+	store_play(state, play_machine);
+}
+
+/* Whom each address may be told, and what. */
+static void play_collectors(struct store_fixture *f)
+{
+	static const struct {
+		const char *sender, *rcpt;
+		bool failed, delayed;
+	} cases[] = {
+		{"alice@here.test", "list-bounces@there.test", true, true},
+		{"list-bounces@abroad.test", "r@there.test", true, false},
+		{"owner-list@abroad.test", "r@there.test", true, false},
+		{"list-bounces@abroad.test", "other-bounces@there.test", false, false},
+		{"owner-list@abroad.test", "list-owner@there.test", false, false},
+		{"MAILER-DAEMON@abroad.test", "r@there.test", false, false},
+		{"double-bounce@abroad.test", "r@there.test", false, false},
+		{"", "r@there.test", false, false},
+	};
+
+	struct world w;
+
+	world_init(&w, f);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct spool_rcpt_new rcpt;
+		struct spool_new report;
+		struct bounce_rcpt why = refusal();
+
+		w.opts.double_bounces = SPAN_NONE;
+		w.env.reverse_path = span_str(cases[i].sender);
+		why.address = span_str(cases[i].rcpt);
+		send_letter(&w, &rcpt, LETTER);
+		if (write_report(&w, BOUNCE_FAILED, &why, &report) != cases[i].failed ||
+			write_report(&w, BOUNCE_DELAYED, &why, &report) != cases[i].delayed)
+			fail_msg("%s %s", cases[i].sender, cases[i].rcpt);
+		/* what goes to nobody else goes to whom the administrator named */
+		w.opts.double_bounces = SPAN("alice@here.test");
+		assert_true(write_report(&w, BOUNCE_FAILED, &why, &report));
+		if (!cases[i].failed)
+			assert_has(text_of(&report), "To: <alice@here.test>\r\n");
+		forget_letter(&w);
+	}
+	world_fini(&w);
+}
+
+static void addresses_that_collect_reports_start_no_loop(void **state)
+{
+	store_play(state, play_collectors);
+}
+
+/* RFC 8689 section 5 */
+static void play_requiretls(struct store_fixture *f)
+{
+	struct spool_rcpt_new rcpt;
+	struct spool_new report;
+	struct bounce_rcpt why = refusal();
+	struct world w;
+
+	world_init(&w, f);
+	w.env.is_requiretls = true;
+	w.env.ret = SPOOL_RET_FULL;
+	send_letter(&w, &rcpt, LETTER);
+	assert_true(write_report(&w, BOUNCE_FAILED, &why, &report));
+	assert_has(text_of(&report), "Subject: hello\r\n");
+	assert_has_not(text_of(&report), "The text itself.");
+	assert_true(report.env.is_requiretls);
+	world_fini(&w);
+}
+
+static void a_body_under_requiretls_does_not_come_back(void **state)
+{
+	store_play(state, play_requiretls);
+}
+
+static void play_language(struct store_fixture *f)
+{
+	static const struct {
+		enum bounce_language language;
+		const char *letter, *content_language;
+	} cases[] = {
+		{BOUNCE_LANGUAGE_AUTO, LETTER,
+			"Content-Language: en, zh-CN\r\n"
+			"Content-Transfer-Encoding: quoted-printable\r\n"},
+		{BOUNCE_LANGUAGE_AUTO, "Accept-Language: zh-CN\r\n\r\n",
+			"Content-Language: zh-CN\r\n"
+			"Content-Transfer-Encoding: base64\r\n"},
+		{BOUNCE_LANGUAGE_EN, "Accept-Language: zh-CN\r\n\r\n",
+			"Content-Language: en\r\n"
+			"Content-Transfer-Encoding: 7bit\r\n"},
+		{BOUNCE_LANGUAGE_ZH, LETTER, "Content-Language: zh-CN\r\n"},
+		{BOUNCE_LANGUAGE_AUTO, "Subject: \xe4\xbd\xa0\xe5\xa5\xbd\r\n\r\n",
+			"Content-Language: en, zh-CN\r\nContent-Transfer-Encoding: base64\r\n"},
+	};
+
+	struct world w;
+
+	world_init(&w, f);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct spool_rcpt_new rcpt;
+		struct spool_new report;
+		struct bounce_rcpt why = refusal();
+
+		w.opts.language = cases[i].language;
+		send_letter(&w, &rcpt, cases[i].letter);
+		assert_true(write_report(&w, BOUNCE_FAILED, &why, &report));
+		assert_has(text_of(&report), cases[i].content_language);
+		forget_letter(&w);
+	}
+	world_fini(&w);
+}
+
+static void the_setting_or_the_header_chooses_the_language(void **state)
+{
+	store_play(state, play_language);
+}
+
+/* A header section that is longer than what is read at once, and one without an end. */
+static void play_headers(struct store_fixture *f)
+{
+	struct spool_rcpt_new rcpt;
+	struct spool_new report;
+	struct bounce_rcpt why = refusal();
+	struct world w;
+	struct buf b;
+
+	buf_init(&b, 1024 * 1024);
+	world_init(&w, f);
+	for (int i = 0; i < 12; i++) {
+		buf_clear(&b);
+		while (buf_len(&b) < (size_t)i * 32 * 1024)
+			buf_str(&b, "X-Filler: line after line\r\n");
+		send_letter(&w, &rcpt, buf_cstr(&b));
+		assert_true(write_report(&w, BOUNCE_FAILED, &why, &report));
+		assert_has(text_of(&report), "Final-Recipient: rfc822; r@there.test\r\n");
+		assert_true(text_of(&report).len < BOUNCE_HEADER_MAX + 16 * 1024);
+		forget_letter(&w);
+	}
+	world_fini(&w);
+	buf_fini(&b);
+}
+
+static void a_header_of_any_length_is_told_of(void **state)
+{
+	store_play(state, play_headers);
+}
+
+#define CROWD 1050
+
+/* More recipients than one report tells of: several, and nobody is left out or told of twice. */
+static void play_crowd(struct store_fixture *f)
+{
+	struct spool_rcpt_new *rcpts = ARENA_ARRAY(f->a, struct spool_rcpt_new, CROWD);
+	struct spool_new letter = {.rcpts = rcpts, .rcpt_count = CROWD};
+	struct mailbox_msg *list;
+	struct mailbox_info info;
+	struct world w;
+	struct err e = {0};
+	size_t count, reports = 0;
+
+	world_init(&w, f);
+	for (size_t i = 0; i < CROWD; i++)
+		rcpts[i] = (struct spool_rcpt_new){
+			.address = span_str(arena_printf(f->a, "alice+%zu@here.test", i)),
+			.is_local = true,
+			.account_id = w.alice,
+			.folder = SPAN("INBOX"),
+			.notify = SPOOL_NOTIFY_SUCCESS};
+	letter.id = store_new_id(f->s);
+	letter.env = w.env;
+	letter.arrived_ns = loop_wall_ns();
+	letter.expires_ns = letter.arrived_ns + CLOCK_DAY;
+	letter.body = stage_new(f->s);
+	assert_ok(stage_put(letter.body, span_str(LETTER), &e), &e);
+	bounce_delivered(&w.opts, w.router, &letter);
+	assert_ok(mailbox_find(f->s, f->a, w.alice, SPAN("INBOX"), &info, &e), &e);
+	assert_ok(mailbox_list(f->s, f->a, info.id, 0, 0, &list, &count, &e), &e);
+	for (size_t i = 0; i < count; i++)
+		reports += span_eq(list[i].subject, SPAN("Successful Mail Delivery Report"));
+	assert_int_equal(reports, (CROWD + BOUNCE_RCPTS_MAX - 1) / BOUNCE_RCPTS_MAX);
+	stage_free(&letter.body);
+	world_fini(&w);
+}
+
+static void many_recipients_are_told_in_several_reports(void **state)
+{
+	store_play(state, play_crowd);
+}
+
 static void notify_says_what_is_wanted(void **state)
 {
 	static const struct {
@@ -385,6 +604,12 @@ int main(void)
 		CASE(nothing_is_reported_to_a_null_sender),
 		CASE(a_report_that_leads_nowhere_is_not_written),
 		CASE(a_delivery_here_is_reported_to_who_asked),
+		CASE(a_machine_hears_of_failures_not_of_delays),
+		CASE(addresses_that_collect_reports_start_no_loop),
+		CASE(a_body_under_requiretls_does_not_come_back),
+		CASE(the_setting_or_the_header_chooses_the_language),
+		CASE(a_header_of_any_length_is_told_of),
+		CASE(many_recipients_are_told_in_several_reports),
 		cmocka_unit_test(notify_says_what_is_wanted),
 	};
 
