@@ -142,6 +142,7 @@ struct outbound_carrier {
 	const struct outbound_feed *feed;
 	void *ctx;
 	struct outbound_memory *memory;
+	unsigned rcpt_max;  /* in one transaction; 0: OUTBOUND_RCPT_MAX */
 	unsigned delivered; /* result: letters that were taken, wholly or in part */
 };
 

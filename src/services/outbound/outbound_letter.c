@@ -203,6 +203,9 @@ static size_t gather(struct outbound_link *l, struct outbound_parcel *p,
 	uint64_t max = l->client.caps.rcpt_max;
 	size_t count = 0;
 
+	if (l->carrier->rcpt_max && (!max || l->carrier->rcpt_max < max))
+		max = l->carrier->rcpt_max;
+
 	for (size_t i = 0; i < p->rcpt_count && count < OUTBOUND_RCPT_MAX; i++) {
 		struct outbound_rcpt *r = &p->rcpts[i];
 

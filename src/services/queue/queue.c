@@ -21,6 +21,9 @@ static void shard_init(struct queue *q, unsigned index)
 	list_init(&sh->to_look_up);
 	list_init(&sh->hungry);
 	list_init(&sh->hungry_new);
+	heap_init(&sh->wakes);
+	fiber_cond_init(&sh->wakes_changed);
+	sh->shape = shape_ref(q->shape);
 	sh->carriers_max = (q->opts.connections_all + q->opts.shards - 1) / q->opts.shards;
 	sh->deadline_ns = CLOCK_NEVER;
 	if (q->opts.rules)
@@ -52,6 +55,8 @@ struct queue *queue_new(const struct queue_opts *opts)
 		q->opts.drain_ns = QUEUE_DRAIN_NS;
 	MUST(getrandom(&q->key, sizeof(q->key), 0) == sizeof(q->key));
 	atomic_init(&q->loader.planned_ns, CLOCK_NEVER);
+	MUST(pthread_mutex_init(&q->shape_lock, NULL) == 0);
+	q->shape = shape_new(NULL, q->opts.connections);
 	for (unsigned i = 0; i < opts->shards; i++)
 		shard_init(q, i);
 	q->opts.rules = NULL;
@@ -99,7 +104,11 @@ void queue_free(struct queue **qp)
 		hash_map_fini(&q->shards[i].roads);
 		queue_sites_free(&q->shards[i]);
 		hash_map_fini(&q->shards[i].sites);
+		heap_fini(&q->shards[i].wakes);
+		shape_unref(&q->shards[i].shape);
 	}
+	shape_unref(&q->shape);
+	pthread_mutex_destroy(&q->shape_lock);
 	free(q);
 }
 
@@ -322,8 +331,11 @@ FIBER int queue_run(struct queue *q, unsigned index, struct router *router, stru
 	list_init(&sh->carrier_list);
 	fiber_group_init(&own);
 	atomic_store(&sh->loop, loop_current());
+	queue_rate_reshape(sh);
 	queue_kick(q); /* the loader waits for all shards */
 	rc = fiber_start(&own, "queue-settle", queue_settler, sh, e);
+	if (rc == 0)
+		rc = fiber_start(&own, "queue-rates", queue_rate_waker, sh, e);
 	if (rc == 0 && index == 0)
 		rc = fiber_start(&own, "queue-load", queue_loader, q, e);
 	if (rc == 0)

@@ -15,6 +15,7 @@
 
 #include "services/outbound/outbound.h"
 #include "services/router/router.h"
+#include "services/shape/shape.h"
 
 struct queue;
 
@@ -28,13 +29,16 @@ struct queue;
 #define QUEUE_UNSETTLED_MAX   1024               /* parcels done, not settled: carriers wait */
 #define QUEUE_SITES_SWEEP     1024               /* more sites than this: forget idle ones */
 #define QUEUE_CARRIERS_ALL    1000               /* connections to all destinations together */
-#define QUEUE_LOOKUPS_MAX     50                 /* domains that a shard looks up at once */
-#define QUEUE_PROBE_MAX       64                 /* loaded parcels for a site nobody has reached */
-#define QUEUE_LOOK_NS         (60 * CLOCK_SEC)   /* the store is looked at at least this often */
-#define QUEUE_NOTICE_GAP_NS   CLOCK_SEC          /* and for notices at most this often */
-#define QUEUE_RESUMES_MAX     3                  /* of a letter whose connection to a pool breaks */
-#define QUEUE_SITE_FAILS      3                  /* connections without use before a pause */
-#define QUEUE_BLINK_NS        (2 * CLOCK_SEC)    /* first pause of a site that worked until now */
+#define QUEUE_SLOW_FIRST_NS   (2 * CLOCK_SEC) /* between letters, for a site that asks to slow down */
+#define QUEUE_SLOW_MAX_NS     CLOCK_MIN
+#define QUEUE_SOON_ATTEMPTS   8                /* greylisting is met with early retries so often */
+#define QUEUE_LOOKUPS_MAX     50               /* domains that a shard looks up at once */
+#define QUEUE_PROBE_MAX       64               /* loaded parcels for a site nobody has reached */
+#define QUEUE_LOOK_NS         (60 * CLOCK_SEC) /* the store is looked at at least this often */
+#define QUEUE_NOTICE_GAP_NS   CLOCK_SEC        /* and for notices at most this often */
+#define QUEUE_RESUMES_MAX     3                /* of a letter whose connection to a pool breaks */
+#define QUEUE_SITE_FAILS      3                /* connections without use before a pause */
+#define QUEUE_BLINK_NS        (2 * CLOCK_SEC)  /* first pause of a site that worked until now */
 #define QUEUE_BLINK_WITHIN_NS CLOCK_MIN
 #define QUEUE_STEPS_MAX       32               /* of a ladder of retries */
 #define QUEUE_NOTICES_MAX     4                /* delay notices of a letter */
@@ -120,6 +124,10 @@ bool queue_wants(const struct queue *q, unsigned index, const struct spool_new *
 void queue_put(struct queue *q, unsigned index, const struct spool_new *letter);
 /** The letter was accepted without a lease: the loader is told. Any thread. */
 void queue_left(struct queue *q);
+
+/** From any thread: another table of shaping (services/shape). It is taken over by every site at once;
+ * a reference is taken. Until then what is built in applies. */
+void queue_reshape(struct queue *q, struct shape *shape);
 
 struct queue_stats {
 	uint64_t ready, under_way, unsettled; /* parcels in memory */

@@ -1,6 +1,7 @@
 /* Connections of a site: when one more is opened, what travels on it, and what its end tells of the
  * site. */
 
+#include "base/mem.h"
 #include "run/fiber.h"
 #include "services/queue/queue_priv.h"
 
@@ -11,6 +12,8 @@ struct site_carrier {
 	struct queue_site *site;
 	int64_t began_ns; /* mono */
 	bool is_up;
+	bool is_ending; /* takes no further letter */
+	unsigned letters;
 	bool is_new; /* counted in carriers_new: nobody knows yet whether the site lives */
 };
 
@@ -66,7 +69,7 @@ static void no_longer_new(struct site_carrier *c)
 /* A letter went through: as many successes as there are connections allow one more. */
 static void window_grow(struct queue_site *site)
 {
-	if (site->window >= site->window_max || ++site->successes < site->window)
+	if (site->window >= site->limits.connections.value || ++site->successes < site->window)
 		return;
 	site->successes = 0;
 	site->window++;
@@ -89,7 +92,7 @@ static void feed_up(void *ctx)
 	c->is_up = true;
 	site->up++;
 	if (site->fails == 0 && site->window < QUEUE_WINDOW_FIRST &&
-		site->window < site->window_max) {
+		site->window < site->limits.connections.value) {
 		site->window = QUEUE_WINDOW_FIRST;
 		/* The first that waits is this connection's own: one letter needs no second one. */
 		if (site->ready.count > 1)
@@ -104,30 +107,43 @@ static bool is_wanted_elsewhere(const struct queue_shard *sh)
 	return !list_empty(&sh->hungry) || !list_empty(&sh->hungry_new);
 }
 
+/* It has carried its share, or there are more connections than the site is allowed by now. */
+static bool is_enough(const struct site_carrier *c)
+{
+	const struct queue_site *site = c->site;
+	unsigned messages = site->limits.messages.value;
+
+	return site->shard->is_stopping || c->is_ending || (messages && c->letters >= messages) ||
+		site->carriers > queue_rate_window(site);
+}
+
 static FIBER struct outbound_parcel *feed_next(void *ctx)
 {
 	struct site_carrier *c = ctx;
 	struct queue_site *site = c->site;
 	const struct outbound_opts *o = site->shard->q->opts.outbound;
 	int64_t deadline = loop_now_ns() + (o->idle_ns ? o->idle_ns : OUTBOUND_IDLE_NS);
-	struct outbound_parcel *p;
+	struct outbound_parcel *p = NULL;
 
-	for (;;) {
-		int rc;
+	while (!is_enough(c)) {
+		int64_t wait = site->ready.count ? queue_rate_letter_wait(site) : 0;
 
-		if (site->shard->is_stopping)
-			return NULL;
-		p = queue_site_pop(site);
-		if (p)
+		if (wait == 0 && (p = queue_site_pop(site)))
 			break;
-		if (is_wanted_elsewhere(site->shard))
+		if (wait > 0)
+			queue_rate_wake(site, wait);
+		if (is_wanted_elsewhere(site->shard) || loop_now_ns() >= deadline)
 			return NULL;
 		site->idle++;
-		rc = fiber_cond_wait(&site->more, deadline, NULL);
+		fiber_cond_wait(&site->more, deadline, NULL);
 		site->idle--;
-		if (rc < 0 && site->ready.count == 0)
+		if (fiber_is_cancelled(fiber_self()))
 			return NULL;
 	}
+	if (!p)
+		return NULL;
+	c->letters++;
+	queue_rate_letter(site);
 	queue_count(&site->shard->under_way, 1);
 	return p;
 }
@@ -146,11 +162,15 @@ static FIBER void feed_done(void *ctx, struct outbound_parcel *p)
 	struct site_carrier *c = ctx;
 	struct queue_site *site = c->site;
 	struct queue_shard *sh = site->shard;
+	struct queue_heard heard = queue_reply_heard(site, p);
 
 	queue_count(&sh->under_way, -1);
 	site->rate_count++;
 	site->used_ns = loop_now_ns();
-	if (is_any_delivered(p)) {
+	c->is_ending = heard.is_next_host;
+	if (heard.is_slow) {
+		window_shrink(site);
+	} else if (is_any_delivered(p)) {
 		site->fails = 0;
 		site->delivered_ns = site->used_ns;
 		queue_pool_worked(site, p);
@@ -168,18 +188,10 @@ static FIBER void feed_done(void *ctx, struct outbound_parcel *p)
 static const struct outbound_feed site_feed = {.up = feed_up, .next = feed_next, .done = feed_done};
 
 /* Nothing can be delivered for a while. */
-static void site_down(struct queue_site *site)
+void queue_site_down_until(struct queue_site *site, int64_t retry_ns)
 {
-	int64_t pause = queue_ladder_ns(site->fails, loop_random());
-
 	site->down_ns = loop_now_ns();
-	/* A host that took mail a moment ago is being restarted rather than gone: look again soon, once. */
-	if (site->delivered_ns && site->down_ns - site->delivered_ns < QUEUE_BLINK_WITHIN_NS) {
-		pause = QUEUE_BLINK_NS;
-		site->delivered_ns = 0;
-		site->fails = 0;
-	}
-	site->retry_ns = site->down_ns + pause;
+	site->retry_ns = retry_ns;
 	log_event(site->shard->q->opts.log, LOG_WARN, "queue.site.down", LF("site", site->name),
 		LF_STR("reason", site->why.text), LF_INT("fails", site->fails),
 		LF_INT("waiting", site->ready.count),
@@ -187,16 +199,33 @@ static void site_down(struct queue_site *site)
 	queue_site_give_back(site, OUTBOUND_TEMPORARY);
 }
 
+static void site_down(struct queue_site *site)
+{
+	int64_t now = loop_now_ns(), pause = queue_ladder_ns(site->fails, loop_random());
+
+	/* A host that took mail a moment ago is being restarted rather than gone: look again soon, once. */
+	if (site->delivered_ns && now - site->delivered_ns < QUEUE_BLINK_WITHIN_NS) {
+		pause = QUEUE_BLINK_NS;
+		site->delivered_ns = 0;
+		site->fails = 0;
+	}
+	queue_site_down_until(site, now + pause);
+}
+
 /* A connection failed or broke. `delivered` letters went over it before. */
 static void site_failed(const struct site_carrier *c, unsigned delivered, const struct err *e)
 {
 	struct queue_site *site = c->site;
+	struct queue_heard heard;
 
 	/* Begun before the site went down: that failure has been counted. */
 	if (site->retry_ns > loop_now_ns() && c->began_ns <= site->down_ns)
 		return;
+	heard = queue_reply_error(site, e);
+	if (site->retry_ns > loop_now_ns()) /* it asked for a pause */
+		return;
 	err_copy(&site->why, e);
-	if (e->again == ERR_AGAIN_NEVER && !c->is_up) {
+	if (e->again == ERR_AGAIN_NEVER && !c->is_up && !heard.is_slow) {
 		queue_pool_failed(site, e);
 		log_event(site->shard->q->opts.log, LOG_WARN, "queue.site.never",
 			LF("site", site->name), LF_STR("reason", e->text));
@@ -227,6 +256,41 @@ const struct queue_carrier *queue_carrier_of(const struct queue *q, struct span 
 	return NULL;
 }
 
+/* The hosts as they were found, but for one that is the last choice for a time. */
+static struct queue_way *way_now(struct queue_site *site)
+{
+	const struct outbound_way *from = site->way ? site->way->way : NULL;
+	struct outbound_hops *hops;
+	struct queue_way *way;
+	size_t n = 0;
+
+	if (!from || site->avoid_until_ns <= loop_now_ns())
+		return site->way ? queue_way_ref(site->way) : NULL;
+	way = NEW(struct queue_way);
+	atomic_init(&way->refs, 1);
+	way->base = queue_way_ref(site->way);
+	way->arena = arena_new();
+	way->way = ARENA_NEW(way->arena, struct outbound_way);
+	*way->way = *from;
+	hops = ARENA_NEW(way->arena, struct outbound_hops);
+	*hops = *from->hops;
+	hops->hosts = ARENA_ARRAY(way->arena, struct outbound_host, hops->count);
+	for (unsigned last = 0; last < 2; last++) {
+		for (size_t i = 0; i < from->hops->count; i++) {
+			const struct outbound_host *host = &from->hops->hosts[i];
+
+			if (span_eq_nocase(host->name, site->avoid) != (last == 1))
+				continue;
+			hops->hosts[n] = *host;
+			if (last == 1)
+				hops->hosts[n].pref = UINT16_MAX;
+			n++;
+		}
+	}
+	way->way->hops = hops;
+	return way;
+}
+
 static FIBER int site_carrier(void *arg)
 {
 	struct queue_site *site = arg;
@@ -235,10 +299,11 @@ static FIBER int site_carrier(void *arg)
 		.began_ns = loop_now_ns(),
 		.is_new = site->opening_new > 0};
 	struct queue_shard *sh = site->shard;
-	struct queue_way *way = site->way ? queue_way_ref(site->way) : NULL;
+	struct queue_way *way = way_now(site);
 	struct outbound_carrier o = {.opts = sh->q->opts.outbound,
 		.destination = site->destination,
 		.way = way ? way->way : NULL,
+		.rcpt_max = site->limits.recipients.value,
 		.feed = &site_feed,
 		.ctx = &c,
 		.memory = &site->memory};
@@ -293,6 +358,7 @@ static void open_one(struct queue_site *site)
 		no_carrier(site, &e);
 		return;
 	}
+	queue_rate_connect(site);
 	site->carriers++;
 	site->opening_new += is_new;
 	sh->carriers_new += is_new;
@@ -302,13 +368,26 @@ static void open_one(struct queue_site *site)
 void queue_site_tend(struct queue_site *site)
 {
 	struct queue_shard *sh = site->shard;
+	int64_t wait;
 
 	if (site->ready.count == 0 || sh->is_stopping)
 		return;
+	if (site->idle > 0 && queue_rate_is_slow(site)) {
+		/* whom the rate allows one takes it: more connections would only wait */
+		fiber_cond_broadcast(&site->more);
+		return;
+	}
 	if (site->idle > 0)
 		fiber_cond_signal(&site->more);
-	if (site->ready.count <= site->idle || site->carriers >= site->window)
+	if (site->ready.count <= site->idle || site->carriers >= queue_rate_window(site))
 		return;
+	wait = queue_rate_letter_wait(site);
+	if (wait < queue_rate_connect_wait(site))
+		wait = queue_rate_connect_wait(site);
+	if (wait > 0) {
+		queue_rate_wake(site, wait);
+		return;
+	}
 	if (may_open(site)) {
 		open_one(site);
 	} else if (!list_linked(&site->hungry)) {
@@ -331,5 +410,6 @@ void queue_sites_stop(struct queue_shard *sh)
 		if (!c->is_up)
 			fiber_cancel(c->fiber);
 	}
+	fiber_cond_broadcast(&sh->wakes_changed);
 	fiber_group_cancel(&sh->lookups);
 }

@@ -1,9 +1,12 @@
 #pragma once
 /* Inside the room: shards, sites, and what their files need of each other. */
 
+#include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/gcra.h"
 #include "base/hash.h"
+#include "base/heap.h"
 #include "base/must.h"
 #include "services/queue/queue.h"
 
@@ -15,6 +18,7 @@ struct queue_way {
 	_Atomic int refs;
 	struct arena *arena;
 	struct outbound_way *way;
+	struct queue_way *base; /* what it is made of; NULL: itself */
 };
 
 /* What is known of a domain: who looked it up, and what waits until that is done. A domain belongs
@@ -63,10 +67,20 @@ struct queue_site {
 	struct queue_flows ready;
 	struct fiber_cond more; /* idle connections wait here */
 	unsigned carriers, up, idle;
-	unsigned opening_new;        /* fibers that begin, of those counted in carriers_new */
-	unsigned window, window_max; /* connections allowed now, and ever */
-	unsigned successes;          /* since the window grew */
-	struct list_node hungry;     /* waits for a connection that the shard may have */
+	unsigned opening_new;       /* fibers that begin, of those counted in carriers_new */
+	unsigned window;            /* connections allowed now */
+	unsigned successes;         /* since the window grew */
+	struct list_node hungry;    /* waits for a connection that the shard may have */
+	struct shape_limits limits; /* rows are the shard's table's */
+	struct gcra connection_rate, message_rate;
+	struct heap_node wake; /* when a rate allows more */
+	/* What replies have asked for, until slow_until_ns (mono): at most slow_window connections (0:
+	 * no less than usual), one letter in slow_step_ns (0: as usual). */
+	int64_t slow_until_ns, slow_step_ns;
+	unsigned slow_window;
+	struct gcra slow_rate;
+	struct span avoid; /* a host that is the last choice until avoid_until_ns; owned */
+	int64_t avoid_until_ns;
 	/* Failures of the destination, not of a letter: once for all that wait. */
 	unsigned fails;
 	int64_t down_ns;  /* mono: since when it is down */
@@ -99,6 +113,9 @@ struct queue_shard {
 	 * come first, the others have at most half of all. */
 	struct list_node hungry, hungry_new;
 	unsigned carriers_max, carriers_new;
+	struct shape *shape;
+	struct heap wakes; /* sites that a rate holds back */
+	struct fiber_cond wakes_changed;
 	struct list_node carrier_list;
 	/* parcels that are done and wait to be settled */
 	struct list_node done;
@@ -106,8 +123,9 @@ struct queue_shard {
 	bool is_stopping; /* no new parcels */
 	bool is_finished; /* no carriers either: the settler may end */
 	struct fiber *main;
-	struct loop_msg stop_msg, recall_msg;
+	struct loop_msg stop_msg, recall_msg, reshape_msg;
 	atomic_bool is_recalled; /* recall_msg is on its way */
+	atomic_bool is_reshaped; /* reshape_msg is */
 	/* Written by this shard alone, read by all. */
 	_Alignas(64) _Atomic uint64_t ready, ready_bytes, under_way, unsettled, site_count,
 		connections;
@@ -134,6 +152,8 @@ struct queue {
 	struct queue_loader loader;
 	atomic_bool is_stopping;
 	_Atomic int64_t forgiven_ns; /* mono: what went down before may be tried */
+	pthread_mutex_t shape_lock;  /* never held over a yield */
+	struct shape *shape;         /* the newest; shards take it when they are told */
 	struct queue_shard shards[]; /* opts.shards of them */
 };
 
@@ -204,8 +224,8 @@ struct outbound_parcel *queue_flows_pop_overdue(
 /** Take a parcel into this shard: where its letters enter. It goes on to its road, to its site's
  * shard, to the site's list, or back to the store. The shard owns it from here. Does not yield. */
 void queue_site_take(struct queue_shard *sh, struct outbound_parcel *p);
-/** The way of the parcel is known (p->way, or it needs none): to the site `key`, wherever it is. */
-void queue_site_join(struct queue_shard *sh, struct span key, struct outbound_parcel *p);
+/** The way of the parcel is known (p->way, or it needs none): to its site, wherever that is. */
+void queue_site_join(struct queue_shard *sh, struct outbound_parcel *p);
 bool queue_site_has_room(const struct queue_shard *sh, struct span key);
 /** Which shard a destination or a site belongs to. */
 unsigned queue_home(const struct queue *q, struct span key);
@@ -235,6 +255,41 @@ void queue_site_tend(struct queue_site *site);
 struct outbound_parcel *queue_site_pop(struct queue_site *site);
 /** Nothing that waits can be delivered, now (retry_ns) or ever. */
 void queue_site_give_back(struct queue_site *site, enum outbound_verdict verdict);
+
+/** The site is not to be tried until then: all that waits goes back to the store. `why` is in
+ * site->why. */
+void queue_site_down_until(struct queue_site *site, int64_t retry_ns);
+
+/* queue_rate.c: what the table of shaping and the replies of a site allow */
+
+/** What the table says of the site, which is new or is told of a new table. */
+void queue_rate_limits(struct queue_site *site);
+/** Connections that it may have now. */
+unsigned queue_rate_window(const struct queue_site *site);
+/** Does a rate, not the number of connections, decide how much it is sent? */
+bool queue_rate_is_slow(const struct queue_site *site);
+/** How long until it may be sent a letter, or be connected to; 0: now. */
+int64_t queue_rate_letter_wait(const struct queue_site *site);
+int64_t queue_rate_connect_wait(const struct queue_site *site);
+void queue_rate_letter(struct queue_site *site);
+void queue_rate_connect(struct queue_site *site);
+/** Tend the site again after so long. */
+void queue_rate_wake(struct queue_site *site, int64_t wait_ns);
+/** The fiber that does. */
+FIBER int queue_rate_waker(void *shard);
+/** The shard takes the newest table. */
+void queue_rate_reshape(struct queue_shard *sh);
+
+/* queue_reply.c: replies that mean more than their code */
+
+struct queue_heard {
+	bool is_slow;      /* the site asked for less */
+	bool is_next_host; /* this connection is to end */
+};
+/** Look at what a letter was told; recipients that are only put off are no longer refused. */
+struct queue_heard queue_reply_heard(struct queue_site *site, struct outbound_parcel *p);
+/** The same for an error of a connection (its greeting, or its end). */
+struct queue_heard queue_reply_error(struct queue_site *site, const struct err *e);
 
 /** What carries a destination, or NULL: outbound does. */
 const struct queue_carrier *queue_carrier_of(const struct queue *q, struct span destination);

@@ -21,6 +21,7 @@ void queue_way_unref(struct queue_way **wp)
 	*wp = NULL;
 	if (!w || atomic_fetch_sub(&w->refs, 1) > 1)
 		return;
+	queue_way_unref(&w->base);
 	arena_free(&w->arena);
 	free(w);
 }
@@ -132,7 +133,7 @@ static struct outbound_parcel *road_pop(struct queue_road *road)
 static void go_on(struct queue_road *road, struct outbound_parcel *p)
 {
 	p->way = queue_way_ref(road->way);
-	queue_site_join(road->shard, road->way->way->key, p);
+	queue_site_join(road->shard, p);
 }
 
 static void road_found(struct queue_road *road, struct queue_way *way)

@@ -23,9 +23,11 @@ static void site_free(struct queue_site *site)
 {
 	queue_flows_fini(&site->ready);
 	list_remove(&site->hungry);
+	heap_remove(&site->shard->wakes, &site->wake);
 	queue_way_unref(&site->way);
 	free((char *)site->name.ptr);
 	free((char *)site->destination.ptr);
+	free((char *)site->avoid.ptr);
 	free(site);
 }
 
@@ -53,7 +55,7 @@ static void sites_sweep(struct queue_shard *sh)
 
 		if (site->ready.count > 0 || site->carriers > 0 || site->retry_ns > now ||
 			(site->fails > 0 && site->used_ns + QUEUE_LADDER_MAX_NS > now) ||
-			site->memory.tls_broken_ns > now)
+			site->slow_until_ns > now || site->memory.tls_broken_ns > now)
 			continue;
 		hash_map_remove(&sh->sites, site->name);
 		site_free(site);
@@ -74,8 +76,8 @@ static struct queue_site *site_new(struct queue_shard *sh, struct span key, stru
 	queue_flows_init(&site->ready);
 	fiber_cond_init(&site->more);
 	list_init(&site->hungry);
-	site->window_max = sh->q->opts.connections;
 	site->window = 1;
+	queue_rate_limits(site);
 	hash_map_set(&sh->sites, site->name, site);
 	queue_count(&sh->site_count, 1);
 	return site;
@@ -214,6 +216,18 @@ static void note_deadline(struct queue_shard *sh, const struct outbound_parcel *
 	fiber_cond_signal(&sh->done_more);
 }
 
+/* A destination with a row of its own in the table of shaping is a site of its own. */
+static struct span site_key(const struct queue_shard *sh, const struct outbound_parcel *p)
+{
+	struct span key = p->way ? p->way->way->key : p->destination;
+	struct span apart = shape_apart(sh->shape, p->destination);
+
+	if (apart.len == 0)
+		return key;
+	return span_str(arena_printf(
+		p->arena, SPAN_FMT "|shape=" SPAN_FMT, SPAN_ARG(key), SPAN_ARG(apart)));
+}
+
 /* At home. The way that was found last is the one that is used. */
 static void site_take(struct queue_shard *sh, struct span key, struct outbound_parcel *p)
 {
@@ -244,8 +258,9 @@ static void site_take(struct queue_shard *sh, struct span key, struct outbound_p
 	}
 }
 
-void queue_site_join(struct queue_shard *sh, struct span key, struct outbound_parcel *p)
+void queue_site_join(struct queue_shard *sh, struct outbound_parcel *p)
 {
+	struct span key = site_key(sh, p);
 	unsigned home = queue_home(sh->q, key);
 
 	if (home == sh->index)
@@ -271,9 +286,9 @@ void queue_site_take(struct queue_shard *sh, struct outbound_parcel *p)
 	} else if (queue_is_pool(p->destination) && !queue_pool_pick(sh, p)) {
 		return;
 	} else if (p->way) {
-		site_take(sh, p->way->way->key, p);
+		site_take(sh, site_key(sh, p), p);
 	} else if (is_fixed(sh->q, p->destination)) {
-		queue_site_join(sh, p->destination, p);
+		queue_site_join(sh, p);
 	} else {
 		queue_road_take(sh, p);
 	}

@@ -115,11 +115,11 @@ CREATE TABLE tls_result (
 ) @keyed;
 
 -- Shaping: rows that win over the built-in table. match: 'example.org', '.example.org', 'mx:.google.com',
--- '*'. -1: as the next less special row says.
+-- '*'. -1 and '': as the next less special row says.
 CREATE TABLE shape (
 	match @text NOT NULL PRIMARY KEY,
 	connections @int NOT NULL,
-	connection_rate @text NOT NULL,	-- '100/1m', '' none
+	connection_rate @text NOT NULL,	-- '100/1m', 'none'
 	message_rate @text NOT NULL,
 	messages @int NOT NULL,		-- a connection
 	recipients @int NOT NULL,	-- a transaction

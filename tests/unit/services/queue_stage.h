@@ -55,6 +55,10 @@ FIBER int outbound_way_find(const struct outbound_opts *o, struct arena *a, stru
 	rc = find_way(destination, e);
 	lookup.now--;
 	w->hops = ARENA_NEW(a, struct outbound_hops);
+	w->hops->count = 2;
+	w->hops->hosts = ARENA_ARRAY(a, struct outbound_host, 2);
+	w->hops->hosts[0].name = SPAN("mx1.test");
+	w->hops->hosts[1].name = SPAN("mx2.test");
 	w->key = span_str(arena_printf(
 		a, "mx:" SPAN_FMT, SPAN_ARG(big < 0 ? destination : SPAN("big.test"))));
 	w->until_ns = loop_now_ns() + OUTBOUND_WAY_MIN_NS;
@@ -73,6 +77,9 @@ static struct {
 	int64_t refuses_ns;   /* and say so after that long */
 	void (*note)(struct span destination); /* a letter has come there */
 	bool cuts;                             /* every connection breaks within its letter */
+	unsigned code; /* of refusals, 0: as the mood has it; and what it says */
+	const char *says;
+	char first[32]; /* the host that the last connection tried first */
 } hop;
 
 static struct {
@@ -83,7 +90,9 @@ static void settle_parcel(struct outbound_parcel *p, enum outbound_verdict v, un
 {
 	struct err e = {0};
 
-	err_set(&e, ERR_REPLY, "said so");
+	err_set(&e, ERR_REPLY, "%s", hop.says && v != OUTBOUND_DELIVERED ? hop.says : "said so");
+	if (hop.code && v != OUTBOUND_DELIVERED)
+		code = hop.code;
 	err_smtp(&e, code, code / 100, 2, 0);
 	outbound_parcel_settle(p, v, &e);
 }
@@ -102,6 +111,7 @@ static FIBER int converse(struct outbound_carrier *c, struct err *e)
 		hop.letters++;
 		if (hop.note)
 			hop.note(c->destination);
+		p->host = span_str(arena_printf(p->arena, "%s [192.0.2.1]:25", hop.first));
 		if (hop.mood == HOP_DROPS) {
 			err_set(e, ERR_EOF, "connection lost");
 			p->is_cut = hop.cuts;
@@ -128,6 +138,8 @@ FIBER int outbound_carry(struct outbound_carrier *c, struct err *e)
 	int rc;
 
 	hop.connects++;
+	if (c->way)
+		memcpy(hop.first, c->way->hops->hosts[0].name.ptr, c->way->hops->hosts[0].name.len);
 	if (fiber_sleep(is_down && hop.refuses_ns ? hop.refuses_ns : CLOCK_MS, e) < 0)
 		return -1;
 	if (hop.mood == HOP_NEVER) {

@@ -24,7 +24,8 @@
 
 /* Tables that stay small, or are listed as a whole by an administrator. */
 static const char *const small[] = {"counter", "credential", "domain", "egress", "pool", "route",
-	"sender_route", "setting", "alias", "schema_version", "tls_override", "CONSTANT ROW"};
+	"sender_route", "setting", "shape", "alias", "schema_version", "tls_override",
+	"CONSTANT ROW"};
 
 /* store_check reads everything there is: its statements say so in their names. */
 static bool is_slow(const struct db_sql *sql, const char *step)
