@@ -132,6 +132,10 @@ bool cli_is_color(FILE *f);
 /** A bar on standard error when that is a terminal; total 0: unknown. done == total clears it. */
 void cli_progress(uint64_t done, uint64_t total);
 
+/* ---- directory.c ---- */
+/** A password: one line of standard input, in the call's arena. An exit code, 0: read. */
+int cli_read_password(struct cli_call *c, const char **password_r);
+
 /* ---- errors ---- */
 /** "yizhan: …" on standard error; returns the code. */
 int cli_fail(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -147,4 +151,4 @@ extern const struct cli_command cli_serve, cli_status, cli_metrics, cli_help_com
 	cli_backup, cli_restore, cli_check, cli_reload, cli_bench_command, cli_probe, cli_send,
 	cli_sendmail, cli_trace, cli_dns;
 extern const struct cli_command cli_queue[], cli_mailbox[], cli_domain[], cli_account[],
-	cli_alias[], cli_route[], cli_tls[];
+	cli_alias[], cli_route[], cli_tls[], cli_pool[], cli_egress[], cli_login[];

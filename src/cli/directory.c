@@ -61,7 +61,7 @@ const struct cli_command cli_domain[] = {
 };
 
 /* A line of standard input, without its end. */
-static int read_password(struct cli_call *c, const char **password_r)
+int cli_read_password(struct cli_call *c, const char **password_r)
 {
 	char *line = arena_alloc(c->arena, 1026);
 
@@ -97,7 +97,7 @@ static int prepare_account(struct cli_call *c, struct json_out *args)
 	if (ways > 1)
 		return cli_fail(EX_USAGE, "one way to say the password is enough");
 	if (cli_value(c, "password-stdin")) {
-		int code = read_password(c, &password);
+		int code = cli_read_password(c, &password);
 		if (code)
 			return code;
 	}

@@ -251,6 +251,7 @@ static FIBER void serve(struct host *h)
 static FIBER void stop_all(struct host *h)
 {
 	__atomic_store_n(&h->is_draining, true, __ATOMIC_RELAXED);
+	host_road_end(h);
 	queue_stop(h->queue);
 	for (size_t i = 0; i < h->worker_count; i++) {
 		if (i < h->workers_started || (i == 0 && h->workers_started))
@@ -366,6 +367,7 @@ static void dispose(struct host *h)
 		work_lane_free(&h->lane);
 	if (h->store)
 		store_close(&h->store);
+	host_road_free(h);
 	free_loops(h);
 	host_settings_unref(&h->settings);
 	if (h->admit.key)

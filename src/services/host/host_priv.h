@@ -19,6 +19,7 @@
 #include "services/host/notify.h"
 #include "services/host/ops.h"
 #include "services/inbound/inbound.h"
+#include "services/pool/pool.h"
 #include "services/queue/queue.h"
 #include "services/bounce/bounce.h"
 #include "services/router/router.h"
@@ -122,6 +123,10 @@ struct host {
 	struct work_lane *fetch_lane;  /* where policies are fetched */
 	struct fiber_group tls_keeper;
 	struct outbound_opts outbound;
+	struct outbound_net outbound_net;
+	struct pools *pools;
+	struct fiber_group road; /* of loop 0: keeps the pools */
+	bool is_road_begun;
 	struct trail *trail;
 	struct queue *queue;
 	struct work_lane *lane;
@@ -194,6 +199,18 @@ void host_queue_recall(struct host *h);
 /** What was told to the station log is in the store. */
 FIBER void host_trail_flush(struct host *h);
 void host_queue_put_status(struct host *h, struct json_out *j);
+
+/* host_road.c */
+/** Before the loops run, after h->outbound is set up. */
+void host_road_new(struct host *h);
+/** On loop 0, before mail is carried. */
+FIBER int host_road_begin(struct host *h, struct err *e);
+FIBER void host_road_end(struct host *h);
+/** After the store is closed. */
+void host_road_free(struct host *h);
+/** An administrator has changed pools, egresses or logins. */
+FIBER int host_road_changed(struct host *h, struct err *e);
+void host_road_put_status(struct host *h, struct json_out *j);
 
 /* host_reload.c */
 FIBER int host_reload(struct host *h, struct err *e);

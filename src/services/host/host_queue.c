@@ -25,20 +25,6 @@ static int dns_start(struct host *h, struct err *e)
 	return h->dns ? 0 : err_wrap(e, "resolver");
 }
 
-/* Our own addresses: mail for an MX that is one of them would come back to us. */
-static void self_addrs(struct host *h)
-{
-	struct addr *self = ARENA_ARRAY(h->arena, struct addr, h->bound_count + 1);
-	size_t n = 0;
-
-	for (size_t i = 0; i < h->bound_count; i++) {
-		if (addr_is_ip(&h->bounds[i].addr))
-			self[n++] = h->bounds[i].addr;
-	}
-	h->outbound.self = self;
-	h->outbound.self_count = n;
-}
-
 static void put_steps(const struct config_times *t, struct queue_rule *r)
 {
 	if (t->count == 0)
@@ -122,7 +108,7 @@ void host_queue_new(struct host *h)
 		.port = (uint16_t)c->queue.port,
 		.log = &h->log};
 	fiber_group_init(&h->tls_keeper);
-	self_addrs(h);
+	host_road_new(h);
 	rules_of(c, &rules);
 	h->queue = queue_new(&opts);
 }
@@ -177,7 +163,7 @@ FIBER int host_queue_begin(struct host *h, struct err *e)
 		return -1;
 	h->outbound.dns = h->dns;
 	h->outbound.tls = h->tls_client;
-	if (policy_begin(h, e) < 0)
+	if (policy_begin(h, e) < 0 || host_road_begin(h, e) < 0)
 		return -1;
 	for (size_t i = 0; i < h->worker_count; i++)
 		host_worker_tell(&h->workers[i], HOST_WORD_QUEUE, NULL);
@@ -268,6 +254,7 @@ void host_queue_wire(struct host_worker *w, struct inbound_opts *opts)
 void host_queue_forgive(struct host *h)
 {
 	queue_forgive(h->queue);
+	pools_forgive(h->pools);
 }
 
 void host_queue_recall(struct host *h)

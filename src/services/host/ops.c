@@ -41,6 +41,18 @@
 	X("tls.remove", 0, op_tls_remove, "")                                                      \
 	X("tls.list", OPS_READ, op_tls_list, "")                                                   \
 	X("tls.report", OPS_READ, op_tls_report, "what TLS to other servers was like")             \
+	X("pool.add", 0, op_pool_add, "redundant next hops")                                       \
+	X("pool.set", 0, op_pool_set, "")                                                          \
+	X("pool.remove", 0, op_pool_remove, "")                                                    \
+	X("pool.list", OPS_READ, op_pool_list, "with the health of each member")                   \
+	X("egress.add", 0, op_egress_add, "where connections go out from")                         \
+	X("egress.set", 0, op_egress_set, "")                                                      \
+	X("egress.remove", 0, op_egress_remove, "")                                                \
+	X("egress.list", OPS_READ, op_egress_list, "")                                             \
+	X("egress.check", OPS_READ | OPS_ONLINE, op_egress_check, "names that lead back")          \
+	X("login.add", 0, op_login_add, "how to log in at a next hop")                             \
+	X("login.remove", 0, op_login_remove, "")                                                  \
+	X("login.list", OPS_READ, op_login_list, "")                                               \
 	X("status", OPS_READ, op_status, "counters and limits of the server")                      \
 	X("metrics", OPS_READ | OPS_ONLINE, op_metrics, "counters as Prometheus reads them")       \
 	X("dns", OPS_READ | OPS_ONLINE, op_dns, "what DNS says, and should say")                   \

@@ -45,4 +45,7 @@ ops_fn op_account_add, op_account_set, op_account_remove, op_account_list;
 ops_fn op_alias_add, op_alias_set, op_alias_remove, op_alias_list;
 ops_fn op_route_add, op_route_set, op_route_remove, op_route_list;
 ops_fn op_tls_set, op_tls_remove, op_tls_list, op_tls_report;
+ops_fn op_pool_add, op_pool_set, op_pool_remove, op_pool_list;
+ops_fn op_egress_add, op_egress_set, op_egress_remove, op_egress_list, op_egress_check;
+ops_fn op_login_add, op_login_remove, op_login_list;
 ops_fn op_status, op_fibers, op_backup, op_check, op_reload, op_resolve;

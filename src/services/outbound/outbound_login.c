@@ -33,7 +33,7 @@ static int impossible(const struct outbound_link *l, const struct road_credentia
 	if (!may_clear && sasl_client_choose(opts->offered, c->mechs, true, opts, clear, 1) > 0)
 		return err_set(e, ERR_DENIED,
 			"without TLS the host takes the password in clear only; allow that with "
-			"\"route login add … --allow-clear\", or not at all");
+			"\"login add … --allow-clear\", or not at all");
 	return err_set(e, ERR_UNSUPPORTED, "none of its mechanisms can be used: " SPAN_FMT,
 		SPAN_ARG(span_sub(opts->offered, 0, 100)));
 }
