@@ -4,6 +4,7 @@ report about a letter that failed. A keyword without its cases here fails the fi
 import os
 import re
 import smtplib
+import ssl
 import sys
 import time
 
@@ -48,8 +49,14 @@ ALL = ["PIPELINING", "SIZE 1000000", "8BITMIME", "SMTPUTF8", "DSN", "ENHANCEDSTA
 
 
 @pytest.fixture(scope="module")
-def us():
-    with Yizhan(conf=CONF) as server:
+def pair(tmp_path_factory):
+    """A certificate for 127.0.0.1 and localhost that `us` believes."""
+    return self_signed(str(tmp_path_factory.mktemp("pair")))
+
+
+@pytest.fixture(scope="module")
+def us(pair):
+    with Yizhan(conf=CONF + 'tls_policy { ca_file = "%s" }\n' % pair[0]) as server:
         server.cli("account", "add", UTF8, "--no-password")
         yield server
 
@@ -138,8 +145,8 @@ def test_every_keyword_has_its_cases(us):
             assert t.ask(b"STARTTLS").code == 220
             t.handshake()
             inside = keywords(t.ask(hello))
-        offered[name] = clear
-        assert set(clear) - set(inside) == {"STARTTLS"} and set(inside) <= set(clear)
+        offered[name] = dict(clear, **inside)
+        assert set(clear) - set(inside) == {"STARTTLS"} and set(inside) - set(clear) == {"REQUIRETLS"}
     assert offered["smtp"] == offered["lmtp"]
     missing = [(word, path) for word in offered["smtp"] for path in (("talk",) if word in TALK_ONLY else PATHS)
                if (word, path) not in CASES]
@@ -535,6 +542,40 @@ def test_limits_of_the_next_hop_are_kept(us, hop):
     # letters one after the other: never more than two on a connection
     assert all(sum(line.startswith("MAIL") for line in s.lines) <= 2 or any("RCPT TO:<ghost" in x for x in s.lines)
                for s in sink.sessions)
+
+
+# -- REQUIRETLS (RFC 8689) ------------------------------------------------------------------------------------
+
+def send_safely(us, rcpts, body):
+    with smtplib.SMTP(*us.smtp, timeout=20) as client:
+        client.starttls(context=ssl._create_unverified_context())
+        return client.sendmail(ALICE, rcpts, body, mail_options=["REQUIRETLS"])
+
+
+@shows("REQUIRETLS", "mailbox")
+def test_requiretls_reaches_a_mailbox_and_is_not_known_in_clear(us):
+    send_safely(us, [BOB], letter("requiretls here"))
+    assert find_letter(us, BOB, "requiretls here").content == letter("requiretls here")
+    with pytest.raises(smtplib.SMTPSenderRefused) as refused:
+        send(us, ALICE, [BOB], letter("requiretls in clear"), mail=["REQUIRETLS"])
+    assert refused.value.smtp_code == 555
+
+
+@shows("REQUIRETLS", "relay", "bounce")
+def test_requiretls_goes_to_a_verified_hop_that_offers_it_and_to_no_other(us, hop, pair, tmp_path):
+    keeps, at_keeps = hop(caps=ALL + ["REQUIRETLS"], tls=pair)
+    promises_not, at_promises_not = hop(tls=pair)
+    stranger, at_stranger = hop(caps=ALL + ["REQUIRETLS"], tls=self_signed(str(tmp_path)))
+    clear, at_clear = hop(caps=ALL + ["REQUIRETLS"])
+    domains = [at_keeps, at_promises_not, at_stranger, at_clear]
+    send_safely(us, ["you@" + domain for domain in domains], letter("requiretls on", "Not for everybody."))
+    assert "REQUIRETLS" in keeps.wait(1)[0].sender_params
+    wait_idle(us)
+    for sink in (promises_not, stranger, clear):
+        assert not any(line.startswith(("MAIL", "RCPT")) for s in sink.sessions for line in s.lines)
+    found = reports(us, ALICE, "requiretls on")
+    assert sorted(rcpt for report, _ in found for rcpt in report.rcpts) == sorted("you@" + d for d in domains[1:])
+    assert all(b"5.7.30" in octets and b"Not for everybody." not in octets for _, octets in found)
 
 
 # -- VRFY, HELP -----------------------------------------------------------------------------------------------

@@ -397,9 +397,16 @@ static FIBER void on_body_end(
 	buf_fini(&text);
 }
 
+/* REQUIRETLS is kept by outbound on every way out (RFC 8689 section 4.2.1). */
+static unsigned on_extensions(void *ctx, const struct smtp_session *s)
+{
+	return SMTP_REQUIRETLS;
+}
+
 const struct smtp_decider inbound_decider = {
 	.connect = on_connect,
 	.helo = on_helo,
+	.extensions = on_extensions,
 	.mail = on_mail,
 	.rcpt = on_rcpt,
 	.body_begin = on_body_begin,
