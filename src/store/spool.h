@@ -51,6 +51,13 @@ struct spool_envelope {
 	int64_t release_ns; /* wall clock, not tried before (RFC 4865); 0: at once */
 };
 
+/* Must it travel under TLS, or not at all? A report is rather sent without a promise than lost (RFC 8689
+ * section 5); it is said where it is offered. */
+static inline bool spool_is_tls_demanded(const struct spool_envelope *env)
+{
+	return env->is_requiretls && env->reverse_path.len > 0;
+}
+
 /* A recipient at acceptance. The router has decided; nothing is looked up here but the mailbox. */
 struct spool_rcpt_new {
 	struct span address; /* after rewriting: what the next hop is told */

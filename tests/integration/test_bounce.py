@@ -170,7 +170,7 @@ SUBJECTS = {"failed": "Undelivered Mail Returned to Sender", "delayed": "Delayed
     ("auto", ("Content-Language: en",), "en"), ("en", ("Accept-Language: zh",), "en"), ("zh", (), "zh-CN")])
 def test_each_kind_of_report_in_each_language(make_station, setting, header, languages):
     with PySink(caps=["PIPELINING", "ENHANCEDSTATUSCODES"]) as sink:
-        station = make_station(conf=demo("bounce_language = " + setting, "delay_notice = 1s"))
+        station = make_station(conf=demo("bounce_language = " + setting, "delay_notice = { 1s }"))
         relay(station, sink)
         sink.on("rcpt", Raw(GMAIL, 550), rcpt="ghost@" + DOMAIN)
         sink.on("rcpt", "451 4.7.1 Greylisted, come back", rcpt="grey@" + DOMAIN)
@@ -222,7 +222,7 @@ def test_chinese_words_in_the_subject_bring_both_languages(station):
 
 def test_a_machine_hears_of_failure_but_not_of_delay(make_station):
     with PySink() as sink:
-        station = make_station(conf=demo("delay_notice = 1s"))
+        station = make_station(conf=demo("delay_notice = { 1s }"))
         relay(station, sink)
         sink.on("rcpt", "451 4.7.1 come back", rcpt="grey@" + DOMAIN)
         sink.on("rcpt", "550 5.1.1 nobody", rcpt="ghost@" + DOMAIN)

@@ -243,8 +243,8 @@ static FIBER int resolve(struct router *router, struct arena *a, struct span to,
 		struct spool_rcpt_new *r = &letter->rcpts[letter->rcpt_count++];
 
 		router_spool_rcpt(&ans.targets[i], r);
-		r->destination = destination_with_tls(
-			a, r->destination, letter->env.is_requiretls, letter->env.is_tls_optional);
+		r->destination = destination_with_tls(a, r->destination,
+			spool_is_tls_demanded(&letter->env), letter->env.is_tls_optional);
 		r->notify = notify;
 		if (r->is_local)
 			r->prefix = local_prefix(a, r->address);
@@ -295,7 +295,7 @@ static bool is_double(const struct bounce_letter *about)
 static bool is_notice_unwanted(enum bounce_kind kind, const struct bounce_letter *about,
 	const struct mail_dsn_original *original)
 {
-	return kind == BOUNCE_DELAYED &&
+	return kind == BOUNCE_DELAYED && !about->is_delay_asked &&
 		(original->is_automatic || mail_dsn_is_collector(about->env->reverse_path));
 }
 

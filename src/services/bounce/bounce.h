@@ -34,7 +34,8 @@ struct bounce_letter {
 	struct body *body;   /* NULL: */
 	struct stage *stage; /* it is not stored for itself, but still staged */
 	int64_t arrived_ns, expires_ns;
-	size_t rcpt_count; /* 1 to BOUNCE_RCPTS_MAX */
+	bool is_delay_asked; /* by NOTIFY=DELAY or DELIVERBY: then machines are told too */
+	size_t rcpt_count;   /* 1 to BOUNCE_RCPTS_MAX */
 	const struct bounce_rcpt *rcpts;
 };
 

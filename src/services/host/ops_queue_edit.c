@@ -68,9 +68,10 @@ static void amend_to(struct arena *a, const struct spool_item *it, const struct 
 		.was = it->address,
 		.was_next = it->destination,
 		.address = n.address,
-		.destination = n.is_local ? n.folder
-					  : destination_with_tls(a, n.destination,
-						    it->env.is_requiretls, it->env.is_tls_optional),
+		.destination = n.is_local
+			? n.folder
+			: destination_with_tls(a, n.destination, spool_is_tls_demanded(&it->env),
+				  it->env.is_tls_optional),
 		.is_local = n.is_local,
 		.account_id = n.account_id};
 	/* RFC 3461 section 4.2: reports name whom the sender wrote to */

@@ -204,7 +204,7 @@ static void letter_rcpts(
 			struct spool_rcpt_new *n = &letter->rcpts[letter->rcpt_count++];
 			router_spool_rcpt(t, n);
 			n->destination = destination_with_tls(s->txn, n->destination,
-				letter->env.is_requiretls, letter->env.is_tls_optional);
+				spool_is_tls_demanded(&letter->env), letter->env.is_tls_optional);
 			n->orcpt = rcpt->orcpt;
 			n->notify = rcpt->notify;
 			if (t->is_local) {

@@ -269,6 +269,10 @@ FIBER int outbound_send(struct outbound_link *l, struct outbound_parcel *p, stru
 		fill_deadline(l, p, &t);
 		/* A socket of this machine is no hop that anybody could listen on. */
 		t.is_requiretls &= !addr_is_unix(&l->stream->peer);
+		/* A report is not lost for the lack of a promise (RFC 8689 section 5). */
+		if (!spool_is_tls_demanded(&p->env))
+			t.is_requiretls &= l->stream->tls &&
+				smtp_client_has(&l->client, SMTP_REQUIRETLS);
 		t.rcpts = rcpts;
 		t.rcpt_count = count;
 		rc = smtp_client_send(&l->client, &t, e);

@@ -138,7 +138,7 @@ void queue_parcel_aim(struct outbound_parcel *p, struct span destination)
 	struct span key = arena_span(p->arena, destination);
 
 	p->destination = destination_with_tls(
-		p->arena, key, p->env.is_requiretls, p->env.is_tls_optional);
+		p->arena, key, spool_is_tls_demanded(&p->env), p->env.is_tls_optional);
 }
 
 /* One parcel of up to OUTBOUND_RCPT_MAX recipients from `first` on that go to the same destination;

@@ -72,6 +72,17 @@ static void tell_deadline(struct arena *a, struct bounce_rcpt *b)
 		SPAN_ARG(b->text)));
 }
 
+/* RFC 3461 section 4.1, RFC 2852 section 4.1.4.2: somebody counts on hearing of it. */
+static bool is_delay_asked(const struct outbound_parcel *p)
+{
+	if (p->env.by_mode == SPOOL_BY_NOTIFY)
+		return true;
+	for (size_t i = 0; i < p->rcpt_count; i++)
+		if (p->rcpts[i].notify & SPOOL_NOTIFY_DELAY)
+			return true;
+	return false;
+}
+
 /* The recipients that a report of this kind is about. */
 static size_t collect(const struct queue_shard *sh, struct arena *a, enum bounce_kind kind,
 	const struct outbound_parcel *p, const struct spool_result *results,
@@ -132,6 +143,7 @@ static FIBER int report(struct queue_shard *sh, struct arena *a, enum bounce_kin
 		.body = p->body,
 		.arrived_ns = p->arrived_ns,
 		.expires_ns = queue_expires_ns(sh, p),
+		.is_delay_asked = is_delay_asked(p),
 		.rcpt_count = collect(sh, a, kind, p, results, rcpts),
 		.rcpts = rcpts};
 	bool is_owed = false;
@@ -190,6 +202,7 @@ static FIBER int report_local(
 	struct bounce_opts bo = {.store = o->store,
 		.hostname = o->hostname,
 		.double_bounces = o->double_bounces,
+		.language = (enum bounce_language)o->bounce_language,
 		.log = o->log};
 	struct bounce_rcpt rcpt = {.address = it->address,
 		.orcpt = it->orcpt,

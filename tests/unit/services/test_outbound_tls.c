@@ -281,7 +281,7 @@ struct story {
 	bool is_signed;    /* names are under DNSSEC */
 	const char *sts;   /* policy; NULL: none */
 	int row;           /* override, -1 none: enum tls_level + 1, 0 none */
-	const char *wants; /* "required", "optional" */
+	const char *wants; /* "required", "optional", "hoped": a report under REQUIRETLS */
 	enum fate fate;
 	unsigned detail;   /* of 4.7.x or 5.7.x */
 	const char *noted; /* "policy mx kind n" */
@@ -376,6 +376,15 @@ static const struct story stories[] = {
 		.is_signed = true, .tlsa = "!fail", .wants = "required", .fate = LATER,
 		.detail = 5},
 
+	{"a report under REQUIRETLS", {.cert = GOOD, .is_requiretls = true}, .wants = "hoped",
+		.fate = SAFE},
+	{"a report under REQUIRETLS, which is not offered", {.cert = GOOD}, .wants = "hoped",
+		.fate = SAFE},
+	{"a report under REQUIRETLS, no TLS", {.is_without_tls = true}, .wants = "hoped",
+		.fate = CLEAR},
+	{"a report under REQUIRETLS, which MTA-STS keeps", {.is_without_tls = true}, .sts = ENFORCE,
+		.wants = "hoped", .fate = LATER, .detail = 10},
+
 	{"TLS-Required: No, and mismatched DANE", {.cert = GOOD}, .is_signed = true,
 		.tlsa = "other", .wants = "optional", .fate = SAFE},
 	{"TLS-Required: No, and MTA-STS without TLS", {.is_without_tls = true}, .sts = ENFORCE,
@@ -435,7 +444,9 @@ static FIBER int carry(void *arg)
 	f.parcel->rcpts[0].address = SPAN("a@there.test");
 	f.parcel->body = fake_body();
 	f.parcel->env.reverse_path = SPAN("s@here.test");
-	f.parcel->env.is_requiretls = s->wants && s->wants[0] == 'r';
+	f.parcel->env.is_requiretls = s->wants && s->wants[0] != 'o';
+	if (s->wants && s->wants[0] == 'h')
+		f.parcel->env.reverse_path = SPAN_NONE;
 	peer_up(&p->one);
 	if (p->two.address)
 		peer_up(&p->two);
@@ -521,6 +532,8 @@ static void check(const struct story *s, const struct play *p)
 		fail_msg("%s: the next letter would go in clear", s->name);
 	if (s->wants && s->wants[0] == 'r' && p->one.asked != is_out)
 		fail_msg("%s: REQUIRETLS was not said", s->name);
+	if (s->wants && s->wants[0] == 'h' && p->one.asked != (is_out && s->peer.is_requiretls))
+		fail_msg("%s: REQUIRETLS was said %u times", s->name, p->one.asked);
 	if (s->noted && !is_noted(s->noted))
 		fail_msg("%s: noted '%s', not '%s'", s->name, the_tls_facts.results[0].text,
 			s->noted);
