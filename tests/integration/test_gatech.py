@@ -7,7 +7,7 @@ import subprocess
 from station import TOP, binary
 
 PLAY = os.path.join(TOP, "examples", "gatech", "play")
-# Chance leaves three of eight servers without one of a hundred letters about once in 10^18 runs.
+# Chance leaves three of eight servers without one of sixty letters about once in 10^10 runs.
 SERVERS_MIN = 6
 
 
@@ -32,7 +32,7 @@ def check_whole(r, count):
 def test_gatech_a_hundred_letters_reach_eight_servers_over_five_hops():
     r = play()
     check_whole(r, 100)
-    assert r["doubled"] == 0 and r["killed"] == [] and r["put_off"] == 0
+    assert r["doubled"] == 0 and r["killed"] == [] and r["put_off"] == 0 and r["choice"] == "pool"
     assert sum(1 for n in r["spread"].values() if n) >= SERVERS_MIN, r["spread"]
     assert sorted(r["mx"]) == ["mx1.gatech.edu", "mx2.gatech.edu"]
     way = [hop["by"] for hop in r["trace"]["hops"]]
@@ -49,6 +49,13 @@ def test_gatech_three_servers_that_are_killed_on_the_way_lose_nothing():
     alive = [name for name in r["spread"] if name not in r["killed"]]
     assert all(r["spread"][name] for name in alive), r["spread"]
     assert sum(r["spread"][name] for name in alive) > 50
+
+
+def test_gatech_eight_equal_mx_do_as_well_as_a_pool():
+    r = play("--choice", "mx", "--messages", "60")
+    check_whole(r, 60)
+    assert r["doubled"] == 0 and r["choice"] == "mx"
+    assert sum(1 for n in r["spread"].values() if n) >= SERVERS_MIN, r["spread"]
 
 
 def test_gatech_tells_what_it_does():
