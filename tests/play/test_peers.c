@@ -50,6 +50,30 @@ static const char *three_a_minute(struct peer_talk *t, const char *at, struct sp
 									  : NULL;
 }
 
+/* Ten letters a minute. */
+static const char *ten_a_minute(struct peer_talk *t, const char *at, struct span line)
+{
+	struct world_rcpt *clock = world_rcpt(t->peer->opts.ctx, "clock");
+	int64_t minute = loop_now_ns() / CLOCK_MIN + 1;
+
+	if (strcmp(at, "MAIL") != 0)
+		return NULL;
+	clock->attempts++; /* of all MAIL */
+	if (clock->noted_ns != minute) {
+		clock->noted_ns = minute;
+		clock->taken = 0;
+	}
+	return clock->taken++ < 10 ? NULL : "451 4.7.1 rate limited, slow down";
+}
+
+static void check_not_hammered(struct world *w, struct peer *mx1, struct peer *mx2)
+{
+	unsigned asked = world_rcpt(w, "clock")->attempts, letters = mx1->messages;
+
+	if (asked > 3 * letters)
+		world_fault(w, "%u letters took %u transactions", letters, asked);
+}
+
 /* Two connections at a time. */
 static const char *two_at_once(struct peer_talk *t, const char *at, struct span line)
 {
@@ -146,6 +170,14 @@ static const struct row rows[] = {
 		.is_off_ladder = true,
 		.before_ns = CLOCK_HOUR,
 		.sessions_most = 45},
+	{.name = "451 4.7.1 to more than ten letters a minute: all arrive, the host is not hammered",
+		.decide = ten_a_minute,
+		.letters = 100,
+		.attempts = ROW_ANY,
+		.is_off_ladder = true,
+		.delayed = ROW_ANY,
+		.before_ns = 2 * CLOCK_HOUR,
+		.check = check_not_hammered},
 	{.name = "421 to more than two connections at once: all arrive within minutes",
 		.decide = two_at_once,
 		.rules = {{.at = "dot", .wait_ns = CLOCK_SEC}},
