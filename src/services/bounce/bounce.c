@@ -23,7 +23,8 @@ bool bounce_is_wanted(enum bounce_kind kind, unsigned notify)
 	case BOUNCE_FAILED: return notify == 0 || notify & SPOOL_NOTIFY_FAILURE;
 	case BOUNCE_DELAYED: return notify == 0 || notify & SPOOL_NOTIFY_DELAY;
 	case BOUNCE_RELAYED:
-	case BOUNCE_DELIVERED: return notify & SPOOL_NOTIFY_SUCCESS;
+	case BOUNCE_DELIVERED:
+	case BOUNCE_EXPANDED: return notify & SPOOL_NOTIFY_SUCCESS;
 	}
 	return false;
 }
@@ -117,7 +118,8 @@ static void fill_rcpt(enum bounce_kind kind, const struct bounce_letter *about,
 	static const enum mail_dsn_action actions[] = {[BOUNCE_FAILED] = MAIL_DSN_FAILED,
 		[BOUNCE_DELAYED] = MAIL_DSN_DELAYED,
 		[BOUNCE_RELAYED] = MAIL_DSN_RELAYED,
-		[BOUNCE_DELIVERED] = MAIL_DSN_DELIVERED};
+		[BOUNCE_DELIVERED] = MAIL_DSN_DELIVERED,
+		[BOUNCE_EXPANDED] = MAIL_DSN_EXPANDED};
 
 	*r = (struct mail_dsn_rcpt){.action = actions[kind],
 		.address = from->address,
@@ -360,14 +362,14 @@ FIBER int bounce_write(const struct bounce_opts *o, struct router *router, struc
 
 /* ---- delivered here --------------------------------------------------------------------------- */
 
-static FIBER int tell_delivered(const struct bounce_opts *o, struct router *router, struct arena *a,
-	const struct bounce_letter *about, struct err *e)
+static FIBER int tell(const struct bounce_opts *o, struct router *router, struct arena *a,
+	enum bounce_kind kind, const struct bounce_letter *about, struct err *e)
 {
 	struct spool_new report;
 	bool is_owed;
 	int rc;
 
-	if (bounce_write(o, router, a, BOUNCE_DELIVERED, about, &report, &is_owed, e) < 0)
+	if (bounce_write(o, router, a, kind, about, &report, &is_owed, e) < 0)
 		return -1;
 	if (!is_owed)
 		return 0;
@@ -378,7 +380,7 @@ static FIBER int tell_delivered(const struct bounce_opts *o, struct router *rout
 }
 
 /* As many reports as it takes, each in memory of its own. */
-static FIBER int tell_all_delivered(const struct bounce_opts *o, struct router *router,
+static FIBER int tell_all(const struct bounce_opts *o, struct router *router, enum bounce_kind kind,
 	const struct bounce_letter *about, struct err *e)
 {
 	struct arena *a = arena_new();
@@ -390,18 +392,21 @@ static FIBER int tell_all_delivered(const struct bounce_opts *o, struct router *
 
 		some.rcpts = about->rcpts + i;
 		some.rcpt_count = min(count - i, BOUNCE_RCPTS_MAX);
-		rc = tell_delivered(o, router, a, &some, e);
+		rc = tell(o, router, a, kind, &some, e);
 		arena_reset(a);
 	}
 	arena_free(&a);
 	return rc;
 }
 
-FIBER void bounce_delivered(
-	const struct bounce_opts *o, struct router *router, const struct spool_new *letter)
+/* Those of `from` that wanted to hear of such a thing. */
+static FIBER void tell_of(const struct bounce_opts *o, struct router *router,
+	const struct spool_new *letter, enum bounce_kind kind, const struct spool_rcpt_new *from,
+	size_t count)
 {
+	bool is_expanded = kind == BOUNCE_EXPANDED;
 	struct arena *a = arena_new();
-	struct bounce_rcpt *rcpts = ARENA_ARRAY(a, struct bounce_rcpt, letter->rcpt_count);
+	struct bounce_rcpt *rcpts = ARENA_ARRAY(a, struct bounce_rcpt, count);
 	struct bounce_letter about = {.msg_id = letter->id,
 		.env = &letter->env,
 		.prefix = letter->prefix,
@@ -411,18 +416,31 @@ FIBER void bounce_delivered(
 		.rcpts = rcpts};
 	struct err e = {0};
 
-	for (size_t i = 0; i < letter->rcpt_count; i++) {
-		const struct spool_rcpt_new *r = &letter->rcpts[i];
+	for (size_t i = 0; i < count; i++) {
+		const struct spool_rcpt_new *r = &from[i];
 
-		if (r->is_local && bounce_is_wanted(BOUNCE_DELIVERED, r->notify))
+		if ((r->is_local || is_expanded) && bounce_is_wanted(kind, r->notify))
 			rcpts[about.rcpt_count++] = (struct bounce_rcpt){.address = r->address,
 				.orcpt = r->orcpt,
 				.enhanced = SPAN("2.1.5"),
-				.text = SPAN("delivered to the mailbox"),
+				.text = is_expanded ? SPAN("passed on to several recipients")
+						    : SPAN("delivered to the mailbox"),
 				.at_ns = letter->arrived_ns};
 	}
-	if (about.rcpt_count > 0 && tell_all_delivered(o, router, &about, &e) < 0)
+	if (about.rcpt_count > 0 && tell_all(o, router, kind, &about, &e) < 0)
 		log_event(o->log, LOG_ERROR, "bounce.lost", LF_ID("about", letter->id),
 			LF_STR("reason", e.text));
 	arena_free(&a);
+}
+
+FIBER void bounce_delivered(
+	const struct bounce_opts *o, struct router *router, const struct spool_new *letter)
+{
+	tell_of(o, router, letter, BOUNCE_DELIVERED, letter->rcpts, letter->rcpt_count);
+}
+
+FIBER void bounce_expanded(const struct bounce_opts *o, struct router *router,
+	const struct spool_new *letter, const struct spool_rcpt_new *aliases, size_t count)
+{
+	tell_of(o, router, letter, BOUNCE_EXPANDED, aliases, count);
 }

@@ -12,7 +12,13 @@
 #define BOUNCE_HEADER_MAX  (64 * 1024) /* of which this much */
 #define BOUNCE_RCPTS_MAX   MAIL_DSN_RCPTS_MAX
 
-enum bounce_kind { BOUNCE_FAILED, BOUNCE_DELAYED, BOUNCE_RELAYED, BOUNCE_DELIVERED };
+enum bounce_kind {
+	BOUNCE_FAILED,
+	BOUNCE_DELAYED,
+	BOUNCE_RELAYED,
+	BOUNCE_DELIVERED,
+	BOUNCE_EXPANDED
+};
 /* Auto: what the header of the letter shows that its author reads. */
 enum bounce_language { BOUNCE_LANGUAGE_AUTO, BOUNCE_LANGUAGE_EN, BOUNCE_LANGUAGE_ZH };
 
@@ -64,3 +70,7 @@ FIBER int bounce_write(const struct bounce_opts *o, struct router *router, struc
  * on this: it is a transaction of its own, and what goes wrong is logged. */
 FIBER void bounce_delivered(
 	const struct bounce_opts *o, struct router *router, const struct spool_new *letter);
+/** Tell it which of its recipients have become several (RFC 3461 section 5.2.7.3): the addresses as the
+ * sender wrote them. */
+FIBER void bounce_expanded(const struct bounce_opts *o, struct router *router,
+	const struct spool_new *letter, const struct spool_rcpt_new *aliases, size_t count);

@@ -194,7 +194,9 @@ static void unwatch_signals(struct host *h)
 
 static FIBER int start_all(struct host *h, struct fiber_group *control, struct err *e)
 {
-	if (host_demo_seed(h, e) < 0)
+	/* The key is there before the first letter can need it. */
+	if (host_demo_seed(h, e) < 0 || router_srs_turn(h->store, false, e) < 0 ||
+		fiber_start(control, "srs", host_router_keep, h, e) < 0)
 		return -1;
 	for (size_t i = 1; i < h->worker_count; i++) {
 		if (host_worker_start(&h->workers[i], e) < 0)

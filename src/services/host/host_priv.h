@@ -192,6 +192,13 @@ FIBER int host_trail_main(void *arg);
 /** The queue's shard of a worker. */
 FIBER int host_queue_main(void *arg);
 void host_queue_wire(struct host_worker *w, struct inbound_opts *opts);
+
+/* ---- host_router.c ---- */
+/** For struct router_opts; `arg` is the worker. */
+FIBER int host_router_ask(void *arg, struct arena *a, struct span destination, struct span address,
+	enum router_asked *asked_r, struct span *said_r, struct err *e);
+/** A fiber of loop 0: the key of SRS turns in time. */
+FIBER int host_router_keep(void *host);
 /** An administrator wants letters tried: pauses of destinations are over. */
 void host_queue_forgive(struct host *h);
 /** An administrator has held or dropped letters: those in memory are to obey too. */

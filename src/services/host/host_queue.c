@@ -229,16 +229,30 @@ static void left(void *arg)
 	queue_left(w->host->queue);
 }
 
-static FIBER void delivered(void *arg, const struct spool_new *letter)
+static struct bounce_opts bounce_opts(const struct host_worker *w)
 {
-	struct host_worker *w = arg;
-	struct bounce_opts opts = {.store = w->host->store,
+	return (struct bounce_opts){.store = w->host->store,
 		.hostname = w->host->config->hostname,
 		.double_bounces = double_bounces(w->host),
 		.language = (enum bounce_language)w->host->config->queue.bounce_language,
 		.log = &w->log};
+}
+
+static FIBER void delivered(void *arg, const struct spool_new *letter)
+{
+	struct host_worker *w = arg;
+	struct bounce_opts opts = bounce_opts(w);
 
 	bounce_delivered(&opts, w->router, letter);
+}
+
+static FIBER void expanded(void *arg, const struct spool_new *letter,
+	const struct spool_rcpt_new *aliases, size_t count)
+{
+	struct host_worker *w = arg;
+	struct bounce_opts opts = bounce_opts(w);
+
+	bounce_expanded(&opts, w->router, letter, aliases, count);
 }
 
 void host_queue_wire(struct host_worker *w, struct inbound_opts *opts)
@@ -247,6 +261,7 @@ void host_queue_wire(struct host_worker *w, struct inbound_opts *opts)
 	opts->leased = leased;
 	opts->left = left;
 	opts->delivered = delivered;
+	opts->expanded = expanded;
 	opts->trail = trail_book(w->host->trail, w->index);
 	opts->arg = w;
 }

@@ -115,7 +115,9 @@ FIBER int host_worker_main(void *arg)
 	struct router_opts router = {.store = h->store,
 		.hostname = h->config->hostname,
 		.separator = h->config->separator[0],
-		.log = &w->log};
+		.log = &w->log,
+		.ask = host_router_ask,
+		.ask_arg = w};
 	struct inbound_opts inbound = {
 		.store = h->store, .hostname = h->config->hostname, .log = &w->log};
 

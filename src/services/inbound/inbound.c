@@ -9,7 +9,6 @@
 #include "run/fault.h"
 #include "proto/mail/mail_header.h"
 #include "services/inbound/inbound_priv.h"
-#include "services/router/destination.h"
 
 struct inbound *inbound_new(const struct inbound_opts *opts)
 {
@@ -113,6 +112,7 @@ static FIBER void on_body_begin(void *ctx, struct smtp_session *s, struct smtp_r
 	(void)r;
 	t->stage = stage_new(c->in->opts.store);
 	t->arena = s->txn;
+	t->delivered.a = s->txn;
 	mail_header_init(&t->header, inbound_note_field, t);
 	c->txn = t;
 }
@@ -144,80 +144,6 @@ static void on_reset(void *ctx, struct smtp_session *s)
 		mail_header_fini(&c->txn->header);
 	}
 	c->txn = NULL;
-}
-
-/* Accounts that have their copy already: several addresses may lead to one mailbox. */
-struct id_set {
-	uint64_t *slots; /* 0: free */
-	size_t mask;
-};
-
-static void id_set_init(struct id_set *set, struct arena *a, size_t count)
-{
-	size_t size = 16;
-
-	while (size < count * 2)
-		size *= 2;
-	set->slots = ARENA_ARRAY(a, uint64_t, size);
-	set->mask = size - 1;
-}
-
-static bool id_set_add(struct id_set *set, uint64_t id)
-{
-	size_t at = (size_t)(id * 0x9e3779b97f4a7c15ULL >> 20) & set->mask;
-
-	while (set->slots[at] && set->slots[at] != id)
-		at = (at + 1) & set->mask;
-	if (set->slots[at])
-		return false;
-	set->slots[at] = id;
-	return true;
-}
-
-struct letter_counts {
-	size_t local, remote;
-	bool is_success_wanted;
-};
-
-/* The accepted recipients, aliases opened. What differs per mailbox is its prefix. */
-static void letter_rcpts(
-	struct smtp_session *s, struct spool_new *letter, struct letter_counts *counts_r)
-{
-	struct id_set seen;
-	size_t total = 0;
-
-	for (size_t i = 0; i < s->rcpt_count; i++)
-		total += ((struct router_answer *)s->rcpts[i].user)->target_count;
-	id_set_init(&seen, s->txn, total);
-	letter->rcpts = ARENA_ARRAY(s->txn, struct spool_rcpt_new, total);
-	*counts_r = (struct letter_counts){0};
-
-	for (size_t i = 0; i < s->rcpt_count; i++) {
-		const struct smtp_rcpt *rcpt = &s->rcpts[i];
-		const struct router_answer *ans = rcpt->user;
-
-		for (size_t k = 0; k < ans->target_count; k++) {
-			const struct router_target *t = &ans->targets[k];
-
-			if (t->is_local && !id_set_add(&seen, t->account_id))
-				continue;
-			struct spool_rcpt_new *n = &letter->rcpts[letter->rcpt_count++];
-			router_spool_rcpt(t, n);
-			n->destination = destination_with_tls(s->txn, n->destination,
-				spool_is_tls_demanded(&letter->env), letter->env.is_tls_optional);
-			n->orcpt = rcpt->orcpt;
-			n->notify = rcpt->notify;
-			if (t->is_local) {
-				n->prefix = local_prefix(s->txn, letter->env.reverse_path,
-					n->address, letter->prefix);
-				counts_r->local++;
-				counts_r->is_success_wanted |= (n->notify & SMTP_NOTIFY_SUCCESS) !=
-					0;
-			} else {
-				counts_r->remote++;
-			}
-		}
-	}
 }
 
 static void put_peer(struct buf *b, const struct smtp_session *s)
@@ -310,7 +236,7 @@ static void letter_envelope(
 }
 
 static void log_accepted(
-	struct smtp_session *s, const struct spool_new *letter, const struct letter_counts *counts)
+	struct smtp_session *s, const struct spool_new *letter, const struct inbound_counts *counts)
 {
 	log_event(&s->log, LOG_INFO, "smtp.in.accepted", LF_ID("id", letter->id),
 		LF("from", letter->env.reverse_path),
@@ -325,12 +251,12 @@ static FIBER int letter_accept(
 {
 	struct inbound *in = c->in;
 	struct spool_new letter = {0};
-	struct letter_counts counts;
+	struct inbound_counts counts;
 	struct buf peer;
 
 	buf_init(&peer, 512);
 	letter_envelope(c, s, &letter, &peer);
-	letter_rcpts(s, &letter, &counts);
+	inbound_rcpts(c, s, &letter, &counts);
 	*id_r = letter.id;
 
 	bool is_remote = counts.remote && !letter.is_held && in->opts.wants;
@@ -352,11 +278,21 @@ static FIBER int letter_accept(
 			in->opts.left(in->opts.arg);
 		if (counts.is_success_wanted && in->opts.delivered && !spool_is_scheduled(&letter))
 			in->opts.delivered(in->opts.arg, &letter);
+		if (counts.expanded_count && in->opts.expanded && !spool_is_scheduled(&letter))
+			in->opts.expanded(
+				in->opts.arg, &letter, counts.expanded, counts.expanded_count);
 	}
 	if (letter.stored)
 		body_unref(&letter.stored);
 	buf_fini(&peer);
 	return rc;
+}
+
+static bool is_looping(const struct smtp_session *s, size_t i)
+{
+	const struct router_answer *ans = s->rcpts[i].user;
+
+	return ans->verdict == ROUTER_LOOP;
 }
 
 static FIBER void on_body_end(
@@ -375,7 +311,9 @@ static FIBER void on_body_end(
 		rc = err_set(&e, ERR_LIMIT, "Too many hops: the message goes round in circles");
 		err_smtp(&e, 554, 5, 4, 6);
 	} else {
-		rc = letter_accept(c, s, &id, &e);
+		rc = inbound_loops(c, s, &e);
+		if (rc == 0)
+			rc = letter_accept(c, s, &id, &e);
 	}
 	if (rc < 0) {
 		c->in->counters.refused_messages++;
@@ -388,7 +326,11 @@ static FIBER void on_body_end(
 	buf_init(&text, 64);
 	enc_put_id(&text, id);
 	for (size_t i = 0; i < count; i++) {
-		if (rc < 0)
+		if (rc == 0 && s->is_lmtp && is_looping(s, i))
+			router_verdict_err(ROUTER_LOOP, &e);
+		else if (rc == 0)
+			err_clear(&e);
+		if (e.code)
 			smtp_reply_from_err(&replies[i], &e);
 		else
 			smtp_reply_set(

@@ -46,6 +46,9 @@ struct inbound_opts {
 	void (*left)(void *arg);
 	/** A letter was accepted and some local recipients wanted to be told (NOTIFY=SUCCESS). */
 	FIBER void (*delivered)(void *arg, const struct spool_new *letter);
+	/** One was accepted of whose recipients some, these, became several, and wanted to be told. */
+	FIBER void (*expanded)(void *arg, const struct spool_new *letter,
+		const struct spool_rcpt_new *aliases, size_t count);
 	void *arg;
 };
 

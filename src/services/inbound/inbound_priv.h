@@ -30,9 +30,25 @@ struct inbound_txn {
 	struct stage *stage;
 	struct mail_header header; /* counts Received fields */
 	struct span message_id;    /* without angle brackets; "" */
-	bool is_tls_optional;      /* "TLS-Required: No" (RFC 8689 section 5) */
-	bool is_bulk;              /* Precedence says so */
+	struct router_delivered delivered;
+	bool is_tls_optional; /* "TLS-Required: No" (RFC 8689 section 5) */
+	bool is_bulk;         /* Precedence says so */
 };
+
+/* inbound_rcpt.c */
+
+struct inbound_counts {
+	size_t local, remote;
+	bool is_success_wanted;
+	struct spool_rcpt_new
+		*expanded; /* addresses that became several, and whose sender hears it */
+	size_t expanded_count;
+};
+/** Marks recipients that the message has been delivered to before: ROUTER_LOOP. -1: all of them. */
+int inbound_loops(struct inbound_conn *c, struct smtp_session *s, struct err *e);
+/** The accepted recipients, aliases opened, into letter->rcpts. What differs per mailbox is its prefix. */
+void inbound_rcpts(struct inbound_conn *c, struct smtp_session *s, struct spool_new *letter,
+	struct inbound_counts *counts_r);
 
 /* inbound_trail.c */
 

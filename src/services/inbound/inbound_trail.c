@@ -5,9 +5,17 @@
 #define NAMED_OCTETS                                                                               \
 	(TRAIL_FACTS_MAX / 2) /* recipients are named while there is room; then counted */
 
+#define DELIVERED_MAX 1000 /* octets of a Delivered-To field; no address is as long */
+
 static bool is_word(const struct mail_field *f, struct span word)
 {
 	return span_eq_nocase(span_trim(f->value), word);
+}
+
+static struct span bare_address(struct span s)
+{
+	return s.len > 1 && s.ptr[0] == '<' && s.ptr[s.len - 1] == '>' ? span_sub(s, 1, s.len - 2)
+								       : s;
 }
 
 void inbound_note_field(void *arg, const struct mail_field *f)
@@ -16,6 +24,8 @@ void inbound_note_field(void *arg, const struct mail_field *f)
 
 	if (f->id == MAIL_MESSAGE_ID && !t->message_id.len)
 		t->message_id = arena_span(t->arena, trail_message_id(f->value));
+	else if (f->id == MAIL_DELIVERED_TO && f->value.len <= DELIVERED_MAX)
+		router_delivered_add(&t->delivered, bare_address(mail_unfold(t->arena, f->value)));
 	else if (f->id == MAIL_PRECEDENCE)
 		t->is_bulk |= is_word(f, SPAN("bulk")) || is_word(f, SPAN("list")) ||
 			is_word(f, SPAN("junk"));

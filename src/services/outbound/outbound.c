@@ -185,9 +185,34 @@ static void link_fini(struct outbound_link *l)
 
 struct probe {
 	struct outbound_link link;
+	struct outbound_question *question; /* NULL: only whether it answers */
 	int rc;
 	struct err err;
 };
+
+/* Would it take mail for this address? Nothing is sent. */
+static FIBER int ask(struct smtp_client *c, struct outbound_question *q, struct err *e)
+{
+	struct span line = span_str(
+		arena_printf(q->a, "RCPT TO:<" SPAN_FMT ">", SPAN_ARG(q->address)));
+	const struct smtp_reply *r = &c->parser.reply;
+	bool is_utf8 = !span_is_ascii(q->address);
+
+	if (is_utf8 && !smtp_client_has(c, SMTP_SMTPUTF8))
+		return err_set(e, ERR_UNSUPPORTED, "it does not offer SMTPUTF8");
+	if (smtp_client_command(c, is_utf8 ? SPAN("MAIL FROM:<> SMTPUTF8") : SPAN("MAIL FROM:<>"),
+		    OUTBOUND_ASK_NS, e) < 0)
+		return -1;
+	/* what MAIL is refused for says nothing of the recipient */
+	if (r->code / 100 != 2)
+		return err_set(e, ERR_REPLY, "it takes no bounces: %u " SPAN_FMT, r->code,
+			SPAN_ARG(span_sub(buf_span(&r->text), 0, 100)));
+	if (smtp_client_command(c, line, OUTBOUND_ASK_NS, e) < 0)
+		return -1;
+	q->code = r->code;
+	q->text = arena_span(q->a, span_sub(buf_span(&r->text), 0, OUTBOUND_TEXT_MAX));
+	return 0;
+}
 
 static FIBER int probe_main(void *arg)
 {
@@ -195,14 +220,16 @@ static FIBER int probe_main(void *arg)
 
 	b->rc = open_link(&b->link, &b->err);
 	if (b->rc == 0) {
+		if (b->question)
+			b->rc = ask(&b->link.client, b->question, &b->err);
 		smtp_client_quit(&b->link.client, NULL);
 		close_connection(&b->link);
 	}
 	return 0;
 }
 
-FIBER int outbound_probe(
-	const struct outbound_opts *o, struct span destination, int64_t until_ns, struct err *e)
+static FIBER int probe(const struct outbound_opts *o, struct span destination,
+	struct outbound_question *q, int64_t until_ns, struct err *e)
 {
 	struct outbound_memory memory = {0};
 	struct outbound_carrier c = {.opts = o, .destination = destination, .memory = &memory};
@@ -213,6 +240,7 @@ FIBER int outbound_probe(
 
 	link_init(&b->link, &c);
 	b->link.is_probe = true;
+	b->question = q;
 	fiber_group_init(&g);
 	/* A fiber of its own: so it ends in time, wherever the host lets it wait. */
 	rc = fiber_start(&g, "probe", probe_main, b, e);
@@ -228,6 +256,18 @@ FIBER int outbound_probe(
 	link_fini(&b->link);
 	arena_free(&a);
 	return rc;
+}
+
+FIBER int outbound_probe(
+	const struct outbound_opts *o, struct span destination, int64_t until_ns, struct err *e)
+{
+	return probe(o, destination, NULL, until_ns, e);
+}
+
+FIBER int outbound_ask(const struct outbound_opts *o, struct span destination,
+	struct outbound_question *q, int64_t until_ns, struct err *e)
+{
+	return probe(o, destination, q, until_ns, e);
 }
 
 FIBER int outbound_carry(struct outbound_carrier *c, struct err *e)

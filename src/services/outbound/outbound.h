@@ -157,6 +157,18 @@ FIBER int outbound_carry(struct outbound_carrier *c, struct err *e);
 FIBER int outbound_probe(
 	const struct outbound_opts *o, struct span destination, int64_t until_ns, struct err *e);
 
+struct outbound_question {
+	struct arena *a;
+	struct span address;
+	unsigned code; /* what it said to RCPT */
+	struct span text;
+};
+#define OUTBOUND_ASK_NS (20 * CLOCK_SEC) /* for each of its replies */
+/** The same, and whether it would take mail for an address from the null sender; nothing is sent. -1: it
+ * has not said. */
+FIBER int outbound_ask(const struct outbound_opts *o, struct span destination,
+	struct outbound_question *q, int64_t until_ns, struct err *e);
+
 /** The name of an address, and whether it leads back to the address (FCrDNS). `name_r` is "" without a
  * name, else the one that leads back or the last one; it lives in `a`. */
 FIBER int outbound_leads_back(struct dns *dns, struct arena *a, const struct addr *address,

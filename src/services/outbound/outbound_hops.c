@@ -245,6 +245,12 @@ FIBER int outbound_hops(const struct outbound_opts *o, struct arena *a, struct s
 
 	if (destination_cut(destination, &d, e) < 0)
 		return -1;
+	if (d.kind == DESTINATION_LOOP) {
+		err_set(e, ERR_DENIED,
+			"mail loop: the message has been delivered to this address before "
+			"(Delivered-To)");
+		return never(e, 4, 6);
+	}
 	key = d.base;
 
 	h->hosts = ARENA_NEW(a, struct outbound_host); /* all but MX have one */

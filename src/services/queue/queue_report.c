@@ -45,6 +45,7 @@ static bool is_told(enum bounce_kind kind, const struct outbound_parcel *p,
 		return res->outcome == SPOOL_DELIVERED && !p->is_lmtp &&
 			(!r->is_dsn_passed || is_relay_traced(p, res));
 	case BOUNCE_DELIVERED: return res->outcome == SPOOL_DELIVERED && p->is_lmtp;
+	case BOUNCE_EXPANDED: break; /* told where the letter came in */
 	}
 	return false;
 }

@@ -12,6 +12,7 @@ static const struct {
 	{"unix:", DESTINATION_UNIX},
 	{"pool:", DESTINATION_POOL},
 	{"list:", DESTINATION_LIST},
+	{"loop:", DESTINATION_LOOP},
 };
 
 static int wrong(struct span key, struct err *e)

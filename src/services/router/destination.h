@@ -8,6 +8,7 @@
  *	unix:/path			a Unix socket
  *	pool:NAME			one of several next hops (the store's pools)
  *	list:NUMBER			a mailing list of ours
+ *	loop:DOMAIN			nowhere: the letter has been at this address of ours before; it fails
  *
  * with "lmtp:" in front of the second and third when LMTP is spoken there, and behind any of them what
  * keeps connections apart:
@@ -26,7 +27,8 @@ enum destination_kind {
 	DESTINATION_HOST,
 	DESTINATION_UNIX,
 	DESTINATION_POOL,
-	DESTINATION_LIST
+	DESTINATION_LIST,
+	DESTINATION_LOOP
 };
 
 struct destination {

@@ -50,6 +50,7 @@ struct router;
 	X(SRS_FORGED, 550, 5, 1, 1, "This bounce address was not made here")                       \
 	X(SRS_OLD, 550, 5, 1, 1, "This bounce address is too old")                                 \
 	X(SRS_NO_BOUNCE, 550, 5, 7, 1, "This address takes bounces only")                          \
+	X(LOOP, 554, 5, 4, 6, "Mail loop: the message has been delivered to this address before")  \
 	X(UNVERIFIED, 451, 4, 1, 1, "The recipient cannot be verified now, try again later")
 
 enum router_verdict {
