@@ -145,8 +145,10 @@ def test_every_keyword_has_its_cases(us):
             assert t.ask(b"STARTTLS").code == 220
             t.handshake()
             inside = keywords(t.ask(hello))
-        offered[name] = dict(clear, **inside)
         assert set(clear) - set(inside) == {"STARTTLS"} and set(inside) - set(clear) == {"REQUIRETLS"}
+        offered[name] = {**clear, **inside}
+        # the last moment that mail can be held until moves on
+        offered[name]["FUTURERELEASE"].pop()
     assert offered["smtp"] == offered["lmtp"]
     missing = [(word, path) for word in offered["smtp"] for path in (("talk",) if word in TALK_ONLY else PATHS)
                if (word, path) not in CASES]
@@ -542,6 +544,155 @@ def test_limits_of_the_next_hop_are_kept(us, hop):
     # letters one after the other: never more than two on a connection
     assert all(sum(line.startswith("MAIL") for line in s.lines) <= 2 or any("RCPT TO:<ghost" in x for x in s.lines)
                for s in sink.sessions)
+
+
+# -- DELIVERBY (RFC 2852) -------------------------------------------------------------------------------------
+
+def wait_for(what, seconds=20):
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def seconds_left(letter):
+    """The by-time of MAIL, and what stands behind it."""
+    by = [word for word in letter.sender_params if word.startswith("BY=")]
+    assert len(by) == 1, letter.sender_params
+    seconds, mode = by[0][3:].split(";")
+    return int(seconds), mode
+
+
+@shows("DELIVERBY", "mailbox")
+def test_a_mailbox_is_in_time(us):
+    send(us, "me@a.example", [BOB], letter("by box"), mail=["BY=60;R"])
+    find_letter(us, BOB, "by box")
+    with Talk(us.smtp) as t:
+        t.ask(b"EHLO x")
+        for wrong in (b"BY=0;R", b"BY=-1;R", b"BY=10", b"BY=10;X"):
+            assert t.ask(b"MAIL FROM:<me@a.example> " + wrong).both == "501 5.5.4"
+        assert t.ask(b"MAIL FROM:<me@a.example> BY=-10;N").code == 250
+
+
+@shows("DELIVERBY", "relay")
+def test_the_time_that_is_left_goes_along(us, hop):
+    sink, domain = hop(caps=ALL + ["DELIVERBY 10"])
+    send(us, ALICE, ["one@" + domain], letter("by on"), mail=["BY=300;RT"])
+    seconds, mode = seconds_left(sink.wait(1)[0])
+    assert 290 <= seconds <= 300 and mode == "RT"
+    # T: each relay is told of, though no success was asked for
+    report, _ = wait_report(us, "by on")
+    assert report.rcpts["one@" + domain]["Action"] == "relayed"
+    assert "Deliver-By-Date" in report.fields
+    send(us, "me@a.example", ["one@" + domain], letter("by late"), mail=["BY=-30;N"])
+    seconds, mode = seconds_left(sink.wait(2)[1])
+    assert -40 <= seconds <= -30 and mode == "N"
+
+
+@shows("DELIVERBY", "relay")
+def test_a_host_that_knows_no_deadline_is_asked_to_tell_of_delays(us, hop):
+    sink, domain = hop()
+    send(us, ALICE, ["one@" + domain], letter("by plain"), mail=["BY=300;N"])
+    got = sink.wait(1)[0]
+    assert not any(word.startswith("BY=") for word in got.sender_params)
+    assert got.rcpt_params["one@" + domain] == ["NOTIFY=FAILURE,DELAY"]
+    report, _ = wait_report(us, "by plain")
+    assert report.rcpts["one@" + domain]["Action"] == "relayed"
+    send(us, ALICE, ["one@" + domain], letter("by never"), mail=["BY=300;N"], rcpt=["NOTIFY=NEVER"])
+    assert sink.wait(2)[1].rcpt_params["one@" + domain] == ["NOTIFY=NEVER"]
+    wait_idle(us)
+    assert reports(us, ALICE, "by never") == []
+
+
+@shows("DELIVERBY", "bounce")
+def test_what_cannot_be_kept_comes_back(us, hop):
+    sink, domain = hop()
+    send(us, ALICE, ["one@" + domain], letter("by must"), mail=["BY=300;R"])
+    report, _ = wait_report(us, "by must")
+    assert report.rcpts["one@" + domain]["Status"] == "5.7.0"
+    assert sink.letters == []
+
+
+@shows("DELIVERBY", "bounce")
+def test_a_deadline_comes_between_two_attempts(us, hop):
+    sink, domain = hop(caps=ALL + ["DELIVERBY"])
+    sink.on("rcpt", "450 4.2.0 later")
+    began = time.time()
+    send(us, ALICE, ["one@" + domain], letter("by return"), mail=["BY=3;R"])
+    send(us, ALICE, ["two@" + domain], letter("by notify"), mail=["BY=3;N"])
+    report, _ = wait_report(us, "by return")
+    assert 2.5 < time.time() - began < 8
+    assert report.rcpts["one@" + domain]["Status"] == "5.4.7"
+    report, _ = wait_report(us, "by notify")
+    assert (report.rcpts["two@" + domain]["Action"], report.rcpts["two@" + domain]["Status"]) == ("delayed", "4.4.7")
+    # and it goes on
+    sink.clear()
+    us.cli("queue", "retry", "--recipient", "two@" + domain)
+    seconds, mode = seconds_left(sink.wait(1)[0])
+    assert seconds < 0 and mode == "N"
+    wait_idle(us)
+    assert len(reports(us, ALICE, "by notify")) == 1
+
+
+# -- MT-PRIORITY (RFC 6710) -----------------------------------------------------------------------------------
+
+@shows("MT-PRIORITY", "mailbox")
+def test_a_priority_stands_in_received(us):
+    send(us, "me@a.example", [BOB], letter("rank box"), mail=["MT-PRIORITY=-4"])
+    row = [row for row in us.mailbox(BOB) if row["subject"] == "rank box"][0]
+    assert b"\tfor <bob@yizhan.test>\r\n\tPRIORITY -4;\r\n" in us.export(BOB, row["uid"])
+
+
+@shows("MT-PRIORITY", "relay", "bounce")
+def test_a_priority_goes_on_where_it_is_known(us, hop):
+    knows, domain = hop(caps=ALL + ["MT-PRIORITY MIXER"])
+    plain, other = hop()
+    knows.on("rcpt", "550 5.1.1 no", rcpt="ghost@" + domain)
+    send(us, ALICE, ["one@" + domain, "ghost@" + domain, "two@" + other], letter("rank on"), mail=["MT-PRIORITY=6"])
+    assert "MT-PRIORITY=6" in knows.wait(1)[0].sender_params
+    assert not any("PRIORITY" in word for word in plain.wait(1)[0].sender_params)
+    report, octets = wait_report(us, "rank on")
+    assert list(report.rcpts) == ["ghost@" + domain]
+    send(us, ALICE, ["one@" + domain], letter("rank none"))
+    assert not any("PRIORITY" in word for word in knows.wait(2)[1].sender_params)
+
+
+# -- FUTURERELEASE (RFC 4865) ---------------------------------------------------------------------------------
+
+@shows("FUTURERELEASE", "mailbox")
+def test_mail_for_a_mailbox_is_held(us):
+    with Talk(us.smtp) as t:
+        told = keywords(t.ask(b"EHLO x"))["FUTURERELEASE"]
+        assert told[0] == str(60 * 86400)
+        for wrong in (b"HOLDFOR=%d" % (60 * 86400 + 1), b"HOLDUNTIL=2001-01-01T00:00:00Z",
+                      b"HOLDFOR=1 HOLDUNTIL=2099-01-01T00:00:00Z"):
+            assert t.ask(b"MAIL FROM:<me@a.example> " + wrong).both == "501 5.5.4"
+    began = time.time()
+    send(us, ALICE, [BOB], letter("hold box"), mail=["HOLDFOR=3"], rcpt=["NOTIFY=SUCCESS"])
+    assert find_letters(us, BOB, "hold box") == [] and reports(us, ALICE, "hold box") == []
+    row = us.cli_json("queue", "list", "--recipient", BOB, "--json")[0]
+    assert (row["state"], row["next"]) == ("local", "release") and "as its sender asked" in row["why"]
+    wait_for(lambda: find_letters(us, BOB, "hold box"))
+    assert 2.9 < time.time() - began < 8
+    # who asked is told when it is there
+    report, _ = wait_report(us, "hold box")
+    assert report.rcpts[BOB]["Action"] == "delivered"
+
+
+@shows("FUTURERELEASE", "relay", "bounce")
+def test_mail_for_others_is_held_here(us, hop):
+    sink, domain = hop(caps=ALL + ["FUTURERELEASE 100 2099-01-01T00:00:00Z"], refuse="550 5.1.1 nobody")
+    until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3))
+    began = time.time()
+    send(us, ALICE, ["one@" + domain, "ghost@" + domain], letter("hold on"), mail=["HOLDUNTIL=" + until])
+    row = us.cli_json("queue", "list", "--recipient", "one@" + domain, "--json")[0]
+    assert (row["state"], row["next"], row["attempts"]) == ("waiting", "release", 0)
+    assert row["why"] == "held until %s as its sender asked" % until
+    got = sink.wait(1)[0]
+    assert 1.9 < time.time() - began < 9
+    assert not any(word.startswith("HOLD") for word in got.sender_params)
+    report, _ = wait_report(us, "hold on")
+    assert list(report.rcpts) == ["ghost@" + domain]
 
 
 # -- REQUIRETLS (RFC 8689) ------------------------------------------------------------------------------------

@@ -286,6 +286,8 @@ static void put_machine_part(struct buf *b, const struct mail_dsn *d)
 	mail_text_put(b, d->queue_id, false);
 	buf_str(b, "\r\n");
 	put_time(b, d, "Arrival-Date", d->arrived_sec);
+	if (d->deliver_by_sec)
+		put_time(b, d, "Deliver-By-Date", d->deliver_by_sec);
 	for (size_t i = 0; i < d->rcpt_count; i++) {
 		const struct mail_dsn_rcpt *r = &d->rcpts[i];
 

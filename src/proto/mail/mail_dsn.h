@@ -74,6 +74,7 @@ struct mail_dsn {
 	struct span envid;    /* decoded, "" when not given */
 	uint64_t id, random;  /* Message-ID and boundary */
 	int64_t arrived_sec, now_sec;
+	int64_t deliver_by_sec; /* its deadline (RFC 2852 section 5), 0: none */
 	int zone_minutes;
 	enum mail_dsn_words words;
 	const struct mail_dsn_rcpt *rcpts; /* at least one, at most MAIL_DSN_RCPTS_MAX */

@@ -167,6 +167,7 @@ static void fill_dsn(const struct bounce_opts *o, struct arena *a, enum bounce_k
 		.envid = about->env->envid,
 		.random = loop_random(),
 		.arrived_sec = about->arrived_ns / CLOCK_SEC,
+		.deliver_by_sec = about->env->by_mode ? about->env->by_ns / CLOCK_SEC : 0,
 		.now_sec = now,
 		.zone_minutes = clock_zone_minutes(now),
 		.words = words_of(o->language, original),

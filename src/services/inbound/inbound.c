@@ -76,6 +76,17 @@ static FIBER void on_mail(
 	}
 }
 
+/* Each is honoured on every path that a letter can take from here: docs/rfc.md. RFC 4865 section 3: a
+ * service of submission. */
+static unsigned on_extensions(void *ctx, const struct smtp_session *s)
+{
+	const struct inbound_conn *c = ctx;
+
+	(void)s;
+	return SMTP_DELIVERBY | SMTP_MT_PRIORITY | SMTP_REQUIRETLS |
+		(c->is_relay ? SMTP_FUTURERELEASE : 0);
+}
+
 static FIBER void on_rcpt(
 	void *ctx, struct smtp_session *s, struct smtp_rcpt *rcpt, struct smtp_reply *r)
 {
@@ -337,12 +348,6 @@ static FIBER void on_body_end(
 				&replies[i], 250, 2, 0, 0, "Ok: queued as %s", buf_cstr(&text));
 	}
 	buf_fini(&text);
-}
-
-/* REQUIRETLS is kept by outbound on every way out (RFC 8689 section 4.2.1). */
-static unsigned on_extensions(void *ctx, const struct smtp_session *s)
-{
-	return SMTP_REQUIRETLS;
 }
 
 const struct smtp_decider inbound_decider = {

@@ -490,21 +490,29 @@ static void long_orders_tell_how_far_they_are(void **state)
 	on_fiber(*state, tell_progress);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_set_up, fixture_tear_down)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(what_is_urgent_is_claimed_first),
-		TEST(what_was_told_is_kept),
-		TEST(a_scheduled_letter_waits_for_its_time),
-		TEST(a_scheduled_letter_for_a_mailbox_waits_too),
-		TEST(what_is_given_up_is_due_at_once),
-		TEST(a_rerouted_row_goes_its_new_way),
-		TEST(what_a_letter_says_of_tls_goes_with_it),
-		TEST(priority_and_lifetime_can_be_edited),
-		TEST(amended_rows_are_the_ones_that_were_read),
-		TEST(long_orders_tell_how_far_they_are),
+		cmocka_unit_test_setup_teardown(
+			what_is_urgent_is_claimed_first, fixture_set_up, fixture_tear_down),
+		cmocka_unit_test_setup_teardown(
+			what_was_told_is_kept, fixture_set_up, fixture_tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_scheduled_letter_waits_for_its_time, fixture_set_up, fixture_tear_down),
+		cmocka_unit_test_setup_teardown(a_scheduled_letter_for_a_mailbox_waits_too,
+			fixture_set_up, fixture_tear_down),
+		cmocka_unit_test_setup_teardown(
+			what_is_given_up_is_due_at_once, fixture_set_up, fixture_tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_rerouted_row_goes_its_new_way, fixture_set_up, fixture_tear_down),
+		cmocka_unit_test_setup_teardown(
+			what_a_letter_says_of_tls_goes_with_it, fixture_set_up, fixture_tear_down),
+		cmocka_unit_test_setup_teardown(
+			priority_and_lifetime_can_be_edited, fixture_set_up, fixture_tear_down),
+		cmocka_unit_test_setup_teardown(amended_rows_are_the_ones_that_were_read,
+			fixture_set_up, fixture_tear_down),
+		cmocka_unit_test_setup_teardown(
+			long_orders_tell_how_far_they_are, fixture_set_up, fixture_tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
