@@ -65,6 +65,21 @@ const struct cli_command cli_queue[] = {
 		.op = "queue.show",
 	},
 	{
+		.name = "queue sites",
+		.group = "Queue",
+		.line = "show the destinations that are in memory: connections, rates, health",
+		.text = "States: up; idle; connecting (not reached yet); queued (all connections are in use); "
+			"slowed (its replies have asked for less); down (left alone until then); for domains "
+			"looking (being looked up) and unknown (no answer).",
+		.op = "queue.sites",
+		.columns = {{"site", "SITE"}, {"state", "STATE"}, {"until", "UNTIL", CLI_TIME},
+			{"connections", "CONNECTIONS", CLI_NUMBER},
+			{"window", "ALLOWED", CLI_NUMBER}, {"waiting", "WAITING", CLI_NUMBER},
+			{"per_minute", "A MINUTE", CLI_NUMBER}, {"next_at", "NEXT", CLI_TIME},
+			{"why", "LAST ERROR"}},
+		.nothing = "No destination is in memory.",
+	},
+	{
 		.name = "queue retry",
 		.group = "Queue",
 		.line = "try now, whatever the time table says",

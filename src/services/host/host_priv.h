@@ -122,6 +122,10 @@ struct host {
 	struct tlspolicy *tls_policy;  /* NULL with it */
 	struct work_lane *fetch_lane;  /* where policies are fetched */
 	struct fiber_group tls_keeper;
+	struct fiber_cond shape_changed;
+	struct loop_msg shape_msg;
+	bool is_shape_posted; /* atomic: shape_msg is on its way */
+	uint64_t shape_generation;
 	struct outbound_opts outbound;
 	struct outbound_net outbound_net;
 	struct pools *pools;
@@ -218,6 +222,20 @@ void host_road_free(struct host *h);
 /** An administrator has changed pools, egresses or logins. */
 FIBER int host_road_changed(struct host *h, struct err *e);
 void host_road_put_status(struct host *h, struct json_out *j);
+
+/** The way to a destination, as the queue would find it. It lives in `a`. */
+FIBER int host_queue_way(struct host *h, struct arena *a, struct span destination,
+	struct outbound_way **way_r, struct err *e);
+/** As queue_sites. */
+FIBER void host_queue_sites(
+	struct host *h, struct arena *a, struct queue_site_info **sites_r, size_t *count_r);
+
+/* host_shape.c */
+/** The table of shaping as the store and the configuration (may be NULL) have it; the caller unrefs. */
+FIBER struct shape *host_shape_read(
+	struct store *store, const struct config *config, struct err *e);
+/** The queue gets it, now and whenever it changes. */
+FIBER int host_shape_begin(struct host *h, struct err *e);
 
 /* host_reload.c */
 FIBER int host_reload(struct host *h, struct err *e);

@@ -163,7 +163,7 @@ FIBER int host_queue_begin(struct host *h, struct err *e)
 		return -1;
 	h->outbound.dns = h->dns;
 	h->outbound.tls = h->tls_client;
-	if (policy_begin(h, e) < 0 || host_road_begin(h, e) < 0)
+	if (policy_begin(h, e) < 0 || host_road_begin(h, e) < 0 || host_shape_begin(h, e) < 0)
 		return -1;
 	for (size_t i = 0; i < h->worker_count; i++)
 		host_worker_tell(&h->workers[i], HOST_WORD_QUEUE, NULL);
@@ -264,6 +264,18 @@ void host_queue_wire(struct host_worker *w, struct inbound_opts *opts)
 	opts->expanded = expanded;
 	opts->trail = trail_book(w->host->trail, w->index);
 	opts->arg = w;
+}
+
+FIBER int host_queue_way(struct host *h, struct arena *a, struct span destination,
+	struct outbound_way **way_r, struct err *e)
+{
+	return outbound_way_find(&h->outbound, a, destination, way_r, e);
+}
+
+FIBER void host_queue_sites(
+	struct host *h, struct arena *a, struct queue_site_info **sites_r, size_t *count_r)
+{
+	queue_sites(h->queue, a, sites_r, count_r);
 }
 
 void host_queue_forgive(struct host *h)

@@ -53,6 +53,14 @@
 	X("login.add", 0, op_login_add, "how to log in at a next hop")                             \
 	X("login.remove", 0, op_login_remove, "")                                                  \
 	X("login.list", OPS_READ, op_login_list, "")                                               \
+	X("queue.sites", OPS_READ | OPS_ONLINE, op_queue_sites, "destinations, as they are")       \
+	X("shape.list", OPS_READ, op_shape_list, "")                                               \
+	X("shape.set", 0, op_shape_set, "")                                                        \
+	X("shape.remove", 0, op_shape_remove, "")                                                  \
+	X("shape.test", OPS_READ, op_shape_test, "")                                               \
+	X("shape.replies", OPS_READ, op_shape_replies, "")                                         \
+	X("shape.reply_set", 0, op_shape_reply_set, "")                                            \
+	X("shape.reply_remove", 0, op_shape_reply_remove, "")                                      \
 	X("status", OPS_READ, op_status, "counters and limits of the server")                      \
 	X("metrics", OPS_READ | OPS_ONLINE, op_metrics, "counters as Prometheus reads them")       \
 	X("dns", OPS_READ | OPS_ONLINE, op_dns, "what DNS says, and should say")                   \

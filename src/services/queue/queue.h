@@ -129,6 +129,39 @@ void queue_left(struct queue *q);
  * a reference is taken. Until then what is built in applies. */
 void queue_reshape(struct queue *q, struct shape *shape);
 
+/* What is known of a site, for an administrator. X(id, word) */
+#define QUEUE_SITE_STATES(X)                                                                       \
+	X(IDLE, "idle")             /* nothing waits, or it has just come */                       \
+	X(CONNECTING, "connecting") /* nobody has been reached yet */                              \
+	X(UP, "up")                                                                                \
+	X(QUEUED, "queued")   /* waits for a connection of those that all sites share */           \
+	X(SLOWED, "slowed")   /* its replies have asked for less */                                \
+	X(DOWN, "down")       /* left alone until it is tried again */                             \
+	X(LOOKING, "looking") /* a domain: it is being looked up */                                \
+	X(UNKNOWN, "unknown") /* a domain: its look-up gets no answer */
+enum queue_site_state {
+#define X(id, word) QUEUE_SITE_##id,
+	QUEUE_SITE_STATES(X)
+#undef X
+};
+const char *queue_site_state_str(enum queue_site_state s);
+#define QUEUE_SITES_TOLD_MAX 5000
+struct queue_site_info {
+	struct span name, destination; /* its key; the first destination that led there */
+	enum queue_site_state state;
+	unsigned connections, idle, window, connections_max, fails;
+	uint64_t waiting;    /* parcels in memory */
+	uint64_t per_minute; /* letters, in this spell of work */
+	struct span connection_rate, message_rate;
+	int64_t until_ns; /* wall: slowed or down until then; 0 */
+	int64_t next_ns;  /* wall: when something happens by itself; 0: nothing is waited for */
+	struct span why;  /* the last failure; "" */
+};
+/** All that are in memory, at most QUEUE_SITES_TOLD_MAX; they live in `a`. From any loop; the queue
+ * must be running. */
+FIBER void queue_sites(
+	struct queue *q, struct arena *a, struct queue_site_info **sites_r, size_t *count_r);
+
 struct queue_stats {
 	uint64_t ready, under_way, unsettled; /* parcels in memory */
 	uint64_t sites, connections;
