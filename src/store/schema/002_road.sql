@@ -144,7 +144,11 @@ CREATE TABLE list (
 	title @text NOT NULL,
 	post @int NOT NULL,
 	join_kind @int NOT NULL,
-	settings @text NOT NULL,	-- JSON of what is rarely asked for
+	rewrite @int NOT NULL,		-- From: 0 where DMARC needs it, 1 always, 2 never
+	subject_prefix @text NOT NULL,
+	footer @text NOT NULL,
+	octets_max @int NOT NULL,	-- of a post; 0 the server's
+	is_reply_to_list @int NOT NULL,
 	members @int NOT NULL,		-- kept, never counted
 	created_ns @int NOT NULL
 );
@@ -162,20 +166,22 @@ CREATE TABLE list_member (
 ) @keyed;
 -- Whom mail for the list's owners goes to, however many members there are.
 CREATE INDEX list_member_owner ON list_member (list_id) WHERE role >= 8;
--- What waits for somebody's word: a confirmation, or a post for moderation (with its body).
+-- What waits for somebody's word: a confirmation to join (0) or leave (1), the proof that a suspended
+-- member can be reached again (2), a post for moderation (3: its letter waits in the queue, msg_id).
+-- verdict: 0 none yet, 1 yes, 2 no.
 CREATE TABLE list_pending (
 	token @text NOT NULL PRIMARY KEY,
 	list_id @int NOT NULL,
 	kind @int NOT NULL,
 	address @text NOT NULL,
 	subject @text NOT NULL,
-	blob_id @int NOT NULL,		-- 0 none; a reference is counted
-	blob_octets @int NOT NULL,
-	envelope @text NOT NULL,	-- JSON
+	msg_id @int NOT NULL,
+	verdict @int NOT NULL,
 	made_ns @int NOT NULL,
 	expires_ns @int NOT NULL
 ) @keyed;
-CREATE INDEX list_pending_list ON list_pending (list_id);
+CREATE INDEX list_pending_list ON list_pending (list_id, kind, address);
+CREATE INDEX list_pending_msg ON list_pending (msg_id) WHERE msg_id <> 0;
 CREATE INDEX list_pending_expires ON list_pending (expires_ns);
 
 -- The station log: letters by id and Message-ID, and what happened to each. Kept for a time, not for

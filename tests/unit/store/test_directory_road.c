@@ -67,8 +67,9 @@ static void people(struct store_fixture *f)
 	ok_alias(f, "team@our.example", "alice@our.example");
 	ok_alias(f, "@our.example", "rest@far.example");
 	sql(f,
-		"INSERT INTO list (id, domain, local, title, post, join_kind, settings, members, "
-		"created_ns) VALUES (7, 'our.example', 'news', '', 0, 0, '{}', 2, 0); "
+		"INSERT INTO list (id, domain, local, title, post, join_kind, rewrite, "
+		"subject_prefix, footer, octets_max, is_reply_to_list, members, "
+		"created_ns) VALUES (7, 'our.example', 'news', '', 0, 0, 0, '', '', 0, 0, 2, 0); "
 		"INSERT INTO list_member VALUES (7, 'o@far.example', '', 8, 0, 0, 0, 0); "
 		"INSERT INTO list_member VALUES (7, 'm@far.example', '', 1, 0, 0, 0, 0)");
 }
@@ -450,7 +451,7 @@ static void play_check(struct store_fixture *f)
 		"'x@far.example'); "
 		"INSERT INTO list_member VALUES (7, 'x@far.example', '', 1, 0, 0, 0, 0); "
 		"INSERT INTO list_member VALUES (99, 'x@far.example', '', 1, 0, 0, 0, 0); "
-		"INSERT INTO list_pending VALUES ('t', 99, 0, '', '', 0, 0, '', 0, 0); "
+		"INSERT INTO list_pending VALUES ('t', 99, 0, '', '', 0, 0, 0, 0); "
 		"INSERT INTO pool_member VALUES ('gone', 0, 'a:25', 1, 0); "
 		"INSERT INTO route (domain, next_hop, is_lmtp) VALUES ('x.example', 'pool:gone', 0); "
 		"INSERT INTO sender_route VALUES ('@x.example', 'a:25', 'gone')");
