@@ -216,13 +216,14 @@ static void site_down(struct queue_site *site)
 static void site_failed(const struct site_carrier *c, unsigned delivered, const struct err *e)
 {
 	struct queue_site *site = c->site;
+	int64_t was_ns = site->retry_ns; /* may lie ahead although it was forgiven */
 	struct queue_heard heard;
 
 	/* Begun before the site went down: that failure has been counted. */
 	if (site->retry_ns > loop_now_ns() && c->began_ns <= site->down_ns)
 		return;
 	heard = queue_reply_error(site, e);
-	if (site->retry_ns > loop_now_ns()) /* it asked for a pause */
+	if (site->retry_ns != was_ns) /* it asked for a pause */
 		return;
 	err_copy(&site->why, e);
 	if (e->again == ERR_AGAIN_NEVER && !c->is_up && !heard.is_slow) {

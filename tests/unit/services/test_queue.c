@@ -89,6 +89,28 @@ static void a_site_that_is_down_is_tried_once_for_all_its_letters(void **state)
 	play((struct play){.story = story_down});
 }
 
+static FIBER void story_forgiven(struct play *p)
+{
+	hop.mood = HOP_DOWN;
+	accept_letter(p->q, 0, "there.test");
+	fiber_sleep(10 * CLOCK_SEC, NULL);
+	assert_int_equal(hop.connects, 1);
+	queue_forgive(p->q);
+	accept_letter(p->q, 0, "there.test");
+	fiber_sleep(10 * CLOCK_SEC, NULL);
+	assert_int_equal(hop.connects, 2);
+	accept_letter(p->q, 0, "there.test");
+	fiber_sleep(10 * CLOCK_SEC, NULL);
+	assert_int_equal(hop.connects, 2);
+	hop.mood = HOP_TAKES;
+	wait_until_empty(CLOCK_HOUR);
+}
+
+static void a_site_that_was_forgiven_and_fails_again_is_down_again(void **state)
+{
+	play((struct play){.story = story_forgiven});
+}
+
 static FIBER void story_restart(struct play *p)
 {
 	accept_letter(p->q, 0, "there.test");
@@ -428,6 +450,7 @@ int main(void)
 		cmocka_unit_test(a_fresh_letter_goes_out_without_being_read_back),
 		cmocka_unit_test(a_letter_climbs_the_ladder_for_five_days_and_comes_back),
 		cmocka_unit_test(a_site_that_is_down_is_tried_once_for_all_its_letters),
+		cmocka_unit_test(a_site_that_was_forgiven_and_fails_again_is_down_again),
 		cmocka_unit_test(a_site_that_worked_a_moment_ago_is_tried_again_soon),
 		cmocka_unit_test(letters_that_were_never_tried_expire_too),
 		cmocka_unit_test(connections_grow_from_two_to_the_limit_and_end_when_idle),
