@@ -84,8 +84,9 @@ struct tls_tlsa {
 	uint8_t usage, selector, matching;
 	struct span data;
 };
+#define TLS_TLSA_MAX 65535 /* octets of its data */
 /** A record that SMTP can use: DANE-TA or DANE-EE, known selector and matching type, data of the right
- * length (RFC 7672 section 3.1). Pure. */
+ * length, or a certificate or key (RFC 7672 section 3.1). Pure. */
 bool tls_tlsa_is_usable(const struct tls_tlsa *r);
 
 /* The peer's certificates while the handshake is under way. */

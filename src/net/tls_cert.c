@@ -100,6 +100,27 @@ bool tls_is_named(const struct stream *s, struct span name)
 
 /* ---- DANE ---- */
 
+/* Matching type 0: the certificate, or its key, itself. */
+static bool tls_tlsa_decodes(const struct tls_tlsa *r)
+{
+	const unsigned char *at = (const unsigned char *)r->data.ptr, *end = at + r->data.len;
+	EVP_PKEY *key = NULL;
+	X509 *cert = NULL;
+	bool is_good;
+
+	if (r->data.len > TLS_TLSA_MAX)
+		return false;
+	if (r->selector == 0)
+		cert = d2i_X509(NULL, &at, (long)r->data.len);
+	else
+		key = d2i_PUBKEY(NULL, &at, (long)r->data.len);
+	is_good = (cert || key) && at == end;
+	X509_free(cert);
+	EVP_PKEY_free(key);
+	ERR_clear_error();
+	return is_good;
+}
+
 bool tls_tlsa_is_usable(const struct tls_tlsa *r)
 {
 	/* RFC 7672 section 3.1.3: PKIX-TA(0) and PKIX-EE(1) are not for SMTP. */
@@ -107,7 +128,9 @@ bool tls_tlsa_is_usable(const struct tls_tlsa *r)
 		return false;
 	if (r->selector > 1 || r->matching > 2 || r->data.len == 0)
 		return false;
-	return !(r->matching == 1 && r->data.len != 32) && !(r->matching == 2 && r->data.len != 64);
+	if (r->matching == 0)
+		return tls_tlsa_decodes(r);
+	return r->data.len == (r->matching == 1 ? 32 : 64);
 }
 
 bool tls_cert_digest(X509 *cert, bool is_spki, const EVP_MD *md, unsigned char *to, unsigned *n_r)

@@ -341,6 +341,40 @@ static void dane_ee_and_dane_ta_as_rfc_7672(void **state)
 	test_run_sim(dane_main, NULL);
 }
 
+static void records_that_cannot_be_used_are_known(void **state)
+{
+	static const char junk[100] = "\x30\x62 what is this?";
+	unsigned char cert[768], key[768];
+	struct span whole = tlsa_data(cert, GOOD, 0, 0), spki = tlsa_data(key, GOOD, 1, 0);
+	const struct {
+		struct tls_tlsa r;
+		bool is_usable;
+	} rows[] = {
+		{{3, 1, 1, span_of(junk, 32)}, true},
+		{{2, 0, 2, span_of(junk, 64)}, true},
+		{{3, 1, 1, span_of(junk, 31)}, false},
+		{{3, 1, 2, span_of(junk, 32)}, false},
+		{{0, 1, 1, span_of(junk, 32)}, false},
+		{{1, 1, 1, span_of(junk, 32)}, false},
+		{{4, 1, 1, span_of(junk, 32)}, false},
+		{{3, 2, 1, span_of(junk, 32)}, false},
+		{{3, 1, 3, span_of(junk, 32)}, false},
+		{{3, 0, 0, SPAN_NONE}, false},
+		{{3, 0, 0, span_of(junk, 100)}, false},
+		{{3, 1, 0, span_of(junk, 100)}, false},
+		{{3, 0, 0, whole}, true},
+		{{2, 0, 0, whole}, true},
+		{{3, 1, 0, spki}, true},
+		{{3, 1, 0, whole}, false},
+		{{3, 0, 0, spki}, false},
+		{{3, 0, 0, span_sub(whole, 0, whole.len - 1)}, false},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		if (tls_tlsa_is_usable(&rows[i].r) != rows[i].is_usable)
+			fail_msg("row %zu", i);
+}
+
 /* ---- pins ---- */
 
 static FIBER int pins_main(void *arg)
@@ -706,6 +740,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(behaviour_29_expired_unknown_wrong_name_are_told_apart),
 		cmocka_unit_test(dane_ee_and_dane_ta_as_rfc_7672),
+		cmocka_unit_test(records_that_cannot_be_used_are_known),
 		cmocka_unit_test(a_pin_of_certificate_or_key_is_enough),
 		cmocka_unit_test(the_callback_has_the_last_word_on_good_and_bad),
 		cmocka_unit_test(the_name_asked_for_is_not_the_name_verified),
