@@ -185,6 +185,8 @@ static void show_event(struct log_view *v, const struct json_in *row)
 	printf("%*s", event.len < LOG_EVENT ? (int)(LOG_EVENT - event.len) : 0, "");
 	put_word(v, "", json_in_text(row, "recipient"));
 	show_facts(v, facts);
+	if (json_in_text(facts, "tls_policy").len)
+		put_line(v, "", TRACE_DIM, json_in_text(facts, "tls_policy"));
 	show_routes(v, facts);
 	show_reply(v, facts);
 	if (cli_value(v->t->call, "conversation"))

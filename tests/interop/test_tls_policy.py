@@ -327,6 +327,15 @@ def test_tls_required_no_passes_over_what_is_published(world):
     assert len(world.sessions("optional.example")) == 1
 
 
+def test_the_trace_says_which_policy_held(world):
+    mark = "%08x@trace.example" % random.getrandbits(32)
+    send(world.station, "valid.example", header="Message-ID: <%s>\r\n" % mark)
+    end = time.monotonic() + 20
+    while b"dane: its TLSA records decide (DANE)" not in world.station.cli("trace", mark, check=False).stdout:
+        assert time.monotonic() < end, world.station.cli("trace", mark, check=False).stdout.decode()
+        time.sleep(0.2)
+
+
 def test_reports_have_the_shape_of_rfc_8460(world):
     """After the tests above: each result stands under its domain and policy."""
     send(world.station, "enforce.example")

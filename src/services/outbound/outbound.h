@@ -71,12 +71,13 @@ struct outbound_parcel {
 	bool is_by_passed;    /* the host that took it keeps its deadline (DELIVERBY) from now on */
 	size_t rcpt_count;
 	struct outbound_rcpt *rcpts;
-	uint64_t bytes;   /* held in memory for it, for budgets */
-	struct span host; /* "mx.example [192.0.2.1]:25" that answered, or "" */
-	struct span talk; /* what was said, by opts.talk; "" */
-	struct span tls;  /* "TLSv1.3 TLS_AES_256_GCM_SHA384 verified"; "" in clear */
-	bool is_cut;      /* the connection broke before any recipient was decided about */
-	bool is_tls;      /* it travelled encrypted */
+	uint64_t bytes;         /* held in memory for it, for budgets */
+	struct span host;       /* "mx.example [192.0.2.1]:25" that answered, or "" */
+	struct span talk;       /* what was said, by opts.talk; "" */
+	struct span tls;        /* "TLSv1.3 TLS_AES_256_GCM_SHA384 verified"; "" in clear */
+	struct span tls_policy; /* "verify: MTA-STS: ..."; "" where none was asked for */
+	bool is_cut;            /* the connection broke before any recipient was decided about */
+	bool is_tls;            /* it travelled encrypted */
 	bool is_lmtp;
 	/* Letters that came of it (a list's copies): accepted in the transaction that settles it.
 	 * They live in `arena`, their bodies in its closers. */

@@ -251,6 +251,9 @@ FIBER int outbound_send(struct outbound_link *l, struct outbound_parcel *p, stru
 	if (p->is_tls)
 		p->tls = span_str(arena_printf(p->arena, "%s %s%s", l->stream->tls->version,
 			l->stream->tls->cipher, l->stream->tls->is_verified ? ", verified" : ""));
+	if (l->policy)
+		p->tls_policy = span_str(
+			arena_printf(p->arena, "%s: %s", tls_level_str(l->tls.level), l->tls.why));
 	p->is_lmtp = l->is_lmtp;
 	if (is_too_late(p)) {
 		struct err late = {0};

@@ -24,6 +24,8 @@ void queue_trail_result(struct queue_shard *sh, struct outbound_parcel *p,
 	json_kv_span(j, "host", res->host);
 	if (p->tls.len)
 		json_kv_span(j, "tls", p->tls);
+	if (p->tls_policy.len)
+		json_kv_span(j, "tls_policy", p->tls_policy);
 	json_kv_u64(j, "code", res->code);
 	json_kv_span(j, "enhanced", res->enhanced);
 	json_kv_span(j, "reply", res->text);
