@@ -286,8 +286,9 @@ static void play_lists(struct fixture *f)
 {
 	people(f);
 	sql(f,
-		"INSERT INTO list (id, domain, local, title, post, join_kind, settings, members, "
-		"created_ns) VALUES (7, 'our.example', 'news', '', 0, 0, '{}', 1, 0)");
+		"INSERT INTO list (id, domain, local, title, post, join_kind, rewrite, "
+		"subject_prefix, footer, octets_max, is_reply_to_list, members, "
+		"created_ns) VALUES (7, 'our.example', 'news', '', 0, 0, 0, '', '', 0, 0, 1, 0)");
 	alias(f, "board@our.example", "news@our.example alice@our.example");
 	expect(f, FAR, "news@our.example", ROUTER_OK, "news@our.example>list:7");
 	expect(f, FAR, "News-Join@our.example", ROUTER_OK, "News-Join@our.example>list:7");
