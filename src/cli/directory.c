@@ -4,20 +4,26 @@
 #include "services/host/config.h"
 #include "cli/cli.h"
 
-/* domain, account, alias, route: what belongs to the mail and lives in the store. */
+/* domain, account, alias: what belongs to the mail and lives in the store. */
 
 static int prepare_domain(struct cli_call *c, struct json_out *args)
 {
-	if (cli_value(c, "relay") && cli_value(c, "local"))
+	bool is_relay = cli_value(c, "relay") || cli_value(c, "check");
+
+	if (is_relay && cli_value(c, "local"))
 		return cli_fail(EX_USAGE, "a domain is local or relayed, not both");
-	json_kv_str(args, "kind", cli_value(c, "relay") ? "relay" : "local");
+	json_kv_str(args, "kind", is_relay ? "relay" : "local");
 	return 0;
 }
 
 #define DOMAIN_OPTIONS                                                                             \
 	{"local", NULL, "its mailboxes are here (the default)"},                                   \
+		{"relay", NULL, "its mail is taken and passed on"},                                \
 	{                                                                                          \
-		"relay", NULL, "its mail is taken and passed on"                                   \
+		"check", "HOW",                                                                    \
+			"whom a relay domain has: none (all are taken), table (domain "            \
+			"recipients), ask (its next hop says; 451 when it does not), ask-or-take", \
+			"check", false, "none table ask ask-or-take"                               \
 	}
 
 const struct cli_command cli_domain[] = {
@@ -54,8 +60,9 @@ const struct cli_command cli_domain[] = {
 		.group = "Directory",
 		.line = "list the domains",
 		.op = "domain.list",
-		.columns = {{"domain", "DOMAIN"}, {"kind", "KIND"},
-			{"accounts", "ACCOUNTS", CLI_NUMBER}, {"aliases", "ALIASES", CLI_NUMBER}},
+		.columns = {{"domain", "DOMAIN"}, {"kind", "KIND"}, {"check", "CHECK"},
+			{"accounts", "ACCOUNTS", CLI_NUMBER}, {"aliases", "ALIASES", CLI_NUMBER},
+			{"unicode", "AS WRITTEN"}},
 		.nothing = "No domains: yizhan domain add DOMAIN",
 	},
 };
@@ -166,7 +173,8 @@ const struct cli_command cli_account[] = {
 		.op = "account.list",
 		.columns = {{"address", "ADDRESS"}, {"name", "NAME"}, {"suspended", "SUSPENDED"},
 			{"messages", "MESSAGES", CLI_NUMBER}, {"size", "SIZE", CLI_SIZE},
-			{"quota", "QUOTA", CLI_SIZE}},
+			{"quota", "QUOTA", CLI_SIZE}, {"forwards", "FORWARDS", CLI_NUMBER},
+			{"unicode", "AS WRITTEN"}},
 		.nothing = "No accounts: yizhan account add ADDRESS",
 	},
 };
@@ -176,6 +184,11 @@ const struct cli_command cli_alias[] = {
 		.name = "alias add",
 		.group = "Directory",
 		.line = "pass mail for an address on to others",
+		.text = "ADDRESS \"@DOMAIN\" is the domain's catch-all: it gets what nobody else of "
+			"the domain does. An account, an alias or a list of the whole name comes "
+			"first, then the name without its sub-address (\"alice+x\" is alice), then "
+			"the catch-all. What goes out to elsewhere is sent under an address of ours "
+			"(SRS), so that SPF holds; its bounces find their way back.",
 		.operands = {{"ADDRESS", "address"}, {"TARGET", "targets", false, true}},
 		.op = "alias.add",
 		.is_single = true,
@@ -202,51 +215,8 @@ const struct cli_command cli_alias[] = {
 		.line = "list the aliases",
 		.operands = {{"DOMAIN", "domain", true}},
 		.op = "alias.list",
-		.columns = {{"address", "ADDRESS"}, {"targets", "TARGETS"}},
+		.columns = {{"address", "ADDRESS"}, {"targets", "TARGETS"},
+			{"unicode", "AS WRITTEN"}},
 		.nothing = "No aliases: yizhan alias add ADDRESS TARGET",
-	},
-};
-
-#define LMTP                                                                                       \
-	{                                                                                          \
-		"lmtp", NULL, "the next hop speaks LMTP", "lmtp"                                   \
-	}
-
-const struct cli_command cli_route[] = {
-	{
-		.name = "route add",
-		.group = "Directory",
-		.line = "send mail for a domain to a fixed next hop",
-		.text = "The next hop is host:port, [address]:port or unix:/path; the domain \"*\" "
-			"means all that have no route of their own.",
-		.operands = {{"DOMAIN", "domain"}, {"HOP", "next_hop"}},
-		.options = {LMTP},
-		.op = "route.add",
-		.is_single = true,
-	},
-	{
-		.name = "route set",
-		.group = "Directory",
-		.line = "change a route, or add it",
-		.operands = {{"DOMAIN", "domain"}, {"HOP", "next_hop"}},
-		.options = {LMTP},
-		.op = "route.set",
-		.is_single = true,
-	},
-	{
-		.name = "route remove",
-		.group = "Directory",
-		.line = "go back to what DNS says",
-		.operands = {{"DOMAIN", "domain"}},
-		.op = "route.remove",
-		.is_single = true,
-	},
-	{
-		.name = "route list",
-		.group = "Directory",
-		.line = "list the routes",
-		.op = "route.list",
-		.columns = {{"domain", "DOMAIN"}, {"next_hop", "NEXT HOP"}, {"lmtp", "LMTP"}},
-		.nothing = "No routes: DNS says where mail goes.",
 	},
 };

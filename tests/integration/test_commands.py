@@ -95,6 +95,8 @@ def full(station_shared):
     station = station_shared
     station.cli("alias", "add", "team@yizhan.test", "alice@yizhan.test")
     station.cli("route", "add", "far.example", "127.0.0.1:9", "--lmtp")
+    station.cli("domain", "add", "table.example", "--check", "table")
+    station.cli("domain", "recipients", "add", "table.example", "carol")
     for i in range(3):
         with smtplib.SMTP(*station.smtp, timeout=20) as client:
             client.sendmail("me@example.org", ["alice@yizhan.test"], BODY)
@@ -105,11 +107,13 @@ def full(station_shared):
     (["queue", "list"], None),
     (["mailbox", "list", "alice@yizhan.test"], {"uid", "size", "flags", "modseq", "received_at", "subject", "from"}),
     (["mailbox", "folders", "alice@yizhan.test"], {"name", "messages", "unseen", "uidvalidity", "uidnext"}),
-    (["domain", "list"], {"domain", "kind", "accounts", "aliases"}),
-    (["account", "list"], {"address", "name", "suspended", "messages", "size", "quota", "created_at"}),
+    (["domain", "list"], {"domain", "kind", "check", "accounts", "aliases", "unicode"}),
+    (["domain", "recipients", "list", "table.example"], {"recipient", "domain"}),
+    (["account", "list"], {"address", "name", "suspended", "messages", "size", "quota", "created_at", "forwards", "keep",
+                          "unicode"}),
     (["account", "list", "yizhan.test"], {"address"}),
-    (["alias", "list"], {"address", "targets"}),
-    (["route", "list"], {"domain", "next_hop", "lmtp"}),
+    (["alias", "list"], {"address", "targets", "unicode"}),
+    (["route", "list"], {"domain", "sender", "next_hop", "lmtp", "egress"}),
     (["status", "--fibers"], {"loop", "fiber", "parked_ms", "stack"}),
 ])
 def test_lists_are_arrays_of_objects(full, words, names):
@@ -137,6 +141,14 @@ def test_lists_are_arrays_of_objects(full, words, names):
     (["alias", "remove", "al@yizhan.test"], {"address"}),
     (["route", "set", "far.example", "[::1]:9"], {"domain"}),
     (["route", "remove", "far.example"], {"domain"}),
+    (["route", "add", "--sender", "@yizhan.test", "hub.example:587"], {"sender"}),
+    (["route", "remove", "--sender", "@yizhan.test"], {"sender"}),
+    (["route", "test", "alice@yizhan.test"], {"verdict", "targets", "steps", "taken_from_strangers"}),
+    (["account", "forward", "alice@yizhan.test"], {"address", "targets", "keep"}),
+    (["account", "forward", "alice@yizhan.test", "x@far.example", "--only"], {"address", "targets", "keep"}),
+    (["account", "forward", "alice@yizhan.test", "--remove"], {"address", "targets", "keep"}),
+    (["domain", "recipients", "add", "table.example", "dora"], {"domain", "changed"}),
+    (["domain", "recipients", "remove", "table.example", "dora"], {"domain", "changed"}),
     (["queue", "retry", "--all"], {"changed"}),
     (["queue", "hold", "--sender", "x@y"], {"changed"}),
     (["queue", "release", "--state", "held"], {"changed"}),
@@ -156,6 +168,22 @@ def test_single_answers_are_objects(full, words, names):
     (["account", "add", "not an address"], 64),
     (["domain", "remove", "missing.example"], 65),
     (["route", "add", "x.example", "no port:here:now"], 64),
+    (["route", "add", "x.example"], 64),
+    (["route", "add", "x.example", "pool:gone"], 65),
+    (["route", "add", "x.example", "mx", "--egress", "gone"], 65),
+    (["route", "add", "--sender", "@a.example", "b.example", "hub:25"], 64),
+    (["route", "remove"], 64),
+    (["account", "forward", "nobody@yizhan.test", "x@far.example"], 65),
+    (["account", "forward", "alice@yizhan.test", "alice@yizhan.test"], 64),
+    (["account", "forward", "alice@yizhan.test", "--only"], 64),
+    (["account", "forward", "alice@yizhan.test", *["t%d@far.example" % i for i in range(21)]], 75),
+    (["alias", "add", "x@yizhan.test", "*@far.example"], 64),
+    (["account", "add", "*@yizhan.test"], 64),
+    (["domain", "add", "x.example", "--local", "--check", "ask"], 64),
+    (["domain", "set", "table.example", "--check", "sometimes"], 64),
+    (["domain", "recipients", "add", "yizhan.test", "x"], 65),
+    (["domain", "recipients", "import", "table.example", "/nowhere/names"], 66),
+    (["domain", "recipients", "count", "table.example"], 64),
     (["queue", "show", "0000000000001"], 65),
     (["queue", "show", "xyz"], 64),
     (["queue", "drop"], 64),

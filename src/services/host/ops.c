@@ -37,6 +37,11 @@
 	X("route.set", 0, op_route_set, "")                                                        \
 	X("route.remove", 0, op_route_remove, "")                                                  \
 	X("route.list", OPS_READ, op_route_list, "")                                               \
+	X("route.test", OPS_READ, op_route_test, "what would be done, and why")                    \
+	X("account.forward", 0, op_account_forward, "")                                            \
+	X("recipients.add", 0, op_recipients_add, "")                                              \
+	X("recipients.remove", 0, op_recipients_remove, "")                                        \
+	X("recipients.list", OPS_READ, op_recipients_list, "")                                     \
 	X("tls.set", 0, op_tls_set, "how safe the way to a destination must be")                   \
 	X("tls.remove", 0, op_tls_remove, "")                                                      \
 	X("tls.list", OPS_READ, op_tls_list, "")                                                   \

@@ -11,20 +11,47 @@ static FIBER int done(struct ops_call *c, const char *key, struct span value, st
 	return ops_row_end(c, e);
 }
 
+/* How the recipients of a relay domain are checked: what is not said stays. */
+static FIBER int domain_check(struct ops_call *c, struct directory_domain *d, struct err *e)
+{
+	struct span word = json_in_text(c->args, "check"), key;
+	struct directory_domain *list = NULL;
+	size_t count = 0;
+
+	for (int i = 0; i < DIRECTORY_CHECKS; i++) {
+		d->check = (enum directory_check)i;
+		if (span_eq(word, span_str(directory_check_str(d->check))))
+			return 0;
+	}
+	d->check = DIRECTORY_CHECK_NONE;
+	if (word.len)
+		return err_set(e, ERR_SYNTAX, "check is none, table, ask or ask-or-take");
+	if (d->kind != DIRECTORY_DOMAIN_RELAY)
+		return 0;
+	if (directory_domain_list(c->ctx->store, c->arena, &list, &count, e) < 0)
+		return -1;
+	key = router_domain_key(c->arena, d->name);
+	for (size_t i = 0; i < count; i++) {
+		if (span_eq(list[i].name, key))
+			d->check = list[i].check;
+	}
+	return 0;
+}
+
 static FIBER int domain_set(struct ops_call *c, bool is_add, struct err *e)
 {
-	struct span name, kind = json_in_text(c->args, "kind");
-	enum directory_domain_kind k = DIRECTORY_DOMAIN_LOCAL;
+	struct directory_domain d = {.kind = DIRECTORY_DOMAIN_LOCAL};
+	struct span kind = json_in_text(c->args, "kind");
 
-	if (ops_need(c, "domain", &name, e) < 0)
+	if (ops_need(c, "domain", &d.name, e) < 0)
 		return -1;
 	if (span_eq(kind, SPAN("relay")))
-		k = DIRECTORY_DOMAIN_RELAY;
+		d.kind = DIRECTORY_DOMAIN_RELAY;
 	else if (kind.len && !span_eq(kind, SPAN("local")))
 		return err_set(e, ERR_SYNTAX, "kind is local or relay");
-	if (directory_domain_set(c->ctx->store, name, k, is_add, e) < 0)
+	if (domain_check(c, &d, e) < 0 || directory_domain_put(c->ctx->store, &d, is_add, e) < 0)
 		return -1;
-	return done(c, "domain", name, e);
+	return done(c, "domain", d.name, e);
 }
 
 FIBER int op_domain_add(struct ops_call *c, struct err *e)
@@ -61,6 +88,8 @@ FIBER int op_domain_list(struct ops_call *c, struct err *e)
 		json_kv_str(j, "kind", list[i].kind == DIRECTORY_DOMAIN_RELAY ? "relay" : "local");
 		json_kv_u64(j, "accounts", list[i].accounts);
 		json_kv_u64(j, "aliases", list[i].aliases);
+		json_kv_str(j, "check", directory_check_str(list[i].check));
+		json_kv_span(j, "unicode", directory_unicode(c->arena, list[i].name));
 		if (ops_row_end(c, e) < 0)
 			return -1;
 	}
@@ -155,6 +184,9 @@ FIBER int op_account_list(struct ops_call *c, struct err *e)
 		json_kv_u64(j, "quota", list[i].quota_octets);
 		json_kv_u64(j, "messages", list[i].messages);
 		json_kv_u64(j, "size", list[i].octets);
+		json_kv_u64(j, "forwards", list[i].forwards);
+		json_kv_bool(j, "keep", !list[i].is_forward_only);
+		json_kv_span(j, "unicode", directory_unicode(c->arena, list[i].address));
 		ops_put_time(j, "created_at", list[i].created_ns);
 		if (ops_row_end(c, e) < 0)
 			return -1;
@@ -210,65 +242,15 @@ FIBER int op_alias_list(struct ops_call *c, struct err *e)
 	for (size_t i = 0; i < count; i++) {
 		struct json_out *j = ops_row(c);
 
-		json_kv_span(j, "address", list[i].address);
+		/* a catch-all as it is typed */
+		json_kv_span(j, "address",
+			span_skip(list[i].address, span_starts(list[i].address, SPAN("*@"))));
 		json_key(j, "targets");
 		json_open_array(j);
 		for (size_t k = 0; k < list[i].target_count; k++)
 			json_span(j, list[i].targets[k]);
 		json_close(j);
-		if (ops_row_end(c, e) < 0)
-			return -1;
-	}
-	return 0;
-}
-
-static FIBER int route_set(struct ops_call *c, bool is_add, struct err *e)
-{
-	struct directory_route route = {.is_lmtp = json_in_bool(c->args, "lmtp")};
-	struct span key;
-
-	/* A route that the router could not follow is refused here, not at the first letter. */
-	if (ops_need(c, "domain", &route.domain, e) < 0 ||
-		ops_need(c, "next_hop", &route.next_hop, e) < 0 ||
-		router_hop_key(c->arena, route.next_hop, route.is_lmtp, &key, e) < 0 ||
-		directory_route_set(c->ctx->store, &route, is_add, e) < 0)
-		return -1;
-	return done(c, "domain", route.domain, e);
-}
-
-FIBER int op_route_add(struct ops_call *c, struct err *e)
-{
-	return route_set(c, true, e);
-}
-
-FIBER int op_route_set(struct ops_call *c, struct err *e)
-{
-	return route_set(c, false, e);
-}
-
-FIBER int op_route_remove(struct ops_call *c, struct err *e)
-{
-	struct span domain;
-
-	if (ops_need(c, "domain", &domain, e) < 0 ||
-		directory_route_remove(c->ctx->store, domain, e) < 0)
-		return -1;
-	return done(c, "domain", domain, e);
-}
-
-FIBER int op_route_list(struct ops_call *c, struct err *e)
-{
-	struct directory_route *list = NULL;
-	size_t count = 0;
-
-	if (directory_route_list(c->ctx->store, c->arena, &list, &count, e) < 0)
-		return -1;
-	for (size_t i = 0; i < count; i++) {
-		struct json_out *j = ops_row(c);
-
-		json_kv_span(j, "domain", list[i].domain);
-		json_kv_span(j, "next_hop", list[i].next_hop);
-		json_kv_bool(j, "lmtp", list[i].is_lmtp);
+		json_kv_span(j, "unicode", directory_unicode(c->arena, list[i].address));
 		if (ops_row_end(c, e) < 0)
 			return -1;
 	}
