@@ -31,10 +31,10 @@ DB_SQL(sql_defer,
 	"UPDATE queue_rcpt SET state = $2, next_ns = $3, lease_ns = 0, wish = 0, "
 	"attempts = attempts + $4, flags = flags | $5, last_ns = $6, last_code = $7, "
 	"last_enhanced = $8, last_text = $9, last_host = $10 WHERE id = $1");
-DB_SQL(sql_slice_end, "SELECT id FROM queue_rcpt WHERE id > $1 ORDER BY id LIMIT 1 OFFSET 255");
+/* by the partial index on active rows: as many steps as there are leases, not rows */
 DB_SQL(sql_expired,
-	"SELECT id, wish FROM queue_rcpt WHERE id > $1 AND id <= $2 AND state = 1 "
-	"AND lease_ns <= $3");
+	"SELECT id, wish FROM queue_rcpt WHERE state = 1 AND lease_ns <= $1 "
+	"ORDER BY lease_ns LIMIT 256");
 DB_SQL(sql_unlease,
 	"UPDATE queue_rcpt SET state = $2, next_ns = $3, lease_ns = 0, wish = 0 "
 	"WHERE id = $1");
@@ -175,16 +175,14 @@ struct lease_row {
 };
 
 struct lease_sweep {
-	int64_t after, end; /* ids */
-	int64_t lease_before_ns;
 	struct lease_row rows[SPOOL_SLICE];
 	size_t count;
 };
 
-static int expired_rows(struct db *db, struct lease_sweep *w, struct err *e)
+static int expired_rows(
+	struct db *db, struct lease_sweep *w, int64_t lease_before_ns, struct err *e)
 {
-	struct db_stmt *st = db_query(
-		db, e, &sql_expired, "iii", w->after, w->end, w->lease_before_ns);
+	struct db_stmt *st = db_query(db, e, &sql_expired, "i", lease_before_ns);
 	bool is_row = false;
 	int rc = st ? 0 : -1;
 
@@ -196,39 +194,31 @@ static int expired_rows(struct db *db, struct lease_sweep *w, struct err *e)
 	return rc;
 }
 
-/* One slice of SPOOL_SLICE rows behind *after; *after becomes 0 at the end of the table. */
+/* At most SPOOL_SLICE leases that ran out; *is_more_r: there may be others. */
 static int sweep_leases_tx(
-	struct db *db, int64_t *after, int64_t now_ns, int64_t lease_before_ns, struct err *e)
+	struct db *db, int64_t now_ns, int64_t lease_before_ns, bool *is_more_r, struct err *e)
 {
 	struct lease_sweep *w = NEW(struct lease_sweep);
-	bool is_more;
-	int rc;
+	int rc = expired_rows(db, w, lease_before_ns, e);
 
-	w->after = *after;
-	w->end = INT64_MAX;
-	w->lease_before_ns = lease_before_ns;
-	rc = db_get(db, e, NULL, &sql_slice_end, &is_more, "i:i", *after, &w->end);
-	if (rc == 0)
-		rc = expired_rows(db, w, e);
 	for (size_t i = 0; rc == 0 && i < w->count; i++)
 		rc = end_lease(db, w->rows[i].id, w->rows[i].wish, now_ns, e);
-	if (rc == 0)
-		*after = is_more ? w->end : 0;
+	*is_more_r = w->count == SPOOL_SLICE;
 	free(w);
 	return rc;
 }
 
 struct recovery {
-	int64_t after, next, now_ns;
+	int64_t now_ns;
+	bool is_more;
 };
 
 static int recover_slice(struct db *db, void *arg, struct err *e)
 {
 	struct recovery *r = arg;
 
-	r->next = r->after;
 	/* every lease: who held it is dead, for the data directory is ours alone */
-	return sweep_leases_tx(db, &r->next, r->now_ns, INT64_MAX, e);
+	return sweep_leases_tx(db, r->now_ns, INT64_MAX, &r->is_more, e);
 }
 
 int spool_recover_blocking(struct store *s, struct err *e)
@@ -238,8 +228,7 @@ int spool_recover_blocking(struct store *s, struct err *e)
 	do {
 		if (store_write_blocking(s, "recover queue", recover_slice, &r, e) < 0)
 			return -1;
-		r.after = r.next;
-	} while (r.after);
+	} while (r.is_more);
 	return 0;
 }
 
@@ -334,15 +323,17 @@ static int claim_one(struct db *db, struct claim *c, int64_t id, struct err *e)
 
 static int sweep_now_and_then(struct db *db, int64_t now_ns, struct err *e)
 {
-	struct spool_sweep *sweep = &store_of(db)->spool_sweep;
+	int64_t *swept_ns = &store_of(db)->spool_swept_ns;
+	bool is_more;
 
 	/* a clock that jumped back must not stop the sweep for a day */
-	if (!sweep->after && now_ns >= sweep->last_ns &&
-		now_ns < sweep->last_ns + SPOOL_LEASE_SWEEP)
+	if (now_ns >= *swept_ns && now_ns < *swept_ns + SPOOL_LEASE_SWEEP)
 		return 0;
-	if (!sweep->after)
-		sweep->last_ns = now_ns;
-	return sweep_leases_tx(db, &sweep->after, now_ns, now_ns, e);
+	if (sweep_leases_tx(db, now_ns, now_ns, &is_more, e) < 0)
+		return -1;
+	if (!is_more)
+		*swept_ns = now_ns;
+	return 0;
 }
 
 static int claim_closure(struct db *db, void *arg, struct err *e)

@@ -91,10 +91,6 @@ struct store_subscriber {
 	void *arg;
 };
 
-struct spool_sweep { /* of expired leases; the writer's alone */
-	int64_t after, last_ns;
-};
-
 struct store {
 	char *dir, *file, *vfs;
 	int lock_fd;
@@ -117,7 +113,7 @@ struct store {
 	_Atomic int64_t last_commit_ns;
 	_Atomic int64_t counts[STORE_COUNTERS];
 
-	struct spool_sweep spool_sweep;
+	int64_t spool_swept_ns; /* when leases were last swept; the writer's alone */
 
 	uint64_t wal_start, wal_max;            /* STORE_WAL_START and _MAX; less in tests */
 	_Atomic uint64_t room, room_spoken_for; /* free octets of the disk; bodies on their way */

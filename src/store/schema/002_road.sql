@@ -19,6 +19,8 @@ ALTER TABLE queue_rcpt ADD COLUMN held_ns @int NOT NULL DEFAULT 0;
 -- What is urgent is claimed first, and within one priority what is due first.
 DROP INDEX queue_rcpt_due;
 CREATE INDEX queue_rcpt_due ON queue_rcpt (priority, next_ns) WHERE state = 0;
+-- So that a start finds what a dead process held, without looking at what waits.
+CREATE INDEX queue_rcpt_active ON queue_rcpt (lease_ns) WHERE state = 1;
 
 -- How recipients of a relay domain are checked (enum directory_check): 0 not, 1 by relay_rcpt, 2 by
 -- asking the next hop, 3 the same and taken when it does not answer.
