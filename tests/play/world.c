@@ -285,7 +285,7 @@ static FIBER int serve(void *arg)
 	struct inbound_conn c;
 
 	smtp_server_limits_default(&o.limits);
-	inbound_conn_init(&c, x->w->inbound, &x->w->policy, true);
+	inbound_conn_init(&c, x->w->inbound, &x->w->policy, true, false);
 	smtp_server_run(x->s, &o, &inbound_decider, &c, NULL);
 	stream_shutdown(x->s, NULL);
 	stream_free(&x->s);

@@ -36,6 +36,7 @@ struct config_listener {
 	struct config_texts addresses;
 	struct config_nets proxy_networks; /* who must send a PROXY header */
 	bool is_relay;                     /* whoever connects here may relay */
+	bool is_filtered;                  /* the content filter brings mail back here */
 	int64_t unix_mode;
 	int64_t connections_max;
 };
@@ -89,6 +90,10 @@ struct config {
 		int64_t keep;
 		int conversations; /* enum trail_talk */
 	} trail;
+	struct {
+		const char *next_hop; /* "" no filter */
+		struct config_nets networks;
+	} filter;
 	struct {
 		const char *destination;
 		int format, level; /* enum log_format, enum log_level */

@@ -21,6 +21,9 @@ const struct config_section config_sections[] = {
 	{"trail", false,
 		"The station log: what happened to each letter, for yizhan trace. It lies in the store and "
 		"is written behind the mail."},
+	{"filter", false,
+		"A content filter that mail is sent through by SMTP before it goes on. It comes "
+		"back on a listener with filtered = yes. While the filter is down, mail waits for it."},
 	{"log", false, "Where events are written."},
 };
 const size_t config_section_count = ARRAY_LEN(config_sections);
@@ -64,6 +67,9 @@ const struct config_setting config_settings[] = {
 		"Clients in these networks are proxies and must send a PROXY header (version 1 or 2)."},
 	{"listener", "relay", CONFIG_BOOL, LISTENER(is_relay), "no", NULL, 0, 0, false,
 		"Whoever connects here may send to anywhere. Always so for a Unix socket."},
+	{"listener", "filtered", CONFIG_BOOL, LISTENER(is_filtered), "no", NULL, 0, 0, false,
+		"Mail comes back here from the content filter; only filter networks may connect, nothing else "
+		"is trusted, and it is not filtered again."},
 	{"listener", "mode", CONFIG_NUMBER, LISTENER(unix_mode), "660", NULL, 0, 777, false,
 		"Permission bits of a Unix socket, in octal."},
 	{"listener", "connections", CONFIG_NUMBER, LISTENER(connections_max), "0", NULL, 0, 1000000, false,
@@ -187,6 +193,11 @@ const struct config_setting config_settings[] = {
 		0, 0, false,
 		"Of which deliveries what was said is kept: of those that were put off or failed, of all, "
 		"of none. Contents of messages and logins are never in it."},
+
+	{"filter", "next_hop", CONFIG_TEXT, TOP(filter.next_hop), "", NULL, 0, 255, true,
+		"Where the filter takes mail: \"127.0.0.1:10025\", \"unix:/path\". Empty: mail is not filtered."},
+	{"filter", "networks", CONFIG_NETS, TOP(filter.networks), "127.0.0.0/8 ::1/128", NULL, 0, 0, true,
+		"Where the filter may connect from when it brings mail back."},
 
 	{"log", "destination", CONFIG_TEXT, TOP(log.destination), "stderr", NULL, 1, 0, true,
 		"stderr, journald, or a file (opened again at SIGHUP)."},

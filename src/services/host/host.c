@@ -196,6 +196,7 @@ static FIBER int start_all(struct host *h, struct fiber_group *control, struct e
 {
 	/* The key is there before the first letter can need it. */
 	if (host_demo_seed(h, e) < 0 || router_srs_turn(h->store, false, e) < 0 ||
+		host_filter_begin(h, e) < 0 ||
 		fiber_start(control, "srs", host_router_keep, h, e) < 0)
 		return -1;
 	for (size_t i = 1; i < h->worker_count; i++) {
@@ -353,6 +354,8 @@ static int prepare(struct host *h, struct err *e)
 	if (spool_recover_blocking(h->store, e) < 0)
 		return EX_DATAERR;
 	host_queue_new(h);
+	if (host_filter_check(h, h->config, e) < 0)
+		return EX_CONFIG;
 	h->lane = work_lane_new("host", 1, 64);
 	host_admit_init(&h->admit, h->config->listener_count);
 	h->settings = host_settings_new(h, config_ref(h->config));

@@ -52,7 +52,8 @@ static FIBER void conn_serve(struct conn *c)
 		&h->admit, s, c->bound->listener, &c->stream->peer, is_free);
 
 	inbound_conn_init(&c->inbound, c->worker->inbound, &s->policy,
-		s->config->listeners[c->bound->listener].is_relay);
+		s->config->listeners[c->bound->listener].is_relay,
+		s->config->listeners[c->bound->listener].is_filtered);
 	c->inbound.refuse = refuse;
 	if (smtp_server_run(
 		    c->stream, &s->smtp[c->bound->listener], &inbound_decider, &c->inbound, &e) < 0)

@@ -61,6 +61,8 @@ struct host_bound {
 
 /* How many are connected, in all and from one address. Threads share it under small locks that are
  * never held across a yield. */
+#define HOST_FILTER_SECRET 32
+
 struct host_admit_slot {
 	uint64_t key[2];
 	uint32_t count, used;
@@ -129,7 +131,8 @@ struct host {
 	struct outbound_opts outbound;
 	struct outbound_net outbound_net;
 	struct pools *pools;
-	struct fiber_group road; /* of loop 0: keeps the pools */
+	char filter_secret[HOST_FILTER_SECRET]; /* proves what comes back from the filter */
+	struct fiber_group road;                /* of loop 0: keeps the pools */
 	bool is_road_begun;
 	struct trail *trail;
 	struct queue *queue;
@@ -236,6 +239,14 @@ FIBER struct shape *host_shape_read(
 	struct store *store, const struct config *config, struct err *e);
 /** The queue gets it, now and whenever it changes. */
 FIBER int host_shape_begin(struct host *h, struct err *e);
+
+/* host_filter.c */
+/** The destination key of the filter, "" without one. */
+int host_filter_hop(struct arena *a, const struct config *c, struct span *key_r, struct err *e);
+/** May mail be sent through the filter of `c`? After the listeners are bound. */
+int host_filter_check(struct host *h, const struct config *c, struct err *e);
+/** Read the secret, or make it. Before connections are served. */
+FIBER int host_filter_begin(struct host *h, struct err *e);
 
 /* host_reload.c */
 FIBER int host_reload(struct host *h, struct err *e);

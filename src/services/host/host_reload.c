@@ -65,6 +65,8 @@ static int read_again(void *arg, struct err *e)
 	} else {
 		r->config = config_ref(h->settings->config);
 	}
+	if (host_filter_check(h, r->config, e) < 0)
+		return -1;
 	host_log_opts(h, r->config, &log);
 	if (log_thread_reopen(h->log_thread, &log, e) < 0)
 		return -1;

@@ -42,17 +42,35 @@ static const struct received_time *time_now(struct inbound *in, int64_t wall_ns)
 }
 
 void inbound_conn_init(struct inbound_conn *c, struct inbound *in,
-	const struct inbound_policy *policy, bool is_relay)
+	const struct inbound_policy *policy, bool is_relay, bool is_filtered)
 {
-	*c = (struct inbound_conn){.in = in, .policy = policy, .is_relay = is_relay};
+	/* Where the filter brings mail back nothing else is trusted. */
+	*c = (struct inbound_conn){.in = in,
+		.policy = policy,
+		.is_relay = is_relay && !is_filtered,
+		.is_filtered = is_filtered};
+}
+
+static bool is_in(const struct addr_net *nets, size_t count, const struct addr *a)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (addr_net_has(&nets[i], a))
+			return true;
+	}
+	return false;
 }
 
 static FIBER void on_connect(void *ctx, struct smtp_session *s, struct smtp_reply *r)
 {
 	struct inbound_conn *c = ctx;
 
-	for (size_t i = 0; i < c->policy->relay_network_count && !c->is_relay; i++)
-		c->is_relay = addr_net_has(&c->policy->relay_networks[i], s->peer);
+	const struct inbound_policy *p = c->policy;
+
+	if (!c->is_filtered && is_in(p->relay_networks, p->relay_network_count, s->peer))
+		c->is_relay = true;
+	if (c->is_filtered && addr_is_ip(s->peer) &&
+		!is_in(p->filter_networks, p->filter_network_count, s->peer))
+		smtp_reply_set(r, 554, 5, 7, 1, "This listener is for the content filter");
 	if (c->refuse)
 		smtp_reply_set(r, 421, 4, 7, 0, "%s", c->refuse);
 }
@@ -91,14 +109,21 @@ static FIBER void on_rcpt(
 	void *ctx, struct smtp_session *s, struct smtp_rcpt *rcpt, struct smtp_reply *r)
 {
 	struct inbound_conn *c = ctx;
-	struct router_answer *ans = ARENA_NEW(s->txn, struct router_answer);
+	struct inbound_rcpt *known = ARENA_NEW(s->txn, struct inbound_rcpt);
+	struct router_answer *ans = &known->answer;
 	struct router_question q = {.local = rcpt->to.local,
 		.domain = rcpt->to.domain,
 		.sender = s->mail.from.whole,
 		.may_relay = c->is_relay};
 	struct err e = {0};
 
-	if (router_resolve(c->in->opts.router, s->txn, &q, ans, &e) < 0) {
+	int rc = router_resolve(c->in->opts.router, s->txn, &q, ans, &e);
+
+	if (rc == 0 && c->is_filtered && ans->verdict == ROUTER_NO_RELAY) {
+		known->is_unproven = q.may_relay = true;
+		rc = router_resolve(c->in->opts.router, s->txn, &q, ans, &e);
+	}
+	if (rc < 0) {
 		log_event(&s->log, LOG_WARN, "smtp.in.rcpt.failed", LF("to", rcpt->to.whole),
 			LF_STR("error", e.text));
 		smtp_reply_from_err(r, &e);
@@ -125,7 +150,25 @@ static FIBER void on_body_begin(void *ctx, struct smtp_session *s, struct smtp_r
 	t->arena = s->txn;
 	t->delivered.a = s->txn;
 	mail_header_init(&t->header, inbound_note_field, t);
+	t->is_stripped = c->is_filtered || c->policy->filter.len > 0;
+	if (t->is_stripped)
+		inbound_strip_init(&t->strip);
 	c->txn = t;
+}
+
+/* Keep content, but for the field of the filter hop. */
+static FIBER int keep(struct inbound_conn *c, struct span octets, struct err *e)
+{
+	struct inbound_txn *t = c->txn;
+
+	while (t->is_stripped && t->strip.state != STRIP_BODY && octets.len) {
+		size_t n = inbound_strip_feed(&t->strip, t->arena, c->policy, octets);
+
+		octets = span_skip(octets, n);
+		if (stage_put(t->stage, buf_span(&t->strip.out), e) < 0)
+			return -1;
+	}
+	return octets.len ? stage_put(t->stage, octets, e) : 0;
 }
 
 static FIBER void on_body_data(
@@ -136,7 +179,7 @@ static FIBER void on_body_data(
 
 	if (!c->txn->header.is_done)
 		mail_header_feed(&c->txn->header, octets);
-	if (stage_put(c->txn->stage, octets, &e) == 0)
+	if (keep(c, octets, &e) == 0)
 		return;
 	log_event(&s->log, LOG_WARN, "smtp.in.body.failed", LF_STR("error", e.text),
 		LF_INT("octets", stage_len(c->txn->stage)));
@@ -153,6 +196,8 @@ static void on_reset(void *ctx, struct smtp_session *s)
 	if (c->txn) {
 		stage_free(&c->txn->stage);
 		mail_header_fini(&c->txn->header);
+		if (c->txn->is_stripped)
+			inbound_strip_fini(&c->txn->strip);
 	}
 	c->txn = NULL;
 }
@@ -267,8 +312,16 @@ static FIBER int letter_accept(
 
 	buf_init(&peer, 512);
 	letter_envelope(c, s, &letter, &peer);
-	inbound_rcpts(c, s, &letter, &counts);
 	*id_r = letter.id;
+	if (inbound_filter_takes(c)) {
+		if (inbound_filter_send(c, s, &letter, &counts, e) < 0) {
+			buf_fini(&peer);
+			return -1;
+		}
+	} else {
+		inbound_filter_restore(c, &letter);
+		inbound_rcpts(c, s, &letter, &counts);
+	}
 
 	bool is_remote = counts.remote && !letter.is_held && in->opts.wants;
 	bool is_lease = is_remote && in->opts.wants(in->opts.arg, &letter);
@@ -323,6 +376,8 @@ static FIBER void on_body_end(
 		err_smtp(&e, 554, 5, 4, 6);
 	} else {
 		rc = inbound_loops(c, s, &e);
+		if (rc == 0)
+			rc = inbound_filter_return(c, s, &e);
 		if (rc == 0)
 			rc = letter_accept(c, s, &id, &e);
 	}

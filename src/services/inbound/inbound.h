@@ -18,8 +18,10 @@
 
 struct inbound;
 
-#define INBOUND_RECEIVED_MAX 2048 /* octets of our Received field */
-#define INBOUND_PREFIX_MAX   4096 /* and of what stands before a message in a mailbox */
+#define INBOUND_RECEIVED_MAX     2048         /* octets of our Received field */
+#define INBOUND_FILTER_FIELD_MAX (256 * 1024) /* octets of the field that goes through the filter */
+#define INBOUND_STRIP_OUT_MAX    (16 * 1024)  /* gathered before it is kept */
+#define INBOUND_PREFIX_MAX       4096         /* and of what stands before a message in a mailbox */
 
 /* What the configuration says; shared by the connections that began with it, never changed. */
 struct inbound_policy {
@@ -28,6 +30,13 @@ struct inbound_policy {
 	unsigned received_max;            /* more Received fields: 554 5.4.6 */
 	int64_t expire_ns[SPOOL_CLASSES]; /* mail for others goes back after this */
 	bool is_hold;                     /* accept, do not try */
+	/* The filter hop. */
+	struct span filter; /* destination key of the content filter; "" none */
+	struct span
+		filter_key; /* secret of this store; needed where there is a filter or a listener
+				   for what comes back */
+	const struct addr_net *filter_networks; /* who may bring it back */
+	size_t filter_network_count;
 };
 
 struct inbound_opts {
@@ -63,6 +72,7 @@ struct inbound_conn {
 	struct inbound *in;
 	const struct inbound_policy *policy;
 	bool is_relay;           /* the listener's word, or the client's network */
+	bool is_filtered;        /* the content filter brings mail back here */
 	const char *refuse;      /* non-NULL: 421 4.7.0 with this text instead of a greeting */
 	struct inbound_txn *txn; /* lives in the session's transaction arena; NULL between */
 };
@@ -72,7 +82,7 @@ void inbound_free(struct inbound **in);
 const struct inbound_counters *inbound_counters(const struct inbound *in);
 
 void inbound_conn_init(struct inbound_conn *c, struct inbound *in,
-	const struct inbound_policy *policy, bool is_relay);
+	const struct inbound_policy *policy, bool is_relay, bool is_filtered);
 
 extern const struct smtp_decider inbound_decider;
 

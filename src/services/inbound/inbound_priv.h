@@ -24,6 +24,48 @@ struct inbound {
 	struct received_time time; /* as of the last letter */
 };
 
+/* What the router said of a recipient. */
+struct inbound_rcpt {
+	struct router_answer answer; /* first */
+	bool is_unproven; /* taken only if the letter went through here before, to this recipient */
+};
+
+/* inbound_filter.c */
+
+/* Takes the filter's field out of a header that comes in, in any cut. */
+enum strip_state { STRIP_LINE_BEGINS, STRIP_LINE, STRIP_LINE_OF_FIELD, STRIP_BODY };
+struct inbound_strip {
+	enum strip_state state;
+	bool is_within;   /* the line before belongs to a field that is taken out */
+	struct buf held;  /* of a line's beginning */
+	struct buf field; /* taken out */
+	struct buf out;   /* what stays of the last feed */
+	/* results */
+	unsigned proofs;  /* fields whose id was given by us */
+	struct span text; /* of the last of them; in the arena */
+};
+void inbound_strip_init(struct inbound_strip *st);
+void inbound_strip_fini(struct inbound_strip *st);
+/** Returns how many octets were taken; what stays of them is in st->out until the next call. In
+ * STRIP_BODY nothing more is taken. */
+size_t inbound_strip_feed(struct inbound_strip *st, struct arena *a,
+	const struct inbound_policy *policy, struct span octets);
+/** The message has ended; what was held back. */
+struct span inbound_strip_end(
+	struct inbound_strip *st, struct arena *a, const struct inbound_policy *policy);
+
+/* What a letter had when it went to the filter. */
+struct inbound_return {
+	uint64_t id;
+	bool is_requiretls;
+	int priority;
+	enum spool_by by_mode;
+	bool by_trace;
+	int64_t by_ns;
+	unsigned ret;
+	struct span envid;
+	bool *proven; /* one a recipient of the session: it went to the filter for that one */
+};
 /* A transaction: from the first RCPT on. */
 struct inbound_txn {
 	struct arena *arena; /* the session's, of this transaction */
@@ -33,6 +75,9 @@ struct inbound_txn {
 	struct router_delivered delivered;
 	bool is_tls_optional; /* "TLS-Required: No" (RFC 8689 section 5) */
 	bool is_bulk;         /* Precedence says so */
+	bool is_stripped;     /* the filter's field is taken out */
+	struct inbound_strip strip;
+	struct inbound_return *back; /* it comes back from the filter; NULL: it does not */
 };
 
 /* inbound_rcpt.c */
@@ -49,6 +94,20 @@ int inbound_loops(struct inbound_conn *c, struct smtp_session *s, struct err *e)
 /** The accepted recipients, aliases opened, into letter->rcpts. What differs per mailbox is its prefix. */
 void inbound_rcpts(struct inbound_conn *c, struct smtp_session *s, struct spool_new *letter,
 	struct inbound_counts *counts_r);
+
+/* The rest of inbound_filter.c. */
+
+/** Does mail of this connection go to the filter? */
+bool inbound_filter_takes(const struct inbound_conn *c);
+/** Make a letter ready for it: its recipients, and the field that brings it back. ERR_LIMIT: too many
+ * recipients. */
+int inbound_filter_send(struct inbound_conn *c, struct smtp_session *s, struct spool_new *letter,
+	struct inbound_counts *counts_r, struct err *e);
+/** At the end of a message: may it be brought here? Recipients that it went to the filter for get back
+ * what was asked for them (NOTIFY, ORCPT). Errors have their reply. */
+FIBER int inbound_filter_return(struct inbound_conn *c, struct smtp_session *s, struct err *e);
+/** What it was sent with counts again, when it comes from the filter. */
+void inbound_filter_restore(const struct inbound_conn *c, struct spool_new *letter);
 
 /* inbound_trail.c */
 

@@ -85,20 +85,3 @@ bool credential_find(struct pools *p, struct arena *a, struct span destination,
 	pthread_mutex_unlock(&p->lock);
 	return c != NULL;
 }
-
-struct span credential_as(
-	struct pools *p, struct arena *a, struct span next_hop, struct span sender)
-{
-	ptrdiff_t at = span_rfind(sender, '@');
-	struct span as = SPAN_NONE;
-
-	if (at < 0)
-		return SPAN_NONE;
-	pthread_mutex_lock(&p->lock);
-	if (find_wide(p, a, next_hop, sender))
-		as = arena_span(a, sender);
-	else if (find_wide(p, a, next_hop, span_skip(sender, (size_t)at)))
-		as = arena_span(a, span_skip(sender, (size_t)at));
-	pthread_mutex_unlock(&p->lock);
-	return as;
-}
