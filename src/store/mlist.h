@@ -48,7 +48,8 @@ enum mlist_pending_kind {
 	MLIST_PENDING_JOIN,
 	MLIST_PENDING_LEAVE,
 	MLIST_PENDING_PROOF,
-	MLIST_PENDING_POST
+	MLIST_PENDING_POST,
+	MLIST_PENDING_TOLD /* a refusal, not to be told again for a while */
 };
 enum mlist_verdict { MLIST_UNDECIDED, MLIST_YES, MLIST_NO };
 struct mlist_pending {

@@ -20,6 +20,7 @@
 #include "services/host/ops.h"
 #include "services/inbound/inbound.h"
 #include "services/pool/pool.h"
+#include "services/lists/lists.h"
 #include "services/queue/queue.h"
 #include "services/bounce/bounce.h"
 #include "services/router/router.h"
@@ -135,6 +136,7 @@ struct host {
 	struct fiber_group road;                /* of loop 0: keeps the pools */
 	bool is_road_begun;
 	struct trail *trail;
+	struct lists *lists;
 	struct queue *queue;
 	struct work_lane *lane;
 	struct host_settings *settings;

@@ -79,6 +79,19 @@ void host_queue_reload(struct host *h)
 	queue_rules_set(h->queue, &rules);
 }
 
+/* The router of the loop that asks. */
+static struct router *router_here(void *arg)
+{
+	struct host *h = arg;
+
+	for (size_t i = 0; i < h->worker_count; i++) {
+		if (h->workers[i].loop == loop_current())
+			return h->workers[i].router;
+	}
+	MUST(!"a loop without a worker");
+	return NULL;
+}
+
 void host_queue_new(struct host *h)
 {
 	const struct config *c = h->config;
@@ -100,8 +113,17 @@ void host_queue_new(struct host *h)
 		.talk = (enum trail_talk)c->trail.conversations,
 		.log = &h->log};
 
+	struct lists_opts lists = {.store = h->store,
+		.dns = &h->dns,
+		.hostname = c->hostname,
+		.log = &h->log,
+		.router = router_here,
+		.arg = h};
+
 	h->trail = trail_new(&trail);
 	opts.trail = h->trail;
+	h->lists = lists_new(&lists);
+	opts.carriers[0] = (struct queue_carrier){"list:", lists_carry, h->lists};
 	h->outbound = (struct outbound_opts){.talk = c->trail.keep ? trail.talk : TRAIL_TALK_NONE,
 		.hostname = c->hostname,
 		.is_loopback_allowed = c->queue.is_loopback,
@@ -176,6 +198,7 @@ void host_queue_free(struct host *h)
 	if (h->queue)
 		queue_free(&h->queue);
 	trail_free(&h->trail);
+	lists_free(&h->lists);
 	tlspolicy_free(&h->tls_policy);
 	if (h->fetch_lane)
 		work_lane_free(&h->fetch_lane);

@@ -227,6 +227,29 @@ static FIBER void batch_fill(struct queue_shard *sh, struct settle_batch *b)
 	}
 }
 
+/* Letters with offspring that the store refuses (a mailbox has gone meanwhile) wait as they are: what
+ * was to come of them must not be lost, and will be worked out anew. */
+static void keep_parents(struct settle_batch *b)
+{
+	size_t at = 0;
+
+	LIST_EACH (n, &b->parcels) {
+		struct outbound_parcel *p = LIST_ITEM(n, struct outbound_parcel, node);
+
+		for (size_t i = 0; i < p->rcpt_count; i++, at++) {
+			struct spool_result *res = &b->results[at];
+
+			if (!p->offspring_count)
+				continue;
+			res->outcome = SPOOL_DEFERRED;
+			res->next_ns = res->at_ns + CLOCK_MIN;
+			res->text = SPAN("what came of it could not be stored; it is tried again");
+			if (res->next_ns < b->soonest_ns)
+				b->soonest_ns = res->next_ns;
+		}
+	}
+}
+
 static FIBER int batch_write(struct queue_shard *sh, struct settle_batch *b, unsigned tries)
 {
 	struct queue *q = sh->q;
@@ -244,6 +267,7 @@ static FIBER int batch_write(struct queue_shard *sh, struct settle_batch *b, uns
 	if (tries >= SETTLE_REPORT_TRIES && b->reports.count > 0 && !is_passing(&e)) {
 		log_event(q->opts.log, LOG_ERROR, "queue.report.lost",
 			LF_INT("reports", b->reports.count));
+		keep_parents(b);
 		b->reports.count = 0;
 	}
 	return -1;
