@@ -22,22 +22,28 @@ static FIBER int ask(struct tlspolicy *t, struct arena *a, struct span name, enu
 /* Whose records are asked for: only names whose addresses are validated, for a zone that is not signed
  * has no TLSA records that count, and some of its servers break when asked. */
 static FIBER int find_bases(struct tlspolicy *t, struct arena *a, struct span host,
-	struct span bases[DANE_BASES], size_t *count_r, struct err *e)
+	struct span bases[DANE_BASES], size_t *count_r, struct tlspolicy_tlsa *tlsa, struct err *e)
 {
 	static const enum dns_type types[] = {DNS_A, DNS_AAAA};
 	struct span canonical = SPAN_NONE;
-	bool is_secure = false;
+	bool is_secure = false, is_known = false;
 	struct dns_answer ans;
 
 	*count_r = 0;
 	for (size_t i = 0; i < 2; i++) {
 		if (ask(t, a, host, types[i], &ans, e) < 0)
 			return -1;
+		if (ans.status == DNS_FAIL || ans.status == DNS_BOGUS)
+			tlsa->status = ans.status;
 		if (ans.status != DNS_OK)
 			continue;
+		is_known = true;
 		is_secure |= ans.is_secure;
 		canonical = ans.canonical;
 	}
+	/* Who can keep answers away must not switch DANE off with that. */
+	if (!is_known && tlsa->status != DNS_OK)
+		tlsa->state = TLSPOLICY_DANE_BROKEN;
 	if (!is_secure && canonical.len) {
 		/* A signed alias of a name that is not: the alias itself may have records. */
 		if (ask(t, a, host, DNS_CNAME, &ans, e) < 0)
@@ -89,8 +95,11 @@ FIBER int tlspolicy_dane_find(struct tlspolicy *t, struct arena *a, struct span 
 	*tlsa_r = (struct tlspolicy_tlsa){.state = TLSPOLICY_DANE_NONE, .base = host};
 	if (host.len == 0 || addr_parse_ip(host, 0, &ip))
 		return 0;
-	if (find_bases(t, a, host, bases, &count, e) < 0)
+	if (find_bases(t, a, host, bases, &count, tlsa_r, e) < 0)
 		return -1;
+	if (tlsa_r->state == TLSPOLICY_DANE_BROKEN)
+		return 0;
+	tlsa_r->status = DNS_OK;
 	for (size_t i = 0; i < count; i++) {
 		const char *name = arena_printf(
 			a, "_%u._tcp." SPAN_FMT, (unsigned)port, SPAN_ARG(bases[i]));
