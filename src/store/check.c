@@ -76,8 +76,9 @@ DB_SQL(sql_check_queue_lost,
 	"FROM queue_rcpt r LEFT JOIN queue_msg q ON q.id = r.msg_id WHERE q.id IS NULL");
 DB_SQL(sql_check_queue_event,
 	"SELECT 'recipient ' || id || ' (' || address || ') has no next event' FROM queue_rcpt "
-	"WHERE (state = 0 AND next_ns <= 0) OR (state = 1 AND lease_ns <= 0) OR state < 0 OR state > 3 "
-	"OR (attempts > 0 AND last_text = '')");
+	"WHERE (state IN (0, 3) AND next_ns <= 0) OR (state = 1 AND lease_ns <= 0) "
+	"OR (state = 2 AND held_ns <= 0) OR state < 0 OR state > 3 "
+	"OR (attempts > 0 AND last_text = '' AND last_code = 0)");
 DB_SQL(sql_check_count_messages,
 	"SELECT 'the store counts ' || c.value || ' messages; there are ' || m.n FROM counter c, "
 	"(SELECT COUNT(*) AS n FROM message) m WHERE c.id = 1 AND c.value <> m.n");

@@ -490,6 +490,63 @@ static void long_orders_tell_how_far_they_are(void **state)
 	on_fiber(*state, tell_progress);
 }
 
+/* ---- the check ---------------------------------------------------------------------------------- */
+
+static int run_sql(struct db *db, void *sql, struct err *e)
+{
+	return db_exec(db, sql, e);
+}
+
+static void say(struct fixture *f, const char *sql)
+{
+	assert_int_equal(store_write(f->s, "spoil", run_sql, (void *)(uintptr_t)sql, NULL), 0);
+}
+
+static void note_finding(void *arg, const char *text)
+{
+	*(unsigned *)arg += strstr(text, "has no next event") != NULL;
+}
+
+static void tell_check(struct fixture *f)
+{
+	static const struct {
+		const char *set;
+		unsigned findings;
+	} t[] = {
+		{"state = 0", 0},
+		{"next_ns = 0", 1},
+		{"state = 1, lease_ns = 9", 0},
+		{"state = 1, lease_ns = 0", 1},
+		{"state = 2, held_ns = 9", 0},
+		{"state = 2", 1},
+		{"state = 3", 0},
+		{"state = 3, next_ns = 0", 1},
+		{"state = 4", 1},
+		{"attempts = 1, last_text = 'no'", 0},
+		{"attempts = 1, last_code = 450", 0}, /* a reply without text is a reason */
+		{"attempts = 1", 1},
+	};
+
+	put(f, NULL, NOW);
+	for (size_t i = 0; i < ARRAY_LEN(t); i++) {
+		unsigned found = 0;
+		uint64_t all;
+
+		say(f,
+			"UPDATE queue_rcpt SET state = 0, next_ns = 5, lease_ns = 0, held_ns = 0, "
+			"attempts = 0, last_text = '', last_code = 0");
+		say(f, arena_printf(f->a, "UPDATE queue_rcpt SET %s", t[i].set));
+		assert_int_equal(store_check(f->s, note_finding, &found, NULL, &all, NULL), 0);
+		if (found != t[i].findings)
+			fail_msg("%s: %u findings", t[i].set, found);
+	}
+}
+
+static void the_check_finds_rows_without_a_next_event(void **state)
+{
+	on_fiber(*state, tell_check);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -513,6 +570,8 @@ int main(void)
 			fixture_set_up, fixture_tear_down),
 		cmocka_unit_test_setup_teardown(
 			long_orders_tell_how_far_they_are, fixture_set_up, fixture_tear_down),
+		cmocka_unit_test_setup_teardown(the_check_finds_rows_without_a_next_event,
+			fixture_set_up, fixture_tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
