@@ -134,7 +134,8 @@ static FIBER int64_t tables_follow(struct pools *p)
 		p->generation = now;
 		return CLOCK_NEVER;
 	}
-	log_event(p->opts.log, LOG_ERROR, "pool.load", LF_STR("reason", e.text));
+	if (e.code != ERR_CANCELLED) /* the end is no trouble */
+		log_event(p->opts.log, LOG_ERROR, "pool.load", LF_STR("reason", e.text));
 	return loop_now_ns() + POOL_BACKOFF_FIRST_NS;
 }
 
