@@ -469,20 +469,20 @@ static void check_finds_rows_that_hang_in_the_air(void **state)
 	store_play(state, play_check);
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, store_set_up, store_tear_down)
+#define CASE(name) cmocka_unit_test_setup_teardown(name, store_set_up, store_tear_down)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(the_nearest_name_wins),
-		T(lists_have_functions),
-		T(one_address_is_one_thing),
-		T(accounts_pass_mail_on),
-		T(relay_domains_know_their_recipients),
-		T(routes_by_suffix_and_by_sender),
-		T(routes_refer_to_what_is_there),
-		T(names_are_compared_in_one_form),
-		T(check_finds_rows_that_hang_in_the_air),
+		CASE(the_nearest_name_wins),
+		CASE(lists_have_functions),
+		CASE(one_address_is_one_thing),
+		CASE(accounts_pass_mail_on),
+		CASE(relay_domains_know_their_recipients),
+		CASE(routes_by_suffix_and_by_sender),
+		CASE(routes_refer_to_what_is_there),
+		CASE(names_are_compared_in_one_form),
+		CASE(check_finds_rows_that_hang_in_the_air),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -608,12 +608,13 @@ STORY(delivered)
 STORY(why)
 STORY(unicode)
 
-#define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {T(ways), T(circles), T(lists), T(relay), T(roads),
-		T(srs), T(long_sender), T(delivered), T(why), T(unicode), T(ask_next_hop)};
+	const struct CMUnitTest tests[] = {CASE(ways), CASE(circles), CASE(lists), CASE(relay),
+		CASE(roads), CASE(srs), CASE(long_sender), CASE(delivered), CASE(why),
+		CASE(unicode), CASE(ask_next_hop)};
 
 	return cmocka_run_group_tests_name("road", tests, NULL, NULL);
 }
