@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from filter_hop import FILTERED, Filter, Filtered
 from station import Yizhan
 from talk import HERMETIC, Control, Talk, bare_newlines, play, seeded, wait_until
 
@@ -389,3 +390,36 @@ def test_names_of_clients_break_no_header(place, hello, sender, local):
         for line in head.split(b"\r\n")[:-1]:
             assert re.match(rb"(Received|Return-Path|Delivered-To): |[ \t]+\S", line), line
             assert len(line) <= 998
+
+
+# ---- the filter hop: in by DATA, out to the filter, back in ----
+
+
+def test_matrix_through_the_filter_hop():
+    """What was one message at the door is one message at the filter, and one in the mailbox behind it."""
+    conf = FILTERED.replace("demo = yes", "demo = yes\nlimits { %s }" % PATIENT)
+    with Filter() as content, Filtered(lambda ports: content.sink.port, conf) as station:
+        content.back = station.ports["back"]
+        place = Place(station)
+        accepted = {}
+        attacks = place.attacks()
+        for session in range(4):
+            octets = HEAD + b"".join(ENVELOPE % (b"", place.user.encode()) + b"DATA\r\n" + body
+                                     for _, body in attacks[session::4]) + b"QUIT\r\n"
+            model = Model(False)
+            model.run(octets)
+            assert [r.both for r in play(station.smtp, octets)[1:]] == model.replies
+            accepted.update(model.accepted)
+
+        def found():
+            with Control(station) as control:
+                letters = {**control.letters(place.user), **control.letters(place.victim)}
+            return letters if len(letters) >= len(accepted) else None
+        letters = wait_until(found, 60)
+        assert letters and set(letters) == set(accepted), station.log()
+        assert len(content.seen) == len(accepted) and content.refused == []
+        for subject, text in accepted.items():
+            octets = letters[subject]
+            assert octets.endswith(text) and not bare_newlines(octets), subject
+            head = octets[:octets.index(b"Subject: ")]
+            assert head.count(b"\r\nReceived: ") == 2 and b"x-yizhan-filter" not in octets.lower(), head
