@@ -135,6 +135,11 @@ void cli_progress(uint64_t done, uint64_t total);
 /* ---- directory.c ---- */
 /** A password: one line of standard input, in the call's arena. An exit code, 0: read. */
 int cli_read_password(struct cli_call *c, const char **password_r);
+/** "500M", "2G", "4096": octets. An exit code, 0: read. */
+int cli_read_size(const char *option, const char *text, uint64_t *octets_r);
+
+/* ---- list_import.c ---- */
+int cli_list_import(struct cli_call *c);
 
 /* ---- errors ---- */
 /** "yizhan: …" on standard error; returns the code. */
@@ -152,4 +157,5 @@ extern const struct cli_command cli_serve, cli_status, cli_metrics, cli_help_com
 	cli_sendmail, cli_trace, cli_dns;
 extern const struct cli_command cli_forward, cli_recipients;
 extern const struct cli_command cli_queue[], cli_mailbox[], cli_domain[], cli_account[],
-	cli_alias[], cli_route[], cli_shape[], cli_tls[], cli_pool[], cli_egress[], cli_login[];
+	cli_alias[], cli_route[], cli_shape[], cli_tls[], cli_pool[], cli_egress[], cli_login[],
+	cli_list[];

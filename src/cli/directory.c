@@ -79,7 +79,7 @@ int cli_read_password(struct cli_call *c, const char **password_r)
 	return line[0] ? 0 : cli_fail(EX_USAGE, "the password is empty");
 }
 
-static int parse_quota(const char *text, uint64_t *octets_r)
+int cli_read_size(const char *option, const char *text, uint64_t *octets_r)
 {
 	struct span s = span_str(text);
 	const char *units = "KMGT", *unit = s.len ? strchr(units, s.ptr[s.len - 1] & ~0x20) : NULL;
@@ -88,7 +88,7 @@ static int parse_quota(const char *text, uint64_t *octets_r)
 	if (shift)
 		s.len--;
 	if (!span_u64_max(s, (uint64_t)INT64_MAX >> shift, octets_r))
-		return cli_fail(EX_USAGE, "--quota: \"%s\" is no size (500M, 2G)", text);
+		return cli_fail(EX_USAGE, "--%s: \"%s\" is no size (500M, 2G)", option, text);
 	*octets_r <<= shift;
 	return 0;
 }
@@ -113,7 +113,7 @@ static int prepare_account(struct cli_call *c, struct json_out *args)
 	else if (is_add ? !ways : ways)
 		json_kv_bool(args, "make_password", true);
 	if (cli_value(c, "quota")) {
-		int code = parse_quota(cli_value(c, "quota"), &quota);
+		int code = cli_read_size("quota", cli_value(c, "quota"), &quota);
 		if (code)
 			return code;
 		json_kv_u64(args, "quota", quota);

@@ -186,9 +186,33 @@ static int unknown_command(const char *first, const char *second)
 	return code;
 }
 
+/* The command that the words name, and how many they are: "queue list", "status", and "list member add"
+ * for what is called "list member-add". */
+static const struct cli_command *match(const char *const *words, int *count_r)
+{
+	for (int joined = 0; joined < 2; joined++) {
+		for (size_t i = 0; i < cli_command_count; i++) {
+			const char *blank = strchr(cli_commands[i]->name, ' ');
+			size_t len = words[1] ? strlen(words[1]) : 0;
+
+			*count_r = blank ? 2 + joined : 1;
+			if (!has_word(cli_commands[i]->name, words[0]) || (joined && !words[2]))
+				continue;
+			if (!blank)
+				return cli_commands[i];
+			if (!words[1] || strncmp(blank + 1, words[1], len) != 0)
+				continue;
+			if (joined ? blank[1 + len] == '-' && strcmp(blank + 2 + len, words[2]) == 0
+				   : !blank[1 + len])
+				return cli_commands[i];
+		}
+	}
+	return NULL;
+}
+
 int cli_find(struct cli_call *c, int argc, char **argv)
 {
-	int at = 0;
+	int at = 0, count;
 
 	while (at < argc && is_option(argv[at])) {
 		int code = take_option(c, argv, &at);
@@ -200,16 +224,13 @@ int cli_find(struct cli_call *c, int argc, char **argv)
 		cli_help_all(stderr);
 		return EX_USAGE;
 	}
-	const char *second = at + 1 < argc && !is_option(argv[at + 1]) ? argv[at + 1] : NULL;
+	const char *words[3] = {argv[at]};
 
-	for (size_t i = 0; i < cli_command_count; i++) {
-		const char *name = cli_commands[i]->name, *blank = strchr(name, ' ');
-
-		if (!has_word(name, argv[at]) ||
-			(blank && (!second || strcmp(blank + 1, second) != 0)))
-			continue;
-		c->command = cli_commands[i];
-		at += blank ? 2 : 1;
+	for (int i = 1; i < 3 && at + i < argc && !is_option(argv[at + i]); i++)
+		words[i] = argv[at + i];
+	c->command = match(words, &count);
+	if (c->command) {
+		at += count;
 		c->argc = argc - at;
 		c->argv = argv + at;
 		return 0;
@@ -221,7 +242,7 @@ int cli_find(struct cli_call *c, int argc, char **argv)
 			return cli_help_group(argv[at]);
 		}
 	}
-	return unknown_command(argv[at], second);
+	return unknown_command(words[0], words[1]);
 }
 
 static int check_operands(struct cli_call *c)

@@ -35,6 +35,12 @@ const char *mlist_rewrite_str(int r)
 	return word(words, ARRAY_LEN(words), r);
 }
 
+int mlist_address(struct arena *a, struct span text, struct span *local_r, struct span *domain_r,
+	struct err *e)
+{
+	return directory_address(a, text, local_r, domain_r, e);
+}
+
 /* ---- lists ---- */
 
 #define LIST_COLUMNS                                                                               \
@@ -379,10 +385,12 @@ static int member_put_one(struct db *db, struct member_change *c, size_t i, stru
 static int member_put_tx(struct db *db, void *arg, struct err *e)
 {
 	struct member_change *c = arg;
+	int64_t members = 0;
 	bool is_there;
 
 	c->added = 0;
-	if (db_get(db, e, NULL, &sql_list_get, &is_there, "i:-", (int64_t)c->list_id) < 0)
+	if (db_get(db, e, NULL, &sql_list_get, &is_there, "i:-----------i", (int64_t)c->list_id,
+		    &members) < 0)
 		return -1;
 	if (!is_there)
 		return err_set(e, ERR_NOT_FOUND, "there is no such list");
@@ -390,6 +398,11 @@ static int member_put_tx(struct db *db, void *arg, struct err *e)
 		if (member_put_one(db, c, i, e) < 0)
 			return -1;
 	}
+	if (c->added && (uint64_t)members + c->added > MLIST_MEMBERS_MAX)
+		return err_set(e, ERR_LIMIT,
+			"a list has at most %d members: %llu are there, %llu more would come",
+			MLIST_MEMBERS_MAX, (unsigned long long)members,
+			(unsigned long long)c->added);
 	store_changed(db, STORE_DIRECTORY); /* owners are in the router's answers */
 	return c->added ? db_run(db, e, &sql_list_member_count, "ii", (int64_t)c->list_id,
 				  (int64_t)c->added)

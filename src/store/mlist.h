@@ -4,7 +4,8 @@
 
 #include "store/store.h"
 
-#define MLIST_PAGE         256 /* rows of one read */
+#define MLIST_PAGE         256   /* rows of one read */
+#define MLIST_MEMBERS_MAX  10000 /* of one list: more are refused */
 #define MLIST_SETTINGS_MAX 4096
 #define MLIST_PENDING_MAX  1000 /* of one list: more are refused */
 
@@ -62,6 +63,10 @@ struct mlist_pending {
 	int64_t made_ns, expires_ns;
 };
 
+/** An address in the form that is stored, cut in two. ERR_SYNTAX. */
+int mlist_address(struct arena *a, struct span text, struct span *local_r, struct span *domain_r,
+	struct err *e);
+
 /* ---- lists; spans live in `a` ---- */
 
 /** ERR_EXISTS when an account, address, alias or list bears the name, ERR_NOT_FOUND when the domain is
@@ -81,7 +86,8 @@ FIBER int mlist_all(struct store *s, struct arena *a, struct span domain,
 
 /* ---- members ---- */
 
-/** Add, or change name, role and state of who is there. *is_new_r may be NULL. */
+/** Add, or change name, role and state of who is there. *is_new_r may be NULL. ERR_LIMIT: the list is
+ * full (MLIST_MEMBERS_MAX). */
 FIBER int mlist_member_put(struct store *s, uint64_t list_id, const struct mlist_member *m,
 	bool *is_new_r, struct err *e);
 /** Many in one transaction (at most MLIST_PAGE); those that are there stay as they are. */
@@ -106,7 +112,7 @@ FIBER int mlist_member_bounced(struct store *s, uint64_t list_id, struct span ad
 
 /* ---- what waits ---- */
 
-/** The token is made here, of `random` octets that the caller drew. ERR_BUSY when one of that kind
+/** The caller draws the token. ERR_BUSY when one of that kind
  * and address was made less than `gap_ns` ago, ERR_LIMIT when too many wait. */
 FIBER int mlist_pending_add(
 	struct store *s, const struct mlist_pending *p, int64_t gap_ns, struct err *e);

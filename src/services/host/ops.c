@@ -42,6 +42,19 @@
 	X("recipients.add", 0, op_recipients_add, "")                                              \
 	X("recipients.remove", 0, op_recipients_remove, "")                                        \
 	X("recipients.list", OPS_READ, op_recipients_list, "")                                     \
+	X("list.add", 0, op_list_add, "a mailing list")                                            \
+	X("list.set", 0, op_list_set, "")                                                          \
+	X("list.remove", 0, op_list_remove, "")                                                    \
+	X("list.list", OPS_READ, op_list_list, "")                                                 \
+	X("list.show", OPS_READ, op_list_show, "")                                                 \
+	X("list.members", OPS_READ, op_list_members, "")                                           \
+	X("list.member_add", 0, op_list_member_add, "")                                            \
+	X("list.member_set", 0, op_list_member_set, "")                                            \
+	X("list.member_remove", 0, op_list_member_remove, "")                                      \
+	X("list.import", 0, op_list_import, "a page of members")                                   \
+	X("list.held", OPS_READ, op_list_held, "posts that wait for a moderator")                  \
+	X("list.approve", 0, op_list_approve, "")                                                  \
+	X("list.reject", 0, op_list_reject, "")                                                    \
 	X("tls.set", 0, op_tls_set, "how safe the way to a destination must be")                   \
 	X("tls.remove", 0, op_tls_remove, "")                                                      \
 	X("tls.list", OPS_READ, op_tls_list, "")                                                   \
