@@ -1,6 +1,4 @@
 #include <string.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 #include "base/must.h"
 #include "cli/cli.h"
@@ -108,17 +106,6 @@ static int take_row(void *arg, const struct json_in *row)
 	return ferror(stdout) ? EX_IOERR : 0;
 }
 
-static unsigned width(void)
-{
-	struct winsize w = {0};
-
-	if (!isatty(STDOUT_FILENO) || ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) != 0 || !w.ws_col)
-		return SHOW_WIDTH;
-	return w.ws_col < SHOW_WIDTH_MIN    ? SHOW_WIDTH_MIN
-		: w.ws_col > SHOW_WIDTH_MAX ? SHOW_WIDTH_MAX
-					    : w.ws_col;
-}
-
 static int run_dns(struct cli_call *c)
 {
 	struct dns_view v = {.call = c};
@@ -126,7 +113,7 @@ static int run_dns(struct cli_call *c)
 	struct buf args;
 	int code;
 
-	v.screen.width = width();
+	v.screen.width = screen_width();
 	v.screen.is_color = cli_is_color(stdout);
 	buf_init(&args, DNS_ARGS_MAX);
 	json_out_init(&j, &args);

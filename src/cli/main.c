@@ -89,6 +89,7 @@ const struct cli_command *const cli_commands[] = {
 	&cli_probe,
 	&cli_trace,
 	&cli_dns,
+	&cli_explain,
 	&cli_bench_command,
 	&cli_help_command,
 	&cli_version,

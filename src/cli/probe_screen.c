@@ -157,7 +157,7 @@ void screen_heading(const struct screen *s, const char *text, const char *more)
 	putchar('\n');
 }
 
-static unsigned screen_width(void)
+unsigned screen_width(void)
 {
 	struct winsize w = {0};
 

@@ -27,6 +27,8 @@ struct cell {
 extern const char *const screen_marks[];
 extern const char *const screen_colors[];
 
+/** Columns of the terminal; SHOW_WIDTH where there is none. */
+unsigned screen_width(void);
 void screen_init(struct screen *s, struct probe *p);
 unsigned screen_columns(struct span text);
 /** The longest run from the front of `s` that fits: whole words where there is a blank to break at. */

@@ -35,9 +35,12 @@ FIBER int ops_queue_order(struct ops_call *c, struct spool_order *o, struct err 
 /** The event of an order that was obeyed. */
 void ops_queue_log(struct ops_call *c, const char *what, struct span target, uint64_t changed);
 
+/** A router for this call, with nothing kept; the caller frees it. */
+struct router *ops_router(struct ops_call *c);
+
 typedef FIBER int ops_fn(struct ops_call *c, struct err *e);
 ops_fn op_queue_list, op_queue_show, op_queue_retry, op_queue_hold, op_queue_release, op_queue_drop;
-ops_fn op_dns, op_trace, op_metrics;
+ops_fn op_dns, op_explain, op_trace, op_metrics;
 ops_fn op_queue_expire, op_queue_reroute, op_queue_edit;
 ops_fn op_mailbox_list, op_mailbox_show, op_mailbox_export, op_mailbox_folders;
 ops_fn op_domain_add, op_domain_set, op_domain_remove, op_domain_list;

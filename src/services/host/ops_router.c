@@ -230,7 +230,7 @@ static void put_answer(
 	json_close(j);
 }
 
-static struct router *router_of(struct ops_call *c)
+struct router *ops_router(struct ops_call *c)
 {
 	struct host *h = c->ctx->host;
 	struct router_opts opts = {.store = c->ctx->store, .separator = '+'};
@@ -285,7 +285,7 @@ FIBER int op_route_test(struct ops_call *c, struct err *e)
 	q.domain = at < 0 ? SPAN_NONE : span_skip(address, (size_t)at + 1);
 	if (span_eq(q.sender, SPAN("<>")))
 		q.sender = SPAN_NONE;
-	r = router_of(c);
+	r = ops_router(c);
 	rc = test(c, r, &q, address, e);
 	router_free(&r);
 	return rc;
