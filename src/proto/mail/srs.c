@@ -144,6 +144,8 @@ struct span srs_forward(struct arena *a, const struct srs_keys *keys, struct spa
 		return SPAN_NONE;
 	local = unwrap(span_sub(sender, 0, (size_t)at), &is_quoted);
 	host = span_skip(sender, (size_t)at + 1);
+	if (!host.len || span_find(host, '=') >= 0) /* no domain has one: it would not come back */
+		return SPAN_NONE;
 	if (is_kind(local, "SRS1") && span_cut(span_skip(local, 5), '=', &hash, &rest) &&
 		cut_srs1(rest, &first, &opaque))
 		return sign(a, keys, '1', rest, is_quoted, domain);
@@ -186,7 +188,7 @@ enum srs_verdict srs_reverse(struct arena *a, const struct srs_keys *keys, struc
 		return SRS_OK;
 	}
 	if (!span_cut(rest, '=', &day, &rest) || !span_cut(rest, '=', &domain, &user) ||
-		!domain.len || !user.len)
+		!domain.len || (!user.len && !is_quoted))
 		return SRS_FORGED;
 	if (!is_in_time(day, wall_sec))
 		return SRS_OLD;

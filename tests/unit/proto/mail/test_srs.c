@@ -31,8 +31,9 @@ static struct span local_of(struct span address)
 static void there_and_back(void **state)
 {
 	static const char *const senders[] = {"alice@far.example", "Alice.B@Far.Example",
-		"bounce+x=y=z@list.example", "\"a b\"@far.example", "\"a\\\"b\"@far.example",
-		"用户@例子.test", "srs@far.example", "SRS0@far.example", "srs1=x@far.example"};
+		"bounce+x=y=z@list.example", "\"\"@far.example", "\"a b\"@far.example",
+		"\"a\\\"b\"@far.example", "用户@例子.test", "srs@far.example", "SRS0@far.example",
+		"srs1=x@far.example"};
 	struct arena *a = arena_new();
 
 	(void)state;
@@ -196,6 +197,8 @@ static void what_is_none_and_what_does_not_fit(void **state)
 		assert_true(there.len == 0 || local_of(there).len <= SRS_LOCAL_MAX);
 		assert_int_equal(there.len == 0, len > SRS_LOCAL_MAX - 29);
 	}
+	assert_int_equal(srs_forward(a, &ours, SPAN("a@b=c"), SPAN("us.example"), NOW).len, 0);
+	assert_int_equal(srs_forward(a, &ours, SPAN("a@"), SPAN("us.example"), NOW).len, 0);
 	assert_int_equal(srs_forward(a, &ours, SPAN(""), SPAN("us.example"), NOW).len, 0);
 	assert_int_equal(srs_forward(a, &ours, SPAN("postmaster"), SPAN("us.example"), NOW).len, 0);
 	arena_free(&a);

@@ -17,6 +17,7 @@ static const struct {
 	const char *egress, *as;
 } good[] = {
 	{"a domain", "example.org", DESTINATION_DOMAIN, false, "example.org", 0, "", ""},
+	{"a loop", "loop:our.example", DESTINATION_LOOP, false, "our.example", 0, "", ""},
 	{"an address as a domain", "[192.0.2.1]", DESTINATION_DOMAIN, false, "[192.0.2.1]", 0, "",
 		""},
 	{"an IPv6 address as a domain", "[ipv6:2001:db8::1]", DESTINATION_DOMAIN, false,
