@@ -4,6 +4,23 @@
 #include "base/must.h"
 #include "proto/mail/mail_field.h"
 #include "services/inbound/inbound_priv.h"
+#include "services/router/router.h"
+
+/* Where only the domain is not ASCII its A-label stands in the field (RFC 6531 section 3.7.3 leaves the choice): what
+ * we add shall not be the reason that a host without SMTPUTF8 cannot take the message. */
+static struct span ascii_where_it_can(struct arena *a, struct span address)
+{
+	ptrdiff_t at = span_rfind(address, '@');
+	struct span local, label;
+
+	if (at < 0 || span_is_ascii(address))
+		return address;
+	local = span_sub(address, 0, (size_t)at);
+	label = router_domain_key(a, span_skip(address, (size_t)at + 1));
+	if (!span_is_ascii(local) || !label.len)
+		return address;
+	return span_str(arena_printf(a, SPAN_FMT "@" SPAN_FMT, SPAN_ARG(local), SPAN_ARG(label)));
+}
 
 struct span received_field(const struct smtp_session *s, struct span hostname, uint64_t id,
 	struct span for_address, const struct received_time *time)
@@ -15,7 +32,7 @@ struct span received_field(const struct smtp_session *s, struct span hostname, u
 		.is_tls = s->tls != NULL,
 		.is_auth = s->auth_user.len > 0,
 		.is_smtputf8 = s->mail.is_smtputf8,
-		.for_address = for_address,
+		.for_address = ascii_where_it_can(s->txn, for_address),
 		.priority = s->mail.priority,
 		.wall_sec = time->sec,
 		.zone_minutes = time->zone_minutes};

@@ -42,6 +42,14 @@ static void test_received_field(void **state)
 			"Received: from c ([192.0.2.1])\r\n\t(using TLSv1.2 with cipher "
 			"TLS_AES_256_GCM_SHA384 (256 bits))\r\n\tby mx.example (Yizhan) with UTF8SMTPS id "
 			"0000000000001;\r\n\t" DATE "\r\n"},
+		{"a domain that is not ASCII", "c", "192.0.2.1:9", true, false, true, NULL, NULL,
+			"a@例子.example",
+			"Received: from c ([192.0.2.1])\r\n\tby mx.example (Yizhan) with UTF8SMTP id "
+			"0000000000001\r\n\tfor <a@xn--fsqu00a.example>;\r\n\t" DATE "\r\n"},
+		{"a local part that is not", "c", "192.0.2.1:9", true, false, true, NULL, NULL,
+			"收@例子.example",
+			"Received: from c ([192.0.2.1])\r\n\tby mx.example (Yizhan) with UTF8SMTP id "
+			"0000000000001\r\n\tfor <收@例子.example>;\r\n\t" DATE "\r\n"},
 		{"hostile name", "x (y)\r\nEvil: 1;\"<>", "192.0.2.1:9", false, false, false, NULL,
 			NULL, "",
 			"Received: from [192.0.2.1] (helo=x \\(y\\)??Evil: 1;\"<> [192.0.2.1])\r\n\tby "
