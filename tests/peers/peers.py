@@ -166,6 +166,8 @@ class Peer:
     """What all servers share: a directory, a process in its own session, a log, a stop that cannot miss."""
 
     name = "peer"
+    tls = False
+    hostname = "localhost"
 
     def __init__(self, directory=None, port=None):
         self.given_directory = directory
@@ -201,6 +203,16 @@ class Peer:
 
     def path(self, *parts):
         return os.path.join(self.directory, *parts)
+
+    def certificate(self, owner=None):
+        """(certificate, key) of `tls`, where the server's own user reads them: the pair given, or a throw-away one."""
+        if self.tls is True:
+            pair = self_signed(self.directory, self.hostname)
+        else:
+            pair = tuple(shutil.copy(given, self.path(name)) for given, name in zip(self.tls, ("cert.pem", "key.pem")))
+        if owner:
+            os.chown(pair[1], owner.pw_uid, owner.pw_gid)
+        return pair
 
     def setup(self):
         """Write the configuration below self.directory."""
@@ -364,7 +376,7 @@ class Postfix(Peer):
          "maildir"  delivers `accounts` (addresses) to Maildirs through virtual(8); refuses other recipients
          "sink"     accepts any recipient in `domains` into one Maildir; messages() tells what came
     extra  settings of main.cf that win over all others, {name: value}
-    tls    offers STARTTLS with a throw-away certificate
+    tls    offers STARTTLS: True with a throw-away certificate, (certificate, key) with that one
     limit  how many smtpd (and other) processes may run
     """
 
@@ -413,7 +425,7 @@ class Postfix(Peer):
                               limit=self.limit, ld=peer_env()["LD_LIBRARY_PATH"])
         settings = getattr(self, "settings_" + self.mode)()
         if self.tls:
-            cert, key = self_signed(self.directory, self.hostname)
+            cert, key = self.certificate()
             settings.update(smtpd_tls_security_level="may", smtpd_tls_chain_files="%s, %s" % (key, cert))
         settings.update(self.extra)
         text += "".join("%s = %s\n" % pair for pair in settings.items())
@@ -532,7 +544,7 @@ onward:
   driver = smtp
   hosts_try_fastopen =
   allow_localhost
-begin retry
+{onward}begin retry
 * * F,1h,2s
 begin authenticators
 {authenticators}
@@ -541,7 +553,15 @@ begin authenticators
 EXIM_STORE = """\
 all:
   driver = accept
-  transport = store
+{only}  transport = store
+"""
+
+EXIM_BOUNCE = """\
+none:
+  driver = redirect
+  local_parts = {names}
+  allow_fail
+  data = :fail: 5.1.1 nobody of that name after all
 """
 
 EXIM_RELAY = """\
@@ -559,9 +579,12 @@ class Exim(Peer):
     mode "maildir"  accepts everything into one Maildir; messages() tells what came
          "queue"    accepts everything and keeps it in its spool
          "relay"    relays everything to next_hop (host, port)
+         "both"     accepts everything; stores mail for `domains` as "maildir", relays the rest to next_hop
     refuse  local parts of recipients that get 550
+    bounce  local parts that are taken and then sent back in a report
+    onward  settings of the transport that relays, {name: value}
     extra   settings of the main section that are not among ours, {name: value}
-    tls     offers STARTTLS with a throw-away certificate
+    tls     offers STARTTLS: True with a throw-away certificate, (certificate, key) with that one
     size    the largest message it takes
     authenticators  text of that section: who logs in how
     It runs as Debian-exim (root starts it so), or as whoever runs the tests.
@@ -570,10 +593,11 @@ class Exim(Peer):
     name = "exim"
 
     def __init__(self, mode="maildir", next_hop=None, hostname="exim.test", refuse=(), extra=None, tls=False,
-                 size="100M", authenticators="", **kw):
+                 size="100M", authenticators="", domains=(), bounce=(), onward=None, **kw):
         super().__init__(**kw)
-        if mode not in ("maildir", "queue", "relay"):
+        if mode not in ("maildir", "queue", "relay", "both"):
             raise ValueError("no mode %r" % mode)
+        self.domains, self.bounce, self.onward = tuple(domains), tuple(bounce), dict(onward or {})
         self.mode, self.next_hop, self.hostname = mode, next_hop, hostname
         self.refuse, self.extra, self.tls = tuple(refuse), dict(extra or {}), tls
         self.size, self.authenticators = size, authenticators
@@ -586,20 +610,22 @@ class Exim(Peer):
             os.mkdir(self.path(sub), 0o750)
             os.chown(self.path(sub), self.owner.pw_uid, self.owner.pw_gid)
         os.chown(self.directory, self.owner.pw_uid, self.owner.pw_gid)
-        routers = EXIM_STORE if self.mode != "relay" else EXIM_RELAY.format(host=self.next_hop[0],
-                                                                             port=self.next_hop[1])
+        routers = EXIM_BOUNCE.format(names=":".join(self.bounce)) if self.bounce else ""
+        if self.mode != "relay":
+            routers += EXIM_STORE.format(only="  domains = %s\n" % ":".join(self.domains) if self.mode == "both" else "")
+        if self.mode in ("relay", "both"):
+            routers += EXIM_RELAY.format(host=self.next_hop[0], port=self.next_hop[1]).replace("all:", "others:", 1)
         settings = dict(self.extra)
         if self.tls:
-            cert, key = self_signed(self.directory, self.hostname)
-            os.chown(key, self.owner.pw_uid, self.owner.pw_gid)
-            settings.update(tls_certificate=cert, tls_privatekey=key)
+            settings.update(zip(("tls_certificate", "tls_privatekey"), self.certificate(self.owner)))
         refuse = "  deny local_parts = %s\n       message = 5.1.1 nobody of that name\n" % ":".join(self.refuse)
         with open(self.path("exim.conf"), "w") as f:
             f.write(EXIM_CONF.format(hostname=self.hostname, binary=program("usr/sbin/exim4"), dir=self.directory,
                                      user=self.owner.pw_uid, group=self.owner.pw_gid, port=self.port,
                                      queue_only="true" if self.mode == "queue" else "false", routers=routers,
                                      refuse=refuse if self.refuse else "", size=self.size,
-                                     authenticators=self.authenticators, tls_hosts="*" if self.tls else "",
+                                     authenticators=self.authenticators,
+                                     onward="".join("  %s = %s\n" % pair for pair in self.onward.items()), tls_hosts="*" if self.tls else "",
                                      extra="".join("%s = %s\n" % pair for pair in settings.items())))
 
     def command(self):
