@@ -43,6 +43,7 @@ asan:
 test:
 	@tools/setup
 	@tests/peers/fetch --dns
+	@[ "$$(id -u)" != 0 ] || tests/peers/fetch --users
 	@tools/test
 
 test-long:
