@@ -2,6 +2,7 @@
 #include "store/spool.h"
 #include "services/host/host_priv.h"
 #include "services/host/ops_priv.h"
+#include "services/queue/queue_why.h"
 
 /* The station log's answer: each letter a row, then its events, then the recipients that still wait, then
  * the letters that came from it. */
@@ -76,16 +77,19 @@ static FIBER int put_waiting(struct ops_call *c, uint64_t msg_id, struct err *e)
 	for (size_t i = 0; i < count; i++) {
 		const struct spool_item *it = &items[i];
 		struct json_out *j = ops_row(c);
+		struct queue_why why;
 
+		queue_why(c->arena, it, loop_wall_ns(), &why);
 		json_kv_str(j, "what", "waiting");
 		ops_put_id(j, "id", it->msg_id);
 		json_kv_span(j, "recipient", it->address);
 		json_kv_str(j, "state", spool_state_str(it->state));
 		json_kv_span(j, "destination", it->destination);
 		json_kv_u64(j, "attempts", it->attempts);
-		ops_put_time(j, "next_at", it->state == SPOOL_WAITING ? it->next_ns : 0);
+		json_kv_str(j, "next", queue_next_str(why.next));
+		ops_put_time(j, "next_at", why.next_ns);
 		ops_put_time(j, "expires_at", it->expires_ns);
-		json_kv_span(j, "reason", it->last_text);
+		json_kv_span(j, "reason", why.reason);
 		if (ops_row_end(c, e) < 0)
 			return -1;
 	}
