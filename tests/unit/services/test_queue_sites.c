@@ -137,18 +137,28 @@ static void that_a_site_is_dead_is_found_out_once_for_all_loops_and_domains(void
 
 static FIBER void story_bulk(struct play *p)
 {
-	struct fake_row *one;
+	struct fake_row *some[4];
+	unsigned gone = 0;
 
 	hop.takes_ns = 100 * CLOCK_MS;
 	for (int i = 0; i < 500; i++)
 		accept_from(p->q, 0, "bulk@here.test", 0, big(0));
-	one = accept_from(p->q, 0, "person@here.test", 0, big(0));
+	/* a flow may be shared, by chance: not by all of these */
+	for (int i = 0; i < 4; i++)
+		some[i] = accept_from(
+			p->q, 0, arena_printf(names, "person%d@here.test", i), 0, big(0));
 	fiber_sleep(CLOCK_SEC, NULL);
-	assert_true(one->is_gone);
-	/* the same for a domain among those of a large site */
-	one = accept_from(p->q, 0, "bulk@here.test", 0, big(1));
+	for (int i = 0; i < 4; i++)
+		gone += some[i]->is_gone;
+	assert_true(gone > 0);
+	/* the same for domains among those of a large site */
+	for (int i = 0; i < 4; i++)
+		some[i] = accept_from(p->q, 0, "bulk@here.test", 0, big((unsigned)i + 1));
+	gone = 0;
 	fiber_sleep(CLOCK_SEC, NULL);
-	assert_true(one->is_gone);
+	for (int i = 0; i < 4; i++)
+		gone += some[i]->is_gone;
+	assert_true(gone > 0);
 	wait_until_empty(2 * CLOCK_MIN);
 }
 
