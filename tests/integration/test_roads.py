@@ -541,6 +541,22 @@ def test_mail_waits_for_a_filter_that_is_down(filtering):
     letter_of(station)
 
 
+def test_mail_passes_a_filter_that_is_down_where_that_is_wanted(filtering):
+    station, content = filtering(conf=FILTERED.replace("filter {", "filter { on_failure = pass"))
+    content.sink.on("connect", "421 4.3.2 starting")
+    send(station.smtp, ["bob@yizhan.test"], "first")  # nobody knows yet: this one waits
+    station.wait_log("pool.member.down")
+    send(station.smtp, ["bob@yizhan.test"], "second")
+    assert b"letter second" in letter_of(station)
+    assert content.seen == []
+    station.wait_log("smtp.in.unfiltered")
+    content.sink.on("connect", "220 here")
+    station.wait_log("pool.member.up", 15)
+    send(station.smtp, ["bob@yizhan.test"], "third")
+    station.wait_mailbox("bob@yizhan.test", 2)
+    assert len(content.seen) >= 1  # filtered again
+
+
 def test_a_slow_filter_does_not_hold_up_who_sends(filtering):
     station, content = filtering(lambda letter: time.sleep(0.5) or letter.data)
     begin = time.monotonic()

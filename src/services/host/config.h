@@ -92,6 +92,7 @@ struct config {
 	} trail;
 	struct {
 		const char *next_hop; /* "" no filter */
+		int on_failure;       /* 0 wait, 1 pass */
 		struct config_nets networks;
 	} filter;
 	struct {

@@ -196,6 +196,9 @@ const struct config_setting config_settings[] = {
 
 	{"filter", "next_hop", CONFIG_TEXT, TOP(filter.next_hop), "", NULL, 0, 255, true,
 		"Where the filter takes mail: \"127.0.0.1:10025\", \"unix:/path\". Empty: mail is not filtered."},
+	{"filter", "on_failure", CONFIG_WORD, TOP(filter.on_failure), "wait", "wait pass", 0, 0, true,
+		"While the filter is down: wait, mail stays in the queue for it; pass: what comes in goes on "
+		"unfiltered, until the filter answers again (what is in the queue for it still waits)."},
 	{"filter", "networks", CONFIG_NETS, TOP(filter.networks), "127.0.0.0/8 ::1/128", NULL, 0, 0, true,
 		"Where the filter may connect from when it brings mail back."},
 

@@ -72,6 +72,8 @@ struct host_settings *host_settings_new(struct host *h, struct config *c)
 	s->policy.filter_network_count = c->filter.networks.count;
 	s->policy.filter_key = span_of(h->filter_secret, sizeof(h->filter_secret));
 	MUST(host_filter_hop(arena, c, &s->policy.filter, NULL) == 0); /* it was checked */
+	s->policy.bypass = c->filter.on_failure ? h->pools : NULL;
+	pools_watch(h->pools, s->policy.filter);
 	s->connections_max = connections_max(c);
 	s->smtp = ARENA_ARRAY(arena, struct smtp_server_opts, c->listener_count + 1);
 	for (size_t i = 0; i < c->listener_count; i++)

@@ -13,6 +13,7 @@
 #include "net/addr.h"
 #include "proto/smtp/smtp_server.h"
 #include "store/spool.h"
+#include "services/pool/pool.h"
 #include "services/router/router.h"
 #include "services/trail/trail.h"
 
@@ -31,7 +32,9 @@ struct inbound_policy {
 	int64_t expire_ns[SPOOL_CLASSES]; /* mail for others goes back after this */
 	bool is_hold;                     /* accept, do not try */
 	/* The filter hop. */
-	struct span filter; /* destination key of the content filter; "" none */
+	struct span filter;   /* destination key of the content filter; "" none */
+	struct pools *bypass; /* asked whether it is up: otherwise mail goes on unfiltered; NULL: it
+				   waits for the filter */
 	struct span
 		filter_key; /* secret of this store; needed where there is a filter or a listener
 				   for what comes back */

@@ -372,7 +372,14 @@ static bool read_field(struct arena *a, const struct inbound_policy *policy, str
 
 bool inbound_filter_takes(const struct inbound_conn *c)
 {
-	return c->policy->filter.len > 0 && !c->is_filtered;
+	const struct inbound_policy *p = c->policy;
+
+	if (p->filter.len == 0 || c->is_filtered)
+		return false;
+	if (!p->bypass || pool_is_up(p->bypass, p->filter))
+		return true;
+	log_event(c->in->opts.log, LOG_WARN, "smtp.in.unfiltered", LF("filter", p->filter));
+	return false;
 }
 
 /* On its way to the filter a letter has the recipients of its envelope, as they were given: what they

@@ -72,6 +72,7 @@ void pools_free(struct pools **pp)
 	pool_ptrs_clear(p);
 	hash_map_fini(&p->ptrs);
 	pool_tables_free(&p->tables);
+	free((char *)p->watched.ptr);
 	pthread_mutex_destroy(&p->lock);
 	free(p);
 }
@@ -107,6 +108,8 @@ struct pool_tables *pool_tables_swap(struct pools *p, struct pool_tables *fresh)
 		for (size_t k = 0; k < fresh->pools[i].member_count; k++)
 			member_list(p, fresh->pools[i].members[k].next_hop);
 	}
+	if (p->watched.len)
+		member_list(p, p->watched);
 	for (size_t at = 0; hash_map_next(&p->members, &at, &name, &value);) {
 		struct pool_member *m = value;
 
@@ -343,16 +346,36 @@ void pool_worked(struct pools *p, struct span member, unsigned letters)
 	pool_tell_up(p, pool_base(member), down_ns, "mail");
 }
 
-bool pool_is_up(struct pools *p, struct span member)
+void pools_watch(struct pools *p, struct span next_hop)
+{
+	pthread_mutex_lock(&p->lock);
+	free((char *)p->watched.ptr);
+	p->watched = span_of(mem_dup(next_hop.ptr ? next_hop.ptr : "", next_hop.len), next_hop.len);
+	if (next_hop.len)
+		member_list(p, next_hop);
+	pthread_mutex_unlock(&p->lock);
+}
+
+static bool is_up(struct pools *p, struct span member, bool is_stranger_up)
 {
 	const struct pool_member *m;
-	bool is_up;
+	bool result;
 
 	pthread_mutex_lock(&p->lock);
 	m = pool_member_of(p, member);
-	is_up = !m || is_usable(p, m, loop_now_ns());
+	result = m ? is_usable(p, m, loop_now_ns()) : is_stranger_up;
 	pthread_mutex_unlock(&p->lock);
-	return is_up;
+	return result;
+}
+
+bool pool_is_up(struct pools *p, struct span member)
+{
+	return is_up(p, member, true);
+}
+
+bool pool_is_known_up(struct pools *p, struct span member)
+{
+	return is_up(p, member, false);
 }
 
 void pools_forgive(struct pools *p)

@@ -57,6 +57,11 @@ void pool_failed(struct pools *p, struct span member, const struct err *why);
 void pool_worked(struct pools *p, struct span member, unsigned letters);
 /** Is the member of some pool up? True for what is no member. Does not yield. */
 bool pool_is_up(struct pools *p, struct span member);
+/** The same, but false for what is no member. */
+bool pool_is_known_up(struct pools *p, struct span member);
+/** Know the health of this next hop as well, whether or not it is a member of a pool ("" none); the one
+ * that was watched before is watched no more. Does not yield. */
+void pools_watch(struct pools *p, struct span next_hop);
 /** What is down may be tried at once: an administrator asks. */
 void pools_forgive(struct pools *p);
 

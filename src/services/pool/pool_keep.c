@@ -49,6 +49,8 @@ static FIBER int probe_main(void *arg)
 		 * fails is asked ever more rarely. */
 		if (rc == 0)
 			down_ns = pool_put_up(m);
+		if (rc == 0 && span_eq(m->next_hop, p->watched))
+			m->fails = 0; /* nobody tells of its mail */
 		else if (m->is_down && e.code != ERR_CANCELLED)
 			pool_put_down(m, job->destination, &e);
 	}

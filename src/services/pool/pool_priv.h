@@ -35,6 +35,7 @@ struct pools {
 	pthread_mutex_t lock; /* guards all that follow, up to the keeper's */
 	struct pool_tables *tables;
 	struct hash_map members; /* next hop to struct pool_member */
+	struct span watched;     /* the key of one that is in no table; owned */
 	struct hash_map ptrs;    /* octets of an IPv6 address to what egress.c remembers of it */
 	/* the keeper's */
 	_Atomic(struct loop *) loop; /* NULL: it does not run */

@@ -44,7 +44,7 @@ bool queue_pool_again(struct queue_shard *sh, struct outbound_parcel *p)
 
 bool queue_pool_is_up(struct queue_shard *sh, const struct outbound_parcel *p)
 {
-	return p->pool.len > 0 && pool_is_up(pools_of(sh), p->destination);
+	return pools_of(sh) && pool_is_known_up(pools_of(sh), p->destination);
 }
 
 void queue_pool_failed(const struct queue_site *site, const struct err *e)

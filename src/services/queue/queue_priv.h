@@ -198,7 +198,7 @@ bool queue_pool_pick(struct queue_shard *sh, struct outbound_parcel *p);
 /** A parcel whose member has failed goes to another one. false: it is of no pool, or its member did not
  * fail; it stays the caller's. */
 bool queue_pool_again(struct queue_shard *sh, struct outbound_parcel *p);
-/** Is it of a pool, and its member up by now, whatever the site remembers? */
+/** Is its next hop a member of a pool, and up by now, whatever the site remembers? */
 bool queue_pool_is_up(struct queue_shard *sh, const struct outbound_parcel *p);
 /** Nothing when the site is no member. */
 void queue_pool_failed(const struct queue_site *site, const struct err *e);

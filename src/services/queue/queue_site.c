@@ -244,7 +244,7 @@ static void site_take(struct queue_shard *sh, struct span key, struct outbound_p
 	queue_way_unref(&way);
 	if (site_is_down(site) && queue_pool_again(sh, p))
 		return;
-	if (queue_pool_is_up(sh, p))
+	if (site_is_down(site) && queue_pool_is_up(sh, p))
 		site->retry_ns = 0;
 	if (site_is_down(site)) {
 		queue_defer(sh, p, site->retry_ns, &site->why);
