@@ -13,8 +13,7 @@
 
 struct lists;
 
-#define LISTS_MEMBERS_MAX    10000 /* of one list; more are refused when they are added */
-#define LISTS_COPIES         500   /* recipients of one letter */
+#define LISTS_COPIES         500 /* recipients of one letter */
 #define LISTS_HEADER_MAX     (256 * 1024)
 #define LISTS_TOKEN_NS       (7 * CLOCK_DAY)
 #define LISTS_ASK_GAP_NS     CLOCK_HOUR /* one confirmation an address in this time */

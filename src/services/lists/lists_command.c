@@ -124,18 +124,18 @@ static FIBER int joined(struct lists_post *p, const struct mlist_pending *w, str
 	struct mlist_member was;
 	struct err why = {0};
 
-	if (p->list.members >= LISTS_MEMBERS_MAX) {
-		lists_refuse(p, "5.2.2", "the list is full");
-		return 0;
-	}
 	/* Who is there already keeps his roles, and gets mail again. */
 	if (mlist_member_get(p->lists->opts.store, p->a, p->list.id, w->address, &was, &why) == 0) {
 		m = was;
 		m.role |= MLIST_RECEIVES;
 		m.state = MLIST_ACTIVE;
 	}
-	if (mlist_member_put(p->lists->opts.store, p->list.id, &m, NULL, e) < 0)
-		return -1;
+	if (mlist_member_put(p->lists->opts.store, p->list.id, &m, NULL, &why) < 0) {
+		if (why.code != ERR_LIMIT)
+			return err_copy(e, &why);
+		lists_refuse(p, "5.2.2", "the list is full");
+		return 0;
+	}
 	lists_done(p, "joined");
 	return lists_say(p, "request", w->address,
 		span_str(arena_printf(p->a, "Welcome to " SPAN_FMT, SPAN_ARG(title(p)))),

@@ -12,6 +12,7 @@
 #include "services/lists/lists_priv.h"
 
 #define COPY_HEAD_MAX (LISTS_HEADER_MAX + 64 * 1024)
+#define COPY_RCPTS    (LISTS_COPIES + ROUTER_TARGETS_MAX) /* the last member may be many */
 #define DMARC_WALK    8 /* names that are looked up at most (RFC 9989 section 4.10) */
 
 static void close_buf(void *arg)
@@ -142,6 +143,13 @@ static void put_rewritten_from(struct copy *c, const struct lists_field *was)
 		SPAN_ARG(p->address), SPAN_ARG(was->value));
 }
 
+static void put_subject(struct copy *c, struct span was)
+{
+	buf_str(c->head, "Subject: ");
+	mail_word_put(c->head, c->p->list.subject_prefix, 9);
+	buf_printf(c->head, "%s" SPAN_FMT "\r\n", was.len ? " " : "", SPAN_ARG(was));
+}
+
 static void put_field(struct copy *c, const struct lists_field *f)
 {
 	struct lists_post *p = c->p;
@@ -149,8 +157,7 @@ static void put_field(struct copy *c, const struct lists_field *f)
 	if (c->is_rewritten && f->id == MAIL_FROM)
 		put_rewritten_from(c, f);
 	else if (c->is_prefixed && f->id == MAIL_SUBJECT)
-		buf_printf(c->head, "Subject: " SPAN_FMT " " SPAN_FMT "\r\n",
-			SPAN_ARG(p->list.subject_prefix), SPAN_ARG(span_trim(f->value)));
+		put_subject(c, span_trim(f->value));
 	else if (f->id == MAIL_REPLY_TO && p->list.is_reply_to_list)
 		return;
 	else if (!is_ours(f->name))
@@ -167,7 +174,7 @@ static int make_head(struct copy *c, struct err *e)
 	for (size_t i = 0; i < p->field_count; i++)
 		put_field(c, &p->fields[i]);
 	if (c->is_prefixed && !has_subject)
-		buf_printf(c->head, "Subject: " SPAN_FMT "\r\n", SPAN_ARG(p->list.subject_prefix));
+		put_subject(c, SPAN_NONE);
 	if (p->list.is_reply_to_list)
 		buf_printf(c->head, "Reply-To: <" SPAN_FMT ">\r\n", SPAN_ARG(p->address));
 	else if (c->is_rewritten && !lists_field(p, "Reply-To"))
@@ -195,6 +202,8 @@ static struct span copy_prefix(struct lists_post *p, uint64_t id)
 	enc_put_id(text, id);
 	r.id = buf_span(text);
 	mail_received_put(b, &r);
+	/* Lists that are members of each other take away each other's List-Id; this stays. */
+	mail_delivered_to_put(b, p->address);
 	buf_str(b, "List-Id: ");
 	if (p->list.title.len) {
 		mail_word_put(b, p->list.title, 9);
@@ -254,7 +263,7 @@ static FIBER int put_footer(struct lists_post *p, struct stage *to, struct err *
 static FIBER struct spool_new *copy_begin(struct copy *c, struct err *e)
 {
 	struct lists_post *p = c->p;
-	struct spool_new *l = lists_offspring(p, LISTS_COPIES, e);
+	struct spool_new *l = lists_offspring(p, COPY_RCPTS, e);
 
 	l->env.class = SPOOL_CLASS_BULK;
 	l->env.body_type = p->parcel->env.body_type;
@@ -284,13 +293,13 @@ static FIBER int copy_page(struct copy *c, const struct mlist_member *page, size
 
 		if (!(m->role & MLIST_RECEIVES) || m->state != MLIST_ACTIVE)
 			continue;
-		if (!*l || (*l)->rcpt_count == LISTS_COPIES) {
+		if (!*l || (*l)->rcpt_count >= LISTS_COPIES) {
 			*l = copy_begin(c, e);
 			if (!*l)
 				return -1;
 		}
-		if (lists_add_rcpt(p, *l, LISTS_COPIES, m->address,
-			    lists_bounce_path(p, m->address), e) < 0)
+		if (lists_add_rcpt(
+			    p, *l, COPY_RCPTS, m->address, lists_bounce_path(p, m->address), e) < 0)
 			return -1;
 	}
 	return 0;

@@ -126,20 +126,30 @@ static void read_auto(struct lists_post *p)
 }
 
 /* Our own List-Id, or the list among those it was delivered to. */
-static void read_loop(struct lists_post *p)
+static void look_for_loop(void *arg, const struct mail_field *f)
 {
+	struct lists_post *p = arg;
 	struct span id = span_str(arena_printf(p->a, "<" SPAN_FMT "." SPAN_FMT ">",
 		SPAN_ARG(p->list.local), SPAN_ARG(p->list.domain)));
 
-	for (size_t i = 0; i < p->field_count; i++) {
-		const struct lists_field *f = &p->fields[i];
+	if (span_eq_nocase(f->name, SPAN("List-Id")) && span_find_span(f->value, id) >= 0)
+		p->is_loop = true;
+	if (span_eq_nocase(f->name, SPAN("Delivered-To")) &&
+		span_eq_nocase(span_trim(f->value), p->address))
+		p->is_loop = true;
+}
 
-		if (span_eq_nocase(f->name, SPAN("List-Id")) && span_find_span(f->value, id) >= 0)
-			p->is_loop = true;
-		if (span_eq_nocase(f->name, SPAN("Delivered-To")) &&
-			span_eq_nocase(span_trim(f->value), p->address))
-			p->is_loop = true;
-	}
+/* Also in what stands in front of the message: a copy that has never left this server has the fields of
+ * its list there. */
+static void read_loop(struct lists_post *p)
+{
+	struct mail_header h;
+
+	mail_header_init(&h, look_for_loop, p);
+	mail_header_feed(&h, p->parcel->prefix);
+	mail_header_feed(&h, p->head);
+	mail_header_finish(&h);
+	mail_header_fini(&h);
 }
 
 FIBER int lists_read(struct lists_post *p, struct err *e)

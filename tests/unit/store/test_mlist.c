@@ -443,19 +443,24 @@ static void words_are_those_of_the_commands(void **state)
 	assert_null(mlist_join_str(-1));
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, store_set_up, store_tear_down)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(lists_are_kept),
-		TEST(names_that_are_taken_are_refused),
-		TEST(members_come_change_and_go),
-		TEST(members_are_read_in_pages),
-		TEST(a_full_list_takes_no_more),
-		TEST(bounces_are_counted_and_forgotten),
-		TEST(what_waits_is_kept_and_decided),
-		TEST(what_waits_is_bounded_and_expires),
+		cmocka_unit_test_setup_teardown(lists_are_kept, store_set_up, store_tear_down),
+		cmocka_unit_test_setup_teardown(
+			names_that_are_taken_are_refused, store_set_up, store_tear_down),
+		cmocka_unit_test_setup_teardown(
+			members_come_change_and_go, store_set_up, store_tear_down),
+		cmocka_unit_test_setup_teardown(
+			members_are_read_in_pages, store_set_up, store_tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_full_list_takes_no_more, store_set_up, store_tear_down),
+		cmocka_unit_test_setup_teardown(
+			bounces_are_counted_and_forgotten, store_set_up, store_tear_down),
+		cmocka_unit_test_setup_teardown(
+			what_waits_is_kept_and_decided, store_set_up, store_tear_down),
+		cmocka_unit_test_setup_teardown(
+			what_waits_is_bounded_and_expires, store_set_up, store_tear_down),
 		cmocka_unit_test(words_are_those_of_the_commands),
 	};
 
