@@ -153,7 +153,7 @@ static FIBER void story_bulk(struct play *p)
 	assert_true(gone > 0);
 	/* the same for domains among those of a large site */
 	for (int i = 0; i < 4; i++)
-		some[i] = accept_from(p->q, 0, "bulk@here.test", 0, big((unsigned)i + 1));
+		some[i] = accept_from(p->q, 0, "bulk@here.test", 0, big(i + 1));
 	gone = 0;
 	fiber_sleep(CLOCK_SEC, NULL);
 	for (int i = 0; i < 4; i++)
