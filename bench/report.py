@@ -23,6 +23,7 @@ VALUE_GOALS = {
     ("idle", "a TLS connection of 1000"): 32,
     ("start", "to the first 220, new data directory"): 100,
     ("start", "to the first 220, again"): 100,
+    ("dead", "rate lost to healthy next hops, 50 dead among them"): 10,
 }
 
 

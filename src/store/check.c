@@ -79,6 +79,11 @@ DB_SQL(sql_check_queue_event,
 	"WHERE (state IN (0, 3) AND next_ns <= 0) OR (state = 1 AND lease_ns <= 0) "
 	"OR (state = 2 AND held_ns <= 0) OR state < 0 OR state > 3 "
 	"OR (attempts > 0 AND last_text = '' AND last_code = 0)");
+DB_SQL(sql_check_queue_lane,
+	"SELECT 'recipient ' || r.id || ' (' || r.address || ') waits, and its lane ' || "
+	"r.destination || ' does not know' FROM queue_rcpt r LEFT JOIN queue_lane l ON "
+	"l.destination = r.destination AND l.priority = r.priority WHERE r.state = 0 AND "
+	"(l.next_ns IS NULL OR (l.next_ns > r.next_ns AND l.next_ns > l.paused_ns))");
 DB_SQL(sql_check_count_messages,
 	"SELECT 'the store counts ' || c.value || ' messages; there are ' || m.n FROM counter c, "
 	"(SELECT COUNT(*) AS n FROM message) m WHERE c.id = 1 AND c.value <> m.n");
@@ -144,9 +149,9 @@ static const struct db_sql *const check_questions[] = {&sql_check_refs, &sql_che
 	&sql_check_message_body, &sql_check_chunks, &sql_check_size, &sql_check_mailbox,
 	&sql_check_uid, &sql_check_tombstone, &sql_check_lost_message, &sql_check_lost_mailbox,
 	&sql_check_account, &sql_check_queue_left, &sql_check_queue_lost, &sql_check_queue_event,
-	&sql_check_count_messages, &sql_check_count_queue, &sql_check_count_rcpts,
-	&sql_check_forward, &sql_check_forward_many, &sql_check_recipient, &sql_check_domain,
-	&sql_check_address_twice, &sql_check_list_members, &sql_check_list_lost,
+	&sql_check_queue_lane, &sql_check_count_messages, &sql_check_count_queue,
+	&sql_check_count_rcpts, &sql_check_forward, &sql_check_forward_many, &sql_check_recipient,
+	&sql_check_domain, &sql_check_address_twice, &sql_check_list_members, &sql_check_list_lost,
 	&sql_check_pending_lost, &sql_check_pool_member, &sql_check_route_pool,
 	&sql_check_route_egress};
 

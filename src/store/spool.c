@@ -12,12 +12,23 @@
 
 DB_SQL(sql_item, "SELECT " SPOOL_ITEM_COLUMNS "WHERE r.id = $1");
 DB_SQL(sql_activate, "UPDATE queue_rcpt SET state = 1, lease_ns = $2 WHERE id = $1");
-/* The priorities that have rows, from the highest down: a step a priority, not a row. */
+/* The priorities that have lanes, from the highest down: a step a priority, not a lane. */
 DB_SQL(sql_priority,
-	"SELECT priority FROM queue_rcpt WHERE state = 0 AND priority < $1 "
-	"ORDER BY priority DESC LIMIT 1");
+	"SELECT priority FROM queue_lane WHERE priority < $1 ORDER BY priority DESC LIMIT 1");
+DB_SQL(sql_lanes,
+	"SELECT destination FROM queue_lane WHERE priority = $1 AND next_ns <= $2 "
+	"ORDER BY next_ns LIMIT $3");
+DB_SQL(sql_lane_next,
+	"SELECT next_ns FROM queue_rcpt WHERE state = 0 AND destination = $1 AND priority = $2 "
+	"ORDER BY next_ns LIMIT 1");
+DB_SQL(sql_lane_set,
+	"UPDATE queue_lane SET next_ns = $3, paused_ns = 0 WHERE destination = $1 AND priority = $2");
+DB_SQL(sql_lane_end, "DELETE FROM queue_lane WHERE destination = $1 AND priority = $2");
+DB_SQL(sql_lane_pause,
+	"UPDATE queue_lane SET next_ns = $2, paused_ns = $2 WHERE next_ns < $2 AND destination = "
+	"(SELECT destination FROM queue_rcpt WHERE id = $1)");
 DB_SQL(sql_next_due,
-	"SELECT next_ns FROM queue_rcpt WHERE state = 0 AND priority = $1 AND next_ns > $2 "
+	"SELECT next_ns FROM queue_lane WHERE priority = $1 AND next_ns > $2 "
 	"ORDER BY next_ns LIMIT 1");
 DB_SQL(sql_next_local,
 	"SELECT next_ns FROM queue_rcpt WHERE state = 3 AND next_ns > $1 ORDER BY next_ns LIMIT 1");
@@ -238,20 +249,94 @@ struct claim {
 	struct arena *a;
 	int64_t now_ns, lease_until_ns, next_ns;
 	size_t max, found, count;
+	bool is_more; /* some is due that was not claimed */
 	struct spool_item *items;
 	int64_t *ids;
 };
 
-static int due_ids_of(struct db *db, struct claim *c, int64_t priority, struct err *e)
+static int claim_one(struct db *db, struct claim *c, int64_t id, struct err *e)
+{
+	struct db_stmt *st = db_query(db, e, &sql_item, "i", id);
+	struct spool_item *it = &c->items[c->count];
+	bool is_row = false;
+	int rc = st ? db_step(st, &is_row, e) : -1;
+
+	if (rc == 0 && is_row)
+		spool_take_item(st, c->a, it);
+	else if (rc == 0)
+		rc = err_set(e, ERR_CORRUPT, "queue row %lld has no message", (long long)id);
+	db_done(st);
+	if (rc < 0)
+		return rc;
+	spool_move(it->state, SPOOL_ACTIVE);
+	it->state = SPOOL_ACTIVE;
+	it->lease_ns = c->lease_until_ns;
+	c->count++;
+	return db_run(db, e, &sql_activate, "ii", id, c->lease_until_ns);
+}
+
+#define CLAIM_LANES 16 /* that are looked at in one go */
+
+static int lane_ids(struct db *db, struct claim *c, struct span destination, int64_t priority,
+	size_t max, struct err *e)
 {
 	struct db_stmt *st = db_query(
-		db, e, db_sql_claim(db), "iii", priority, c->now_ns, (int64_t)(c->max - c->found));
+		db, e, db_sql_claim(db), "tiii", destination, priority, c->now_ns, (int64_t)max);
 	bool is_row = false;
 	int rc = st ? 0 : -1;
 
 	while (st && c->found < c->max && (rc = db_step(st, &is_row, e)) == 0 && is_row)
 		c->ids[c->found++] = db_col_i64(st, 0);
 	db_done(st);
+	return rc;
+}
+
+/* Claim of one lane, and tell when it is due again: with rows that are due it goes behind the others
+ * that are. */
+static int claim_lane(struct db *db, struct claim *c, struct span destination, int64_t priority,
+	size_t max, struct err *e)
+{
+	int64_t next_ns = 0;
+	bool is_left;
+
+	if (lane_ids(db, c, destination, priority, max, e) < 0)
+		return -1;
+	while (c->count < c->found)
+		if (claim_one(db, c, c->ids[c->count], e) < 0)
+			return -1;
+	if (db_get(db, e, NULL, &sql_lane_next, &is_left, "ti:i", destination, priority, &next_ns) <
+		0)
+		return -1;
+	if (!is_left)
+		return db_run(db, e, &sql_lane_end, "ti", destination, priority);
+	c->is_more = c->is_more || next_ns <= c->now_ns;
+	return db_run(db, e, &sql_lane_set, "tii", destination, priority,
+		next_ns < c->now_ns ? c->now_ns : next_ns);
+}
+
+/* Some of each lane of that priority that is due, in turn. */
+static int claim_lanes(
+	struct db *db, struct claim *c, int64_t priority, size_t *lanes_r, struct err *e)
+{
+	struct db_stmt *st = db_query(
+		db, e, &sql_lanes, "iii", priority, c->now_ns, (int64_t)CLAIM_LANES);
+	struct span lanes[CLAIM_LANES];
+	bool is_row = false;
+	int rc = st ? 0 : -1;
+	size_t each;
+
+	*lanes_r = 0;
+	while (st && *lanes_r < CLAIM_LANES && (rc = db_step(st, &is_row, e)) == 0 && is_row)
+		lanes[(*lanes_r)++] = arena_span(c->a, db_col_span(st, 0));
+	db_done(st);
+	each = *lanes_r ? (c->max - c->found) / *lanes_r : 0;
+	if (each == 0)
+		each = 1;
+	for (size_t i = 0; rc == 0 && i < *lanes_r && c->found < c->max; i++) {
+		size_t room = c->max - c->found;
+
+		rc = claim_lane(db, c, lanes[i], priority, each < room ? each : room, e);
+	}
 	return rc;
 }
 
@@ -281,46 +366,6 @@ static int note_next_local(struct db *db, struct claim *c, struct err *e)
 	return 0;
 }
 
-/* The ids of what is due, the most urgent first, and when the rest will be. */
-static int due_ids(struct db *db, struct claim *c, struct err *e)
-{
-	int64_t priority = SPOOL_PRIORITY_MAX + 1;
-	bool is_found = true;
-
-	while (c->found < c->max) {
-		if (db_get(db, e, NULL, &sql_priority, &is_found, "i:i", priority, &priority) < 0)
-			return -1;
-		if (!is_found)
-			break;
-		if (due_ids_of(db, c, priority, e) < 0 || note_next(db, c, priority, e) < 0)
-			return -1;
-	}
-	if (c->found == c->max)
-		c->next_ns = c->now_ns; /* there may be more */
-	return note_next_local(db, c, e);
-}
-
-static int claim_one(struct db *db, struct claim *c, int64_t id, struct err *e)
-{
-	struct db_stmt *st = db_query(db, e, &sql_item, "i", id);
-	struct spool_item *it = &c->items[c->count];
-	bool is_row = false;
-	int rc = st ? db_step(st, &is_row, e) : -1;
-
-	if (rc == 0 && is_row)
-		spool_take_item(st, c->a, it);
-	else if (rc == 0)
-		rc = err_set(e, ERR_CORRUPT, "queue row %lld has no message", (long long)id);
-	db_done(st);
-	if (rc < 0)
-		return rc;
-	spool_move(it->state, SPOOL_ACTIVE);
-	it->state = SPOOL_ACTIVE;
-	it->lease_ns = c->lease_until_ns;
-	c->count++;
-	return db_run(db, e, &sql_activate, "ii", id, c->lease_until_ns);
-}
-
 static int sweep_now_and_then(struct db *db, int64_t now_ns, struct err *e)
 {
 	int64_t *swept_ns = &store_of(db)->spool_swept_ns;
@@ -336,18 +381,39 @@ static int sweep_now_and_then(struct db *db, int64_t now_ns, struct err *e)
 	return 0;
 }
 
+/* What is due, the most urgent first, and when the rest will be. */
+static int claim_due(struct db *db, struct claim *c, struct err *e)
+{
+	int64_t priority = SPOOL_PRIORITY_MAX + 1;
+	bool is_found = true;
+
+	while (c->found < c->max) {
+		size_t lanes;
+
+		if (db_get(db, e, NULL, &sql_priority, &is_found, "i:i", priority, &priority) < 0)
+			return -1;
+		if (!is_found)
+			break;
+		if (claim_lanes(db, c, priority, &lanes, e) < 0 ||
+			note_next(db, c, priority, e) < 0)
+			return -1;
+		c->is_more = c->is_more || lanes == CLAIM_LANES;
+		if (c->is_more) /* others of this priority come before less urgent ones */
+			break;
+	}
+	if (c->is_more || c->found == c->max)
+		c->next_ns = c->now_ns; /* there may be more */
+	return note_next_local(db, c, e);
+}
+
 static int claim_closure(struct db *db, void *arg, struct err *e)
 {
 	struct claim *c = arg;
 
 	c->count = c->found = 0;
+	c->is_more = false;
 	c->next_ns = CLOCK_NEVER;
-	if (sweep_now_and_then(db, c->now_ns, e) < 0 || due_ids(db, c, e) < 0)
-		return -1;
-	for (size_t i = 0; i < c->found; i++)
-		if (claim_one(db, c, c->ids[i], e) < 0)
-			return -1;
-	return 0;
+	return sweep_now_and_then(db, c->now_ns, e) < 0 ? -1 : claim_due(db, c, e);
 }
 
 FIBER int spool_claim(struct store *s, struct arena *a, int64_t now_ns, int64_t lease_until_ns,
@@ -403,7 +469,10 @@ static int defer(struct db *db, const struct spool_result *r, int64_t wish, stru
 	db_bind_text(st, 9, r->text);
 	db_bind_text(st, 10, r->host);
 	store_changed(db, STORE_QUEUE);
-	return db_finish(st, e);
+	if (db_finish(st, e) < 0)
+		return -1;
+	return r->pause_ns ? db_run(db, e, &sql_lane_pause, "ii", (int64_t)r->rcpt_id, r->pause_ns)
+			   : 0;
 }
 
 /* A result that comes after its lease ran out: the row is somebody else's now, or held. Only that

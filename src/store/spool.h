@@ -144,8 +144,9 @@ enum spool_outcome { SPOOL_DELIVERED, SPOOL_FAILED, SPOOL_DEFERRED };
 struct spool_result {
 	uint64_t msg_id, rcpt_id;
 	enum spool_outcome outcome;
-	int64_t next_ns;      /* deferred */
-	bool is_attempt;      /* counts as one (false: site was down, nothing was tried) */
+	int64_t next_ns;  /* deferred */
+	int64_t pause_ns; /* deferred: all that waits for its destination is left alone until then */
+	bool is_attempt;  /* counts as one (false: site was down, nothing was tried) */
 	unsigned delays_told; /* delay notices so far, with one that goes out with this */
 	bool is_by_told;      /* its sender was or is told that its deadline has passed */
 	uint16_t code;

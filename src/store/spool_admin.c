@@ -8,6 +8,9 @@ DB_SQL(sql_page,
 	"ORDER BY r.id LIMIT $3");
 DB_SQL(sql_range, "SELECT rcpt_first, rcpt_count FROM queue_msg WHERE id = $1");
 DB_SQL(sql_set_state, "UPDATE queue_rcpt SET state = $2, next_ns = $3 WHERE id = $1");
+/* An administrator's word ends the pause of its destination. */
+DB_SQL(sql_unpause,
+	"UPDATE queue_lane SET paused_ns = 0, next_ns = $2 WHERE destination = $1 AND next_ns > $2");
 DB_SQL(sql_set_wish, "UPDATE queue_rcpt SET wish = $2 WHERE id = $1");
 DB_SQL(sql_wish_now, "UPDATE queue_rcpt SET wish = $2 WHERE id = $1 AND wish = 0");
 DB_SQL(sql_set_held, "UPDATE queue_rcpt SET held_by = $2, held_ns = $3 WHERE id = $1");
@@ -136,7 +139,10 @@ static int set_state(struct db *db, const struct spool_item *it, enum spool_stat
 {
 	spool_move(it->state, to);
 	store_changed(db, STORE_QUEUE);
-	return db_run(db, e, &sql_set_state, "iii", (int64_t)it->rcpt_id, (int64_t)to, next_ns);
+	if (db_run(db, e, &sql_set_state, "iii", (int64_t)it->rcpt_id, (int64_t)to, next_ns) < 0)
+		return -1;
+	return to == SPOOL_WAITING ? db_run(db, e, &sql_unpause, "ti", it->destination, next_ns)
+				   : 0;
 }
 
 static int set_wish(struct db *db, const struct spool_item *it, enum spool_wish wish, struct err *e)

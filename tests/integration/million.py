@@ -9,14 +9,13 @@ TEXT = b"From: <alice@yizhan.test>\r\nSubject: one of many\r\n\r\nHello.\r\n"
 A_LETTER = 100  # recipients
 
 
-def fill(data, recipients, destinations, destination_of, due_of=lambda i, now: now, active=0):
+def fill(data, recipients, destinations, destination_of, due_of=lambda i, now: now, active=0, base=1 << 50):
     """Letters of A_LETTER recipients each; recipient i goes to destination_of(i % destinations), due at due_of(i, now)
     (ns). The first `active` rows are held by a process that died."""
     db = sqlite3.connect(os.path.join(data, "yizhan.db"))
     now = time.time_ns()
     letters = recipients // A_LETTER
-    base = 1 << 50  # ids below those that a server makes now
-    body = base
+    body = base  # ids lie below those that a server makes now
 
     def rcpts():
         for i in range(letters * A_LETTER):

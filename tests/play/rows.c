@@ -17,7 +17,7 @@
 #define ROW_BEFORE     CLOCK_MIN
 #define ROW_WELL_NS    CLOCK_SEC        /* a healthy destination is reached within */
 #define ROW_ATTEMPT_NS (40 * CLOCK_SEC) /* a look-up or a connection that gets no answer */
-#define ROW_HEAP_MAX   (64 * 1024)      /* what tables that grew and caches may keep */
+#define ROW_HEAP_MAX   (128 * 1024)     /* what tables that grew and caches may keep */
 #define ROW_NAMES      16
 #define ROW_QUIET_NS   (30 * CLOCK_SEC)
 

@@ -86,7 +86,8 @@ struct outbound_parcel {
 	/* the owner's: */
 	struct queue_way *way; /* found for it, while it is on its way there */
 	bool is_loaded;        /* it came from the store and can wait there */
-	unsigned resumes;      /* other members of its pool were tried at once so often */
+	int64_t pause_ns; /* wall clock: its destination is left alone until then, 0: it is not */
+	unsigned resumes; /* other members of its pool were tried at once so often */
 	/* when it came back undone, without an attempt of its own */
 	bool is_untried;
 	int64_t next_ns; /* wall clock of the next attempt, 0: as the ladder says */

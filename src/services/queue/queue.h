@@ -31,9 +31,11 @@ struct queue;
 #define QUEUE_CARRIERS_ALL    1000               /* connections to all destinations together */
 #define QUEUE_SLOW_FIRST_NS   (2 * CLOCK_SEC) /* between letters, for a site that asks to slow down */
 #define QUEUE_SLOW_MAX_NS     CLOCK_MIN
-#define QUEUE_SOON_ATTEMPTS   8                /* greylisting is met with early retries so often */
-#define QUEUE_LOOKUPS_MAX     50               /* domains that a shard looks up at once */
-#define QUEUE_PROBE_MAX       64               /* loaded parcels for a site nobody has reached */
+#define QUEUE_SOON_ATTEMPTS   8               /* greylisting is met with early retries so often */
+#define QUEUE_SPARE_NS        (50 * CLOCK_MS) /* idle for that long, a connection is given to others */
+#define QUEUE_LOOKUPS_MAX     50              /* domains that a shard looks up at once */
+#define QUEUE_PROBE_MAX       64              /* loaded parcels for a site nobody has reached */
+#define QUEUE_PROBE_NS        (3 * CLOCK_SEC)  /* and how long its lane is left alone then */
 #define QUEUE_LOOK_NS         (60 * CLOCK_SEC) /* the store is looked at at least this often */
 #define QUEUE_NOTICE_GAP_NS   CLOCK_SEC        /* and for notices at most this often */
 #define QUEUE_RESUMES_MAX     3                /* of a letter whose connection to a pool breaks */

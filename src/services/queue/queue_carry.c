@@ -123,6 +123,7 @@ static FIBER struct outbound_parcel *feed_next(void *ctx)
 	struct queue_site *site = c->site;
 	const struct outbound_opts *o = site->shard->q->opts.outbound;
 	int64_t deadline = loop_now_ns() + (o->idle_ns ? o->idle_ns : OUTBOUND_IDLE_NS);
+	int64_t spare = loop_now_ns() + QUEUE_SPARE_NS;
 	struct outbound_parcel *p = NULL;
 
 	while (!is_enough(c)) {
@@ -132,10 +133,12 @@ static FIBER struct outbound_parcel *feed_next(void *ctx)
 			break;
 		if (wait > 0)
 			queue_rate_wake(site, wait);
-		if (is_wanted_elsewhere(site->shard) || loop_now_ns() >= deadline)
+		if (loop_now_ns() >= deadline ||
+			(is_wanted_elsewhere(site->shard) && loop_now_ns() >= spare))
 			return NULL;
 		site->idle++;
-		fiber_cond_wait(&site->more, deadline, NULL);
+		fiber_cond_wait(
+			&site->more, is_wanted_elsewhere(site->shard) ? spare : deadline, NULL);
 		site->idle--;
 		if (fiber_is_cancelled(fiber_self()))
 			return NULL;

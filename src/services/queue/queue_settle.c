@@ -118,6 +118,11 @@ static void decide(const struct queue_shard *sh, struct arena *a, const struct o
 	*res = (struct spool_result){.msg_id = p->msg_id,
 		.rcpt_id = r->rcpt_id,
 		.is_attempt = !p->is_untried,
+		/* what is said of a part of a destination's mail is not said of all */
+		.pause_ns = r == &p->rcpts[0] && !p->pool.len && !p->env.is_requiretls &&
+				!p->env.is_tls_optional
+			? p->pause_ns
+			: 0,
 		.code = r->code,
 		.enhanced = r->enhanced,
 		.text = r->text,

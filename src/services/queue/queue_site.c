@@ -120,8 +120,8 @@ void queue_defer(
 	struct queue_shard *sh, struct outbound_parcel *p, int64_t retry_ns, const struct err *why)
 {
 	p->is_untried = true;
-	p->next_ns = loop_wall_ns() + retry_ns - loop_now_ns() +
-		(int64_t)(loop_random() % (uint64_t)(10 * CLOCK_SEC));
+	p->pause_ns = loop_wall_ns() + retry_ns - loop_now_ns();
+	p->next_ns = p->pause_ns + (int64_t)(loop_random() % (uint64_t)(10 * CLOCK_SEC));
 	outbound_parcel_settle(p, OUTBOUND_TEMPORARY, why);
 	queue_done(sh, p);
 }
@@ -135,6 +135,16 @@ void queue_hand_back(struct queue_shard *sh, struct outbound_parcel *p)
 	p->next_ns = loop_wall_ns();
 	outbound_parcel_settle(p, OUTBOUND_TEMPORARY, &e);
 	queue_done(sh, p);
+}
+
+/* After how long half of what waits here will have gone; soon, where nobody has been reached yet. */
+static int64_t room_in(const struct queue_site *site, int64_t step)
+{
+	int64_t wait = step * (int64_t)(site->ready.count / 2 + 1);
+
+	if (site->up == 0 && !site->delivered_ns)
+		return QUEUE_PROBE_NS;
+	return wait < QUEUE_PROBE_NS ? wait : QUEUE_PROBE_NS;
 }
 
 /* No room: look again when, at the rate of the last while, its turn will have come. */
@@ -152,6 +162,7 @@ static void put_back(struct queue_site *site, struct outbound_parcel *p)
 		site->pace_ns = wall + QUEUE_PACE_MAX_NS;
 	site->pace_ns += step;
 	p->is_untried = true;
+	p->pause_ns = wall + room_in(site, step);
 	p->next_ns = site->pace_ns;
 	err_set(&e, ERR_BUSY, "many letters wait for this destination");
 	outbound_parcel_settle(p, OUTBOUND_TEMPORARY, &e);

@@ -124,7 +124,8 @@ uint64_t db_total_changes(const struct db *db);
 
 /* What differs between the engines. */
 
-/** A word of the schema texts (`@int`, `@id`, `@text`, `@bytes`, `@keyed`), or NULL. */
+/** A word of the schema texts (`@int`, `@id`, `@text`, `@bytes`, `@keyed`; `@lanes`: the triggers that
+ * keep queue_lane), or NULL. */
 const char *db_word(const struct db *db, struct span word);
 /** The engine's own look at its files: rows of one text column, "ok" when all is well. */
 const struct db_sql *db_sql_integrity(const struct db *db);

@@ -30,11 +30,11 @@ struct sqlite_stmt {
 	sqlite3_stmt *handle;
 };
 
-/* Ordered by the partial index on waiting rows. */
+/* sql_claim: ordered by the partial index on waiting rows. */
 DB_SQL(sql_integrity, "PRAGMA integrity_check(100)");
 DB_SQL(sql_claim,
-	"SELECT id FROM queue_rcpt WHERE state = 0 AND priority = $1 AND next_ns <= $2 "
-	"ORDER BY next_ns LIMIT $3");
+	"SELECT id FROM queue_rcpt WHERE state = 0 AND destination = $1 AND priority = $2 "
+	"AND next_ns <= $3 ORDER BY next_ns LIMIT $4");
 
 #define DB_SQL_MAX      (16 * 1024)
 #define DB_BUSY_WAIT_MS 5000 /* only another process or a closing connection makes us wait */
@@ -413,6 +413,15 @@ static uint64_t sqlite_total_changes(const struct db *db)
 
 /* ---- what only this engine has ---- */
 
+/* A row that begins to wait makes its lane due no later than itself. */
+#define LANE_TRIGGER(name, event)                                                                  \
+	"CREATE TRIGGER queue_lane_" name " AFTER " event                                          \
+	" ON queue_rcpt WHEN new.state = 0 BEGIN "                                                 \
+	"INSERT INTO queue_lane (priority, destination, next_ns, paused_ns) "                      \
+	"VALUES (new.priority, new.destination, new.next_ns, 0) "                                  \
+	"ON CONFLICT (destination, priority) DO UPDATE SET "                                       \
+	"next_ns = max(paused_ns, excluded.next_ns) WHERE next_ns > excluded.next_ns; END; "
+
 static const char *sqlite_word(struct span word)
 {
 	static const struct {
@@ -421,6 +430,9 @@ static const char *sqlite_word(struct span word)
 	} words[] = {
 		{{"id", 2}, "INTEGER PRIMARY KEY"}, /* the row's own number: no second tree */
 		{{"int", 3}, "INTEGER"}, {{"text", 4}, "TEXT"}, {{"bytes", 5}, "BLOB"},
+		{{"lanes", 5},
+			LANE_TRIGGER("insert", "INSERT") LANE_TRIGGER(
+				"update", "UPDATE OF state, next_ns, destination, priority")},
 		{{"keyed", 5}, "WITHOUT ROWID"}, /* the table is its primary key's tree */
 	};
 

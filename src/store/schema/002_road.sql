@@ -16,9 +16,20 @@ ALTER TABLE queue_rcpt ADD COLUMN held_by @text NOT NULL DEFAULT '';
 ALTER TABLE queue_rcpt ADD COLUMN held_ns @int NOT NULL DEFAULT 0;
 -- queue_rcpt.flags: notify; 16, 32, 64, 128 the first to fourth delay notice went out; 256 its deadline
 -- (DELIVERBY, mode N) was told; 512 given up by an administrator: it fails as soon as it is claimed.
--- What is urgent is claimed first, and within one priority what is due first.
+-- What waits, by priority and destination: a lane is due when the first of its rows is, or sooner, never
+-- later; but not before paused_ns. What is urgent is claimed first, within one priority each lane in turn:
+-- so however much waits for a dead destination, it is in nobody's way. Kept by triggers.
+CREATE TABLE queue_lane (
+	priority @int NOT NULL,
+	destination @text NOT NULL,
+	next_ns @int NOT NULL,
+	paused_ns @int NOT NULL,
+	PRIMARY KEY (destination, priority)
+) @keyed;
+CREATE INDEX queue_lane_due ON queue_lane (priority, next_ns);
 DROP INDEX queue_rcpt_due;
-CREATE INDEX queue_rcpt_due ON queue_rcpt (priority, next_ns) WHERE state = 0;
+CREATE INDEX queue_rcpt_due ON queue_rcpt (destination, priority, next_ns) WHERE state = 0;
+@lanes
 -- So that a start finds what a dead process held, without looking at what waits.
 CREATE INDEX queue_rcpt_active ON queue_rcpt (lease_ns) WHERE state = 1;
 

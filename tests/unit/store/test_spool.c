@@ -102,7 +102,7 @@ static void tell_remote(struct fixture *f)
 		.is_smtputf8 = true,
 		.origin = SPAN("smtp"),
 		.peer = SPAN("peer")};
-	letter_remote(&x, "b@b.test", "b.test");
+	letter_remote(&x, "b@b.test", "[b]:25");
 	letter_remote(&x, "c@c.test", "[c]:25");
 	x.rcpts[0].notify = SPOOL_NOTIFY_SUCCESS | SPOOL_NOTIFY_DELAY;
 	x.rcpts[0].orcpt = SPAN("rfc822;b@b.test");
@@ -216,6 +216,70 @@ static void tell_leased_three(struct fixture *f)
 		accept(f, &x, true);
 		letter_fini(&x);
 	}
+}
+
+static void tell_lanes(struct fixture *f)
+{
+	struct spool_result r = {.outcome = SPOOL_DEFERRED,
+		.next_ns = NOW + CLOCK_HOUR,
+		.pause_ns = NOW + CLOCK_HOUR,
+		.text = SPAN("down"),
+		.at_ns = NOW};
+	struct spool_filter dead = {.destination = SPAN("dead.test"), .state = SPOOL_WAITING};
+	struct spool_order retry = {.action = SPOOL_RETRY, .now_ns = NOW};
+	struct spool_item *items;
+	size_t count, live = 0;
+	uint64_t changed;
+	int64_t next;
+
+	for (int i = 0; i < 7; i++) {
+		struct letter x;
+
+		letter_init(f, &x, 10);
+		letter_remote(&x, "a@dead.test", i < 6 ? "dead.test" : "live.test");
+		letter_remote(&x, "b@dead.test", i < 6 ? "dead.test" : "live.test");
+		accept(f, &x, false);
+		letter_fini(&x);
+	}
+	/* some of each, however many of one were there before */
+	items = claim(f, NOW, &count, &next);
+	for (size_t i = 0; i < count; i++)
+		live += span_eq(items[i].destination, SPAN("live.test"));
+	assert_int_equal(count, 5 + 2);
+	assert_int_equal(live, 2);
+	assert_int_equal(next, NOW);
+	/* one of them says that its destination is to be left alone: so are those that wait */
+	for (size_t i = 0; i < count; i++) {
+		r.msg_id = items[i].msg_id;
+		r.rcpt_id = items[i].rcpt_id;
+		r.outcome = span_eq(items[i].destination, SPAN("live.test")) ? SPOOL_DELIVERED
+									     : SPOOL_DEFERRED;
+		assert_int_equal(spool_settle(f->s, &r, 1, NULL, 0, NULL), 0);
+	}
+	claim(f, NOW, &count, &next);
+	assert_int_equal(count, 0);
+	assert_int_equal(next, NOW + CLOCK_HOUR);
+	claim(f, NOW + CLOCK_HOUR - 1, &count, &next);
+	assert_int_equal(count, 0);
+	/* an administrator ends that */
+	assert_int_equal(spool_act(f->s, &dead, &retry, &changed, NULL), 0);
+	assert_int_equal(changed, 12);
+	items = claim(f, NOW, &count, &next);
+	assert_int_equal(count, 10);
+	for (size_t i = 0; i < count; i++)
+		settle(f, &items[i], SPOOL_DELIVERED);
+	items = claim(f, NOW, &count, &next);
+	assert_int_equal(count, 2);
+	assert_true(next == CLOCK_NEVER);
+	settle(f, &items[0], SPOOL_DELIVERED);
+	settle(f, &items[1], SPOOL_DELIVERED);
+	assert_int_equal(COUNT("queue_lane"), 0);
+	check_empty(f);
+}
+
+static void destinations_take_turns_and_a_pause_is_for_all_that_waits_there(void **state)
+{
+	on_fiber(*state, tell_lanes);
 }
 
 static void tell_claim_three(struct fixture *f)
@@ -669,6 +733,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(a_message_goes_with_its_last_recipient),
 		CASE(a_deferred_recipient_comes_again_when_due),
+		CASE(destinations_take_turns_and_a_pause_is_for_all_that_waits_there),
 		CASE(a_lease_that_ran_out_is_claimed_again),
 		CASE(leases_of_a_dead_process_are_given_up_at_start),
 		CASE(local_mail_is_there_when_it_is_accepted),
