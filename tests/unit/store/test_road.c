@@ -187,13 +187,13 @@ static void lists_page_through_everything(void **state)
 
 int main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, store_set_up, store_tear_down)
+#define CASE(name) cmocka_unit_test_setup_teardown(name, store_set_up, store_tear_down)
 	const struct CMUnitTest tests[] = {
-		T(pools_are_kept_with_their_members),
-		T(what_is_wrong_is_refused),
-		T(egresses_are_rows_of_one_name),
-		T(logins_are_kept_by_next_hop_and_sender),
-		T(lists_page_through_everything),
+		CASE(pools_are_kept_with_their_members),
+		CASE(what_is_wrong_is_refused),
+		CASE(egresses_are_rows_of_one_name),
+		CASE(logins_are_kept_by_next_hop_and_sender),
+		CASE(lists_page_through_everything),
 	};
 
 	return cmocka_run_group_tests_name("store/road", tests, NULL, NULL);
