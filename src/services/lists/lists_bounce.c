@@ -64,7 +64,7 @@ static FIBER int read_report(struct lists_post *p, struct mail_report_dsn *dsn_r
 	if (body_chunk(p->parcel->body, 0, p->a, &bytes, e) < 0)
 		return -1;
 	text = span_sub(bytes, 0, REPORT_LOOK);
-	for (size_t i = p->head.len; i < text.len && at < 0; i++) {
+	for (size_t i = (size_t)p->body_at; i < text.len && at < 0; i++) {
 		if (span_starts_nocase(span_skip(text, i), span_str(mark)))
 			at = (ptrdiff_t)i;
 	}
@@ -94,6 +94,9 @@ static uint32_t points(const struct mail_report_dsn *dsn)
 		const struct mail_report_rcpt *r = &dsn->rcpts[i];
 		uint32_t n = r->cls == 5 ? LISTS_BOUNCE_HARD : LISTS_BOUNCE_SOFT;
 
+		/* a loop (5.4.6) is the list's trouble, not the member's */
+		if (r->cls == 5 && r->subject == 4 && r->detail == 6)
+			continue;
 		if (span_eq(r->action, SPAN("failed")) && n > most)
 			most = n;
 	}

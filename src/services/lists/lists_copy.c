@@ -170,7 +170,6 @@ static int make_head(struct copy *c, struct err *e)
 	bool has_subject = lists_field(p, "Subject") != NULL;
 
 	c->head = buf_in(p->a, COPY_HEAD_MAX + p->parcel->prefix.len);
-	buf_span_put(c->head, p->parcel->prefix);
 	for (size_t i = 0; i < p->field_count; i++)
 		put_field(c, &p->fields[i]);
 	if (c->is_prefixed && !has_subject)
@@ -275,7 +274,7 @@ static FIBER struct spool_new *copy_begin(struct copy *c, struct err *e)
 	l->expires_ns = p->parcel->expires_ns;
 	l->prefix = copy_prefix(p, l->id);
 	if (stage_put(l->body, buf_span(c->head), e) < 0 ||
-		lists_put_body(p, l->body, p->head.len, e) < 0 ||
+		lists_put_body(p, l->body, p->body_at, e) < 0 ||
 		(c->has_footer && put_footer(p, l->body, e) < 0))
 		return NULL;
 	return l;

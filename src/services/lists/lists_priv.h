@@ -30,7 +30,9 @@ struct lists_post {
 	struct outbound_rcpt *rcpt; /* that it was sent to */
 	struct span tag;            /* behind '+' of that address; "" */
 	/* the message */
-	struct span head; /* header section with its empty line, if there is one */
+	struct span
+		head; /* what we put in front of it, then its header section with the empty line */
+	uint64_t body_at; /* where that ends in the stored body */
 	struct lists_field *fields;
 	size_t field_count, field_cap;
 	struct span author;      /* "a@b" of a From with exactly one mailbox; "" */

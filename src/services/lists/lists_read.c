@@ -42,12 +42,15 @@ static void take_field(void *arg, const struct mail_field *f)
 /* Chunks until the header is over; it must fit into LISTS_HEADER_MAX. */
 static FIBER int read_head(struct lists_post *p, struct err *e)
 {
-	struct buf *text = buf_in(p->a, LISTS_HEADER_MAX + BODY_CHUNK);
+	struct span front = p->parcel->prefix;
+	struct buf *text = buf_in(p->a, LISTS_HEADER_MAX + BODY_CHUNK + front.len);
 	struct mail_header h;
 	struct arena *chunk = arena_new();
 	int rc = 0;
 
 	mail_header_init(&h, NULL, NULL);
+	mail_header_feed(&h, front);
+	buf_span_put(text, front);
 	for (uint64_t i = 0; rc == 0 && !h.is_done; i++) {
 		struct span bytes;
 
@@ -65,6 +68,7 @@ static FIBER int read_head(struct lists_post *p, struct err *e)
 	if (rc == 0 && !buf_ok(text))
 		rc = err_set(e, ERR_LIMIT, "the header is too long");
 	p->head = span_sub(buf_span(text), 0, (size_t)h.body_offset);
+	p->body_at = h.body_offset > front.len ? h.body_offset - front.len : 0;
 	mail_header_fini(&h);
 	arena_free(&chunk);
 	return rc;
