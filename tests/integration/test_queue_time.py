@@ -172,7 +172,8 @@ def test_orders_say_what_is_missing(us):
     assert "NEXT-HOP is missing" in refused(us, "reroute")
     assert "name no next hop" in refused(us, "reroute", "0SAMHGZ340001", "mx.test", "--undo")
     assert "next hop" in refused(us, "reroute", "--all", "no host at all!")
-    assert "say one thing" in refused(us, "edit", "--all")
+    assert "say what" in refused(us, "edit", "--all")
+    assert "by itself" in refused(us, "edit", "0SAMHGZ340001", "--recipient", "a@b.test", "c@d.test", "--priority", "1")
     assert "say which recipient" in refused(us, "edit", "0SAMHGZ340001", "c@d.test")
     assert "-9 to 9" in refused(us, "edit", "--all", "--priority", "10")
     assert "no time" in refused(us, "edit", "--all", "--expire", "tomorrow")
@@ -211,7 +212,7 @@ def test_priority_and_lifetime(us, sink):
     assert changed(us, "edit", identity, "--priority", "-3") == 1
     assert queue(us)[0]["priority"] == -3
     began = time.time()
-    assert changed(us, "edit", identity, "--expire", "2s") == 1
+    assert changed(us, "edit", identity, "--expire", "2s", "--priority", "2") == 1
     assert report(us).rcpts["a@next.test"]["Action"] == "failed"
     assert 1.5 < time.time() - began < 8
 

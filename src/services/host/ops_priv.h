@@ -29,8 +29,13 @@ struct spool_filter;
 struct spool_order;
 /** The arguments id, sender, recipient, destination, state as a filter; *is_any_r: any of them. */
 int ops_queue_filter(struct ops_call *c, struct spool_filter *f, bool *is_any_r, struct err *e);
-/** Give an order to all that the filter means (or, without one, to `all`), with progress, an event in
- * the log and one row {"changed": n}. */
+/** Give an order to all that the filter means (or, without one, to `all`), with progress and an event in
+ * the log; *changed_r also when it ends early. */
+FIBER int ops_queue_obey(
+	struct ops_call *c, struct spool_order *o, uint64_t *changed_r, struct err *e);
+/** The row {"changed": n}; none of a message that was named is an error. */
+FIBER int ops_queue_tell(struct ops_call *c, uint64_t changed, struct err *e);
+/** Both. */
 FIBER int ops_queue_order(struct ops_call *c, struct spool_order *o, struct err *e);
 /** The event of an order that was obeyed. */
 void ops_queue_log(struct ops_call *c, const char *what, struct span target, uint64_t changed);

@@ -198,14 +198,16 @@ static bool is_recalling(enum spool_action action)
 		action == SPOOL_REROUTE;
 }
 
-FIBER int ops_queue_order(struct ops_call *c, struct spool_order *o, struct err *e)
+FIBER int ops_queue_obey(
+	struct ops_call *c, struct spool_order *o, uint64_t *changed_r, struct err *e)
 {
 	struct order_call oc = {.call = c};
 	struct store_stats stats;
 	struct spool_filter f;
-	uint64_t changed = 0;
 	bool is_any;
 	int rc;
+
+	*changed_r = 0;
 
 	if (ops_queue_filter(c, &f, &is_any, e) < 0)
 		return -1;
@@ -221,18 +223,28 @@ FIBER int ops_queue_order(struct ops_call *c, struct spool_order *o, struct err 
 	o->arg = &oc;
 	if (c->ctx->host && (o->action == SPOOL_RETRY || o->action == SPOOL_RELEASE))
 		host_queue_forgive(c->ctx->host);
-	rc = spool_act(c->ctx->store, &f, o, &changed, e);
-	if (rc == 0 || changed)
-		ops_queue_log(c, spool_action_str(o->action), o->next_hop, changed);
+	rc = spool_act(c->ctx->store, &f, o, changed_r, e);
+	if (rc == 0 || *changed_r)
+		ops_queue_log(c, spool_action_str(o->action), o->next_hop, *changed_r);
 	if (c->ctx->host && is_recalling(o->action))
 		host_queue_recall(c->ctx->host);
-	if (rc < 0)
-		return -1;
-	if (!changed && f.msg_id)
+	return rc;
+}
+
+FIBER int ops_queue_tell(struct ops_call *c, uint64_t changed, struct err *e)
+{
+	if (!changed && json_in_text(c->args, "id").len)
 		return err_set(e, ERR_NOT_FOUND,
 			"nothing to change: no such message, or it is not in that state");
 	json_kv_u64(ops_row(c), "changed", changed);
 	return ops_row_end(c, e);
+}
+
+FIBER int ops_queue_order(struct ops_call *c, struct spool_order *o, struct err *e)
+{
+	uint64_t changed;
+
+	return ops_queue_obey(c, o, &changed, e) < 0 ? -1 : ops_queue_tell(c, changed, e);
 }
 
 static FIBER int act(struct ops_call *c, enum spool_action action, struct err *e)

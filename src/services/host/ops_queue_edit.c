@@ -269,25 +269,32 @@ static int priority_of(struct span text, int *priority_r, struct err *e)
 	return 0;
 }
 
+/* What was asked for, all of it understood before any of it is done. */
+static FIBER int edit_worth(
+	struct ops_call *c, struct span priority, struct span expire, struct err *e)
+{
+	struct spool_order rank = {.action = SPOOL_PRIORITY}, end = {.action = SPOOL_LIFETIME};
+	uint64_t ranked = 0, ended = 0;
+
+	if ((priority.len && priority_of(priority, &rank.priority, e) < 0) ||
+		(expire.len && expiry_of(expire, &end.expires_ns, e) < 0))
+		return -1;
+	if ((priority.len && ops_queue_obey(c, &rank, &ranked, e) < 0) ||
+		(expire.len && ops_queue_obey(c, &end, &ended, e) < 0))
+		return -1;
+	return ops_queue_tell(c, ranked > ended ? ranked : ended, e);
+}
+
 FIBER int op_queue_edit(struct ops_call *c, struct err *e)
 {
 	struct span to = json_in_text(c->args, "new"), priority = json_in_text(c->args, "priority"),
 		    expire = json_in_text(c->args, "expire");
-	struct spool_order o = {0};
 
-	if ((to.len > 0) + (priority.len > 0) + (expire.len > 0) != 1)
+	if (!to.len && !priority.len && !expire.len)
 		return err_set(e, ERR_SYNTAX,
-			"say one thing: --recipient OLD NEW, --priority N, or --expire TIME");
-	if (to.len)
-		return edit_recipient(c, to, e);
-	if (priority.len) {
-		o.action = SPOOL_PRIORITY;
-		if (priority_of(priority, &o.priority, e) < 0)
-			return -1;
-	} else {
-		o.action = SPOOL_LIFETIME;
-		if (expiry_of(expire, &o.expires_ns, e) < 0)
-			return -1;
-	}
-	return ops_queue_order(c, &o, e);
+			"say what: --recipient OLD NEW, --priority N, or --expire TIME");
+	if (to.len && (priority.len || expire.len))
+		return err_set(e, ERR_SYNTAX,
+			"a recipient is edited by itself, without --priority and --expire");
+	return to.len ? edit_recipient(c, to, e) : edit_worth(c, priority, expire, e);
 }
