@@ -7,7 +7,7 @@
 #define MLIST_PAGE         256   /* rows of one read */
 #define MLIST_MEMBERS_MAX  10000 /* of one list: more are refused */
 #define MLIST_SETTINGS_MAX 4096
-#define MLIST_PENDING_MAX  1000 /* of one list: more are refused */
+#define MLIST_PENDING_MAX  1000 /* of one list and kind: more are refused */
 
 enum mlist_post { MLIST_POST_MEMBERS, MLIST_POST_ANYONE, MLIST_POST_MODERATED, MLIST_POST_OWNERS };
 enum mlist_join { MLIST_JOIN_OPEN, MLIST_JOIN_OWNERS };
@@ -113,7 +113,8 @@ FIBER int mlist_member_bounced(struct store *s, uint64_t list_id, struct span ad
 /* ---- what waits ---- */
 
 /** The caller draws the token. ERR_BUSY when one of that kind
- * and address was made less than `gap_ns` ago, ERR_LIMIT when too many wait. */
+ * and address was made less than `gap_ns` ago, ERR_LIMIT when too many of the kind wait; what has
+ * expired is forgotten here. */
 FIBER int mlist_pending_add(
 	struct store *s, const struct mlist_pending *p, int64_t gap_ns, struct err *e);
 FIBER int mlist_pending_get(struct store *s, struct arena *a, struct span token,

@@ -17,7 +17,7 @@ DB_SQL(sql_pending_all,
 DB_SQL(sql_pending_recent,
 	"SELECT made_ns FROM list_pending WHERE list_id = $1 AND kind = $2 AND address = $3 "
 	"AND made_ns > $4 LIMIT 1");
-DB_SQL(sql_pending_count, "SELECT count(*) FROM list_pending WHERE list_id = $1");
+DB_SQL(sql_pending_count, "SELECT count(*) FROM list_pending WHERE list_id = $1 AND kind = $2");
 DB_SQL(sql_pending_add,
 	"INSERT INTO list_pending (token, list_id, kind, address, subject, msg_id, verdict, made_ns, "
 	"expires_ns) VALUES ($1, $2, $3, $4, $5, $6, 0, $7, $8)");
@@ -115,13 +115,16 @@ static int add_tx(struct db *db, void *arg, struct err *e)
 	int64_t made, count = 0;
 	bool is_found;
 
+	/* What has expired takes nobody's room. */
+	if (db_run(db, e, &sql_pending_sweep, "i", clock_wall_ns()) < 0)
+		return -1;
 	if (db_get(db, e, NULL, &sql_pending_recent, &is_found, "iiti:i", (int64_t)p->list_id,
 		    (int64_t)p->kind, p->address, p->made_ns - x->gap_ns, &made) < 0)
 		return -1;
 	if (is_found && x->gap_ns)
 		return err_set(e, ERR_BUSY, "asked for a moment ago already");
-	if (db_get(db, e, NULL, &sql_pending_count, &is_found, "i:i", (int64_t)p->list_id, &count) <
-		0)
+	if (db_get(db, e, NULL, &sql_pending_count, &is_found, "ii:i", (int64_t)p->list_id,
+		    (int64_t)p->kind, &count) < 0)
 		return -1;
 	if (count >= MLIST_PENDING_MAX)
 		return err_set(e, ERR_LIMIT, "too much of this list waits for somebody's word");

@@ -7,6 +7,7 @@ import email.utils
 import os
 import re
 import smtplib
+import sqlite3
 import sys
 import time
 
@@ -31,7 +32,8 @@ def letter(subject, author=ALICE, *header, body="Hello, all.\r\n"):
 
 def send(station, to, octets, sender=ALICE):
     with smtplib.SMTP(*station.smtp, timeout=30) as client:
-        assert client.sendmail(sender, [to] if isinstance(to, str) else to, octets.encode()) == {}
+        assert client.sendmail(sender, [to] if isinstance(to, str) else to, octets.encode(),
+                               ["BODY=8BITMIME"]) == {}
 
 
 def until(fits, station, seconds=20):
@@ -180,8 +182,13 @@ def test_what_a_list_changes(team, sink):
     send(team, TEAM, letter("Re: [team] changed", ZOE), sender=ZOE)
     assert one(team, ALICE, "Re: ")["Subject"] == "Re: [team] changed"
     team.cli("list", "set", TEAM, "--subject-prefix", "[队]")
+    team.cli("list", "set", TEAM, "--footer", "再见")
     send(team, TEAM, letter("third", ZOE), sender=ZOE)
     m = one(team, ALICE, "third")
+    assert "再见" not in str(m.get_payload(decode=True), "utf-8")
+    send(team, TEAM, letter("fourth", ZOE, "Content-Type: text/plain; charset=UTF-8", "Content-Transfer-Encoding: 8bit",
+                            "X-Auto-Response-Suppress: OOF", body="你好\r\n"), sender=ZOE)
+    assert one(team, ALICE, "fourth").get_payload(decode=True).decode() == "你好\r\n\r\n-- \r\n再见\r\n"
     assert m["Subject"].isascii() and str(email.header.make_header(email.header.decode_header(m["Subject"]))).startswith(
         "[队]")
 
@@ -369,6 +376,31 @@ def test_bounces_are_counted_and_forged_ones_are_not(team, sink):
     rest(team)
     assert members(team)[ZOE]["bounce_score"] == 25
     assert {m["bounce_score"] for a, m in members(team).items() if a != ZOE} == {0}
+
+
+def test_who_bounces_too_often_is_suspended_and_comes_back(team, sink):
+    send(team, TEAM, letter("the first"))
+    back = sink.wait(1)[0].sender
+    rest(team)
+    team.stop()
+    with sqlite3.connect(os.path.join(team.data, "yizhan.db")) as db:  # as after some weeks
+        assert db.execute("UPDATE list_member SET bounce_score = 450 WHERE address = ?", (ZOE,)).rowcount == 1
+    db.close()
+    team.start()
+    send(team, back, report(), sender="")
+    assert ZOE in one(team, BOB, "Member suspended").get_payload()
+    assert members(team)[ZOE]["state"] == "bouncing"
+    asked = email.message_from_bytes(sink.wait(2)[1].data)
+    assert asked["Subject"] == "Your mailing list mail was stopped"
+    send(team, TEAM, letter("unseen"))
+    one(team, BOB, "unseen")
+    rest(team)
+    assert len(sink.messages) == 2
+    send(team, email.utils.parseaddr(asked["From"])[1], letter("I am here", ZOE), sender=ZOE)
+    until(lambda: members(team)[ZOE]["state"] == "active", team)
+    assert members(team)[ZOE]["bounce_score"] == 0
+    send(team, TEAM, letter("seen"))
+    until(lambda: any(b"Subject: seen" in m.data for m in sink.messages), team)
 
 
 def test_a_copy_that_is_refused_at_the_door_counts(team, sink):

@@ -52,6 +52,15 @@ static FIBER int look_dmarc(
 	return 0;
 }
 
+static size_t labels_of(struct span domain)
+{
+	size_t n = 1;
+
+	for (size_t i = 0; i < domain.len; i++)
+		n += domain.ptr[i] == '.';
+	return n;
+}
+
 FIBER bool lists_is_strict(struct lists_post *p)
 {
 	ptrdiff_t at = span_rfind(p->author, '@');
@@ -68,7 +77,9 @@ FIBER bool lists_is_strict(struct lists_post *p)
 			return true;
 		if (rc > 0)
 			return policy != DMARC_NONE;
-		domain = span_skip(domain, (size_t)span_find(domain, '.') + 1);
+		do {
+			domain = span_skip(domain, (size_t)span_find(domain, '.') + 1);
+		} while (labels_of(domain) >= DMARC_WALK); /* behind a long name its last seven */
 	}
 	return false;
 }
@@ -100,17 +111,28 @@ static bool needs_prefix(const struct lists_post *p)
 	return p->list.subject_prefix.len && span_find_span(p->subject, p->list.subject_prefix) < 0;
 }
 
-/* Plain text that is not encoded takes a few lines more; nothing else does. */
+static bool is_utf8(struct span type)
+{
+	for (size_t i = 0; i < type.len; i++) {
+		if (span_starts_nocase(span_skip(type, i), SPAN("utf-8")))
+			return true;
+	}
+	return false;
+}
+
+/* Plain text that is not encoded takes a few lines more, in letters that it has; nothing else does. */
 static bool takes_footer(const struct lists_post *p)
 {
 	const struct lists_field *type = lists_field(p, "Content-Type");
 	const struct lists_field *coding = lists_field(p, "Content-Transfer-Encoding");
 	struct span t = type ? span_trim(type->value) : SPAN("text/plain");
 	struct span c = coding ? span_trim(coding->value) : SPAN("7bit");
+	bool is_8bit = span_eq_nocase(c, SPAN("8bit"));
 
-	return p->list.footer.len && span_is_ascii(p->list.footer) &&
-		span_starts_nocase(t, SPAN("text/plain")) &&
-		(span_eq_nocase(c, SPAN("7bit")) || span_eq_nocase(c, SPAN("8bit")));
+	if (!p->list.footer.len || !span_starts_nocase(t, SPAN("text/plain")))
+		return false;
+	return span_is_ascii(p->list.footer) ? is_8bit || span_eq_nocase(c, SPAN("7bit"))
+					     : is_8bit && is_utf8(t);
 }
 
 static void put_address_field(struct buf *b, const char *name, struct span address)

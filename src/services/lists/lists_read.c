@@ -123,10 +123,12 @@ static void read_auto(struct lists_post *p)
 {
 	static const char *const bulk[] = {"bulk", "junk", "auto_reply", NULL};
 	static const char *const no[] = {"no", NULL};
+	/* "OOF" and the like stand in mail that people write */
+	static const char *const all[] = {"all", NULL};
 
 	p->is_auto = p->parcel->env.reverse_path.len == 0 ||
 		(lists_field(p, "Auto-Submitted") && !has_word(p, "Auto-Submitted", no)) ||
-		has_word(p, "Precedence", bulk) || lists_field(p, "X-Auto-Response-Suppress");
+		has_word(p, "Precedence", bulk) || has_word(p, "X-Auto-Response-Suppress", all);
 }
 
 /* Our own List-Id, or the list among those it was delivered to. */
