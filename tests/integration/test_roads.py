@@ -180,7 +180,7 @@ def test_what_is_wrong_with_a_pool_is_told(make_station):
 
 
 class Auth:
-    """A peer's AUTH, by hand: PLAIN, LOGIN, CRAM-MD5; SCRAM comes from tests/peers."""
+    """A peer's AUTH, by hand: PLAIN, LOGIN, CRAM-MD5, SCRAM-SHA-256."""
 
     def __init__(self, mechanisms, password="pencil"):
         self.mechanisms, self.password = mechanisms, password
@@ -209,8 +209,30 @@ class Auth:
                 self.say("334 " + base64.b64encode(challenge).decode())
                 return base64.b64decode(self.line())
 
+            def scram(self, first):
+                """RFC 5802, RFC 7677: the server's part."""
+                bare = first.split(b",", 2)[2]
+                user, nonce = bare.split(b",")[0][2:], bare.split(b",")[1][2:] + b"server"
+                salt, rounds = b"0123456789abcdef", 4096
+                begin = b"r=" + nonce + b",s=" + base64.b64encode(salt) + b",i=%d" % rounds
+                final = self.ask(begin)
+                without, proof = final.rsplit(b",p=", 1)
+                text = bare + b"," + begin + b"," + without
+
+                def sign(key, what):
+                    return hmac.new(key, what, hashlib.sha256).digest()
+                salted = hashlib.pbkdf2_hmac("sha256", auth.password.encode(), salt, rounds)
+                client = sign(salted, b"Client Key")
+                good = bytes(a ^ b for a, b in zip(client, sign(hashlib.sha256(client).digest(), text)))
+                if base64.b64decode(proof) != good:
+                    return user.decode(), False
+                self.ask(b"v=" + base64.b64encode(sign(sign(salted, b"Server Key"), text)))
+                return user.decode(), True
+
             def check(self, words):
                 mech = words[1].upper()
+                if mech == "SCRAM-SHA-256":
+                    return mech, *self.scram(base64.b64decode(words[2]) if len(words) > 2 else self.ask(b""))
                 if mech == "PLAIN":
                     got = base64.b64decode(words[2]) if len(words) > 2 else self.ask(b"")
                     _, user, password = got.split(b"\0")
@@ -261,7 +283,7 @@ def login(station, peer, *more, user="me", password="pencil"):
                 input=password.encode() + b"\n")
 
 
-@pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN", "CRAM-MD5"])
+@pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-256"])
 def test_login_at_a_smarthost(make_station, mechanism):
     station = make_station(conf=CONF)
     with Auth(mechanism) as peer:
@@ -302,6 +324,16 @@ def test_a_refused_login_bounces_nothing_and_a_new_password_counts(make_station)
         login(station, peer, password="other")
         station.cli("queue", "retry", "--all")
         assert wait_until(lambda: peer.letters), station.log()
+
+
+def test_the_best_mechanism_is_taken_first(make_station):
+    station = make_station(conf=CONF)
+    with Auth("PLAIN LOGIN SCRAM-SHA-256 CRAM-MD5") as peer:
+        relay(station, "127.0.0.1:%d" % peer.port)
+        login(station, peer)
+        send(station.smtp, ["r@next.test"])
+        assert wait_until(lambda: peer.letters), station.log()
+        assert peer.logins == [("SCRAM-SHA-256", "me", True)]
 
 
 def test_logins_are_chosen_by_sender(make_station):
