@@ -131,31 +131,22 @@ static void read_auto(struct lists_post *p)
 		has_word(p, "Precedence", bulk) || has_word(p, "X-Auto-Response-Suppress", all);
 }
 
-/* Our own List-Id, or the list among those it was delivered to. */
-static void look_for_loop(void *arg, const struct mail_field *f)
+/* Our own List-Id, or the list among those it was delivered to. What stands in front of the message counts
+ * too: a copy that has never left this server has the fields of its list there. */
+static void read_loop(struct lists_post *p)
 {
-	struct lists_post *p = arg;
 	struct span id = span_str(arena_printf(p->a, "<" SPAN_FMT "." SPAN_FMT ">",
 		SPAN_ARG(p->list.local), SPAN_ARG(p->list.domain)));
 
-	if (span_eq_nocase(f->name, SPAN("List-Id")) && span_find_span(f->value, id) >= 0)
-		p->is_loop = true;
-	if (span_eq_nocase(f->name, SPAN("Delivered-To")) &&
-		span_eq_nocase(span_trim(f->value), p->address))
-		p->is_loop = true;
-}
+	for (size_t i = 0; i < p->field_count; i++) {
+		const struct lists_field *f = &p->fields[i];
 
-/* Also in what stands in front of the message: a copy that has never left this server has the fields of
- * its list there. */
-static void read_loop(struct lists_post *p)
-{
-	struct mail_header h;
-
-	mail_header_init(&h, look_for_loop, p);
-	mail_header_feed(&h, p->parcel->prefix);
-	mail_header_feed(&h, p->head);
-	mail_header_finish(&h);
-	mail_header_fini(&h);
+		if (span_eq_nocase(f->name, SPAN("List-Id")) && span_find_span(f->value, id) >= 0)
+			p->is_loop = true;
+		if (span_eq_nocase(f->name, SPAN("Delivered-To")) &&
+			span_eq_nocase(span_trim(f->value), p->address))
+			p->is_loop = true;
+	}
 }
 
 FIBER int lists_read(struct lists_post *p, struct err *e)
