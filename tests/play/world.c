@@ -2,6 +2,7 @@
 
 #include <malloc.h>
 #include <sqlite3.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -485,6 +486,54 @@ void world_play(struct world *w, FIBER void (*story)(struct world *w, void *arg)
 	loop_free(&l);
 }
 
+/* ---- what SQLite holds: the store keeps no statistics, so its allocator is counted ---------------- */
+
+static sqlite3_mem_methods below;
+static atomic_size_t sqlite_bytes;
+
+static void *count_malloc(int n)
+{
+	void *p = below.xMalloc(n);
+
+	if (p)
+		atomic_fetch_add(&sqlite_bytes, (size_t)below.xSize(p));
+	return p;
+}
+
+static void count_free(void *p)
+{
+	if (p)
+		atomic_fetch_sub(&sqlite_bytes, (size_t)below.xSize(p));
+	below.xFree(p);
+}
+
+static void *count_realloc(void *p, int n)
+{
+	size_t was = p ? (size_t)below.xSize(p) : 0;
+	void *now = below.xRealloc(p, n);
+
+	if (now) {
+		atomic_fetch_add(&sqlite_bytes, (size_t)below.xSize(now));
+		atomic_fetch_sub(&sqlite_bytes, was);
+	}
+	return now;
+}
+
+/* Once, before SQLite starts. */
+static void count_sqlite(void)
+{
+	sqlite3_mem_methods counting;
+
+	if (below.xMalloc)
+		return;
+	MUST(sqlite3_config(SQLITE_CONFIG_GETMALLOC, &below) == SQLITE_OK);
+	counting = below;
+	counting.xMalloc = count_malloc;
+	counting.xFree = count_free;
+	counting.xRealloc = count_realloc;
+	MUST(sqlite3_config(SQLITE_CONFIG_MALLOC, &counting) == SQLITE_OK);
+}
+
 struct world *world_new(const struct world_opts *opts)
 {
 	struct world *w = NEW(struct world);
@@ -496,6 +545,7 @@ struct world *world_new(const struct world_opts *opts)
 	w->opts = *opts;
 	if (w->opts.shards == 0)
 		w->opts.shards = 1;
+	count_sqlite();
 	buf_init(&w->faults, WORLD_TEXT_MAX);
 	buf_cstr(&w->faults);
 	w->sink = (struct log_sink){.write = sink_write, .level = LOG_INFO};
@@ -552,5 +602,5 @@ size_t world_heap(const struct world *w)
 
 	for (size_t i = 0; i < w->rcpt_count; i++)
 		own += sizeof(struct world_rcpt) + w->rcpts[i]->told.cap;
-	return all - own - (size_t)sqlite3_memory_used();
+	return all - own - atomic_load(&sqlite_bytes);
 }
