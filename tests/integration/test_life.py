@@ -230,6 +230,10 @@ def test_socket_activation(tmp_path):
         # the socket listens already: the client may come before the server is ready
         with smtplib.SMTP("127.0.0.1", port, timeout=20) as client:
             client.sendmail("me@example.org", ["alice@yizhan.test"], BODY)
+        # written behind the first greeting
+        deadline = time.monotonic() + 10
+        while not os.path.exists(os.path.join(data, "demo.json")) and time.monotonic() < deadline:
+            time.sleep(0.02)
         with open(os.path.join(data, "demo.json")) as f:
             assert json.load(f)["ports"] == {"smtp": port}
     finally:
