@@ -18,6 +18,7 @@ struct body {
 	const struct smtp_plan *plan;
 	struct smtp_dot_writer w;
 	bool is_refused;
+	bool is_ending; /* what is written now is the chunk's end: an answer may follow at once */
 };
 
 static int source_failed(struct smtp_client *c, struct err *e)
@@ -73,7 +74,7 @@ static FIBER int sent(struct body *b, int rc, struct err *e)
 		trace_pause(s, false);
 		return smtp_client_lost(b->c, SMTP_STAGE_BODY, e);
 	}
-	if (!stream_has_input(s))
+	if (b->is_ending || !stream_has_input(s))
 		return 0;
 	/* A reply is seen in a trace, though the body is not. */
 	trace_pause(s, false);
@@ -91,18 +92,21 @@ static FIBER int flush(struct body *b, struct err *e)
 	return sent(b, stream_flush(s, e), e);
 }
 
-static FIBER int write_octets(struct body *b, struct span octets, struct err *e)
+/* `is_last`: a chunk's end is among them. */
+static FIBER int write_octets(struct body *b, struct span octets, bool is_last, struct err *e)
 {
 	struct stream *s = b->c->stream;
 
 	b->t->octets += octets.len;
 	if (octets.len < BODY_COPY) {
+		b->is_ending = is_last;
 		stream_put(s, octets);
 		return buf_len(&s->out) < BODY_PIECE ? 0 : flush(b, e);
 	}
 	while (octets.len && !b->is_refused) {
 		struct span piece = span_sub(octets, 0, BODY_PIECE);
 
+		b->is_ending = is_last && piece.len == octets.len;
 		stream_set_timeout(s, b->c->opts.timeouts.block_ns);
 		if (sent(b, stream_write(s, &piece, 1, e), e) < 0)
 			return -1;
@@ -129,7 +133,7 @@ static FIBER int chunk(struct body *b, struct err *e)
 		left -= octets.len;
 		if (check_run(b, octets, false, e) < 0)
 			return source_failed(b->c, e);
-		if (write_octets(b, octets, e) < 0)
+		if (write_octets(b, octets, left == 0, e) < 0)
 			return -1;
 	}
 	return 0;
@@ -160,7 +164,7 @@ static FIBER int write_lines(struct body *b, struct span octets, struct err *e)
 			err_set(e, ERR_SYNTAX, "the content has a bare CR or LF");
 			return source_failed(b->c, e);
 		}
-		if (n && write_octets(b, span_sub(octets, 0, n), e) < 0)
+		if (n && write_octets(b, span_sub(octets, 0, n), false, e) < 0)
 			return -1;
 		octets = span_skip(octets, n);
 		if (octets.len)
