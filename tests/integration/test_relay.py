@@ -1,7 +1,11 @@
 """From station to station: a route, the next hop's mailbox, and the report for who is not there."""
 
 import smtplib
+import socket
+import subprocess
 import time
+
+from station import binary
 
 BODY = "Subject: relayed\r\nFrom: alice@yizhan.test\r\n\r\nHello over there.\r\n"
 RELAY = 'demo = yes\nrelay_networks = { "127.0.0.0/8" }\n'
@@ -111,3 +115,25 @@ def test_many_letters_arrive_once(make_station):
     found = there.wait_mailbox("zoe@next.example", 200)
     assert sorted(m["subject"] for m in found) == sorted("n%d" % i for i in range(200))
     wait_empty_queue(here)
+
+
+def test_a_fast_next_hop_takes_large_letters_at_once(make_station):
+    """The sink answers before the call that wrote a letter's last octets has come back: that is no early answer."""
+    here = make_station(conf=RELAY)
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+    sink = subprocess.Popen([binary(), "bench", "sink", "--listen", "127.0.0.1:%d" % port], stdout=subprocess.DEVNULL,
+                            stderr=subprocess.DEVNULL)
+    try:
+        here.cli("route", "add", "next.example", "127.0.0.1:%d" % port)
+        done = subprocess.run([binary(), "bench", "source", "--to", "%s:%d" % here.smtp, "--rcpt", "r@next.example",
+                               "--size", "100000", "--sessions", "20", "--messages", "200"], stdout=subprocess.PIPE,
+                              timeout=60)
+        assert done.returncode == 0, done.stdout
+        wait_empty_queue(here)
+        queue = here.cli_json("status", "--json")["queue"]
+        assert (queue["delivered"], queue["deferred"]) == (200, 0), here.log()
+    finally:
+        sink.terminate()
+        sink.wait()
