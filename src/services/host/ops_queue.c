@@ -1,4 +1,5 @@
 #include "base/enc.h"
+#include "base/hash.h"
 #include "store/spool.h"
 #include "services/queue/queue_why.h"
 #include "services/host/host_priv.h"
@@ -117,12 +118,45 @@ static void put_item(struct ops_call *c, struct spool_item *it, bool is_full)
 	put_times(j, it);
 }
 
+/* Destinations that are down, by name: what is due for one waits in the store as it was accepted, and has
+ * its reason and its next event from there. */
+static FIBER void down_sites(struct ops_call *c, struct hash_map *down)
+{
+	struct queue_site_info *sites;
+	size_t count = 0;
+
+	hash_map_init(down, (struct hash_key){loop_random(), loop_random()});
+	if (!c->ctx->host)
+		return;
+	host_queue_sites(c->ctx->host, c->arena, &sites, &count);
+	for (size_t i = 0; i < count; i++) {
+		if (sites[i].until_ns > loop_wall_ns() && sites[i].why.len)
+			hash_map_set(down, sites[i].destination, &sites[i]);
+	}
+}
+
+static void ask_site(struct spool_item *it, const struct hash_map *down)
+{
+	const struct queue_site_info *site;
+
+	if (it->state != SPOOL_WAITING || it->last_ns || it->next_ns > loop_wall_ns())
+		return;
+	site = hash_map_get(down, it->destination);
+	if (!site)
+		return;
+	it->last_text = site->why;
+	it->last_ns = it->arrived_ns;
+	it->next_ns = site->until_ns;
+}
+
 static FIBER int list(
 	struct ops_call *c, struct spool_filter *f, bool is_full, uint64_t *count_r, struct err *e)
 {
+	struct hash_map down;
 	size_t count;
 
 	*count_r = 0;
+	down_sites(c, &down);
 	do {
 		struct arena *page = arena_new();
 		struct spool_item *items = NULL;
@@ -130,14 +164,18 @@ static FIBER int list(
 
 		for (size_t i = 0; rc == 0 && i < count; i++) {
 			f->after_rcpt_id = items[i].rcpt_id;
+			ask_site(&items[i], &down);
 			put_item(c, &items[i], is_full);
 			rc = ops_row_end(c, e);
 		}
 		arena_free(&page);
-		if (rc < 0)
+		if (rc < 0) {
+			hash_map_fini(&down);
 			return -1;
+		}
 		*count_r += count;
 	} while (count);
+	hash_map_fini(&down);
 	return 0;
 }
 
