@@ -71,12 +71,14 @@ static void make_room(struct router *r)
 	hash_map_init(&r->asked, key);
 }
 
+/* *is_theirs_r: the next hop's silence or its word; false: we could not ask, which says nothing of it. */
 static FIBER struct router_said ask(
-	struct router *r, struct arena *a, const struct router_target *t)
+	struct router *r, struct arena *a, const struct router_target *t, bool *is_theirs_r)
 {
 	struct router_said said = {.asked = ROUTER_ASKED_UNKNOWN};
 	struct err e = {0};
 
+	*is_theirs_r = false;
 	if (!r->opts.ask || r->asking >= ROUTER_ASKING_MAX) {
 		said.text = r->opts.ask ? SPAN("too many are being asked already")
 					: SPAN("nobody is there to ask");
@@ -88,6 +90,7 @@ static FIBER struct router_said ask(
 		said.asked = ROUTER_ASKED_UNKNOWN;
 		said.text = span_str(arena_str(a, span_str(e.text)));
 	}
+	*is_theirs_r = e.code != ERR_STATE && e.code != ERR_CANCELLED;
 	r->asking--;
 	said.text = span_sub(said.text, 0, SAID_MAX);
 	return said;
@@ -103,15 +106,17 @@ FIBER void router_ask(struct router *r, struct arena *a, const struct router_que
 	struct span key = span_str(arena_printf(a, SPAN_FMT " " SPAN_FMT, SPAN_ARG(t->destination),
 		SPAN_ARG(router_address_key(a, t->address))));
 	struct router_said *kept = hash_map_get(&r->asked, key), said;
-	bool is_kept = kept && kept->until_ns > loop_now_ns();
+	bool is_kept = kept && kept->until_ns > loop_now_ns(), is_theirs;
 
 	if (is_kept) {
 		said = (struct router_said){
 			.asked = kept->asked, .text = arena_span(a, kept->text)};
 	} else {
-		said = ask(r, a, t);
-		make_room(r);
-		said_free(hash_map_set(&r->asked, key, said_new(said.asked, said.text)));
+		said = ask(r, a, t, &is_theirs);
+		if (is_theirs) {
+			make_room(r);
+			said_free(hash_map_set(&r->asked, key, said_new(said.asked, said.text)));
+		}
 	}
 	router_note(q->record, ROUTER_STEP_CHECK, 0, SPAN_NONE, SPAN_FMT " %s%s%s" SPAN_FMT,
 		SPAN_ARG(t->destination), words[said.asked], is_kept ? " (asked before)" : "",
