@@ -154,6 +154,12 @@ static FIBER int serve_one(struct smtp_server *sv, struct err *e)
 	struct span line;
 	bool is_crlf;
 
+	/* We stop, and this client has just ended its message: nobody waits for its next command. */
+	if (smtp_server_is_draining(sv) && !sv->s.has_mail && sv->s.messages &&
+		stream_peek(st).len == 0) {
+		smtp_server_close(sv, "drain", 3, 2, "Going down, come again");
+		return 0;
+	}
 	rest(sv);
 	smtp_server_deadline(sv, sv->s.opts->limits.command_ns);
 	if (stream_read_line(st, max, &line, &is_crlf, e) < 0) {
