@@ -403,20 +403,19 @@ char *send_ask(struct arena *a, const char *what, bool is_hidden)
 	if (fd < 0)
 		return NULL;
 	buf_init(&b, SEND_SECRET_MAX);
-	if (dprintf(fd, "%s: ", what) > 0) {
-		bool is_set = is_hidden && tcgetattr(fd, &was) == 0;
+	/* Before the question is seen: what is typed at once must be neither shown nor lost. */
+	bool is_set = is_hidden && tcgetattr(fd, &was) == 0;
 
-		if (is_set) {
-			now = was;
-			now.c_lflag &= ~(tcflag_t)ECHO;
-			tcsetattr(fd, TCSAFLUSH, &now);
-		}
-		if (read_typed(fd, &b))
-			typed = arena_str(a, buf_span(&b));
-		if (is_set) {
-			tcsetattr(fd, TCSAFLUSH, &was);
-			dprintf(fd, "\n");
-		}
+	if (is_set) {
+		now = was;
+		now.c_lflag &= ~(tcflag_t)ECHO;
+		tcsetattr(fd, TCSAFLUSH, &now);
+	}
+	if (dprintf(fd, "%s: ", what) > 0 && read_typed(fd, &b))
+		typed = arena_str(a, buf_span(&b));
+	if (is_set) {
+		tcsetattr(fd, TCSADRAIN, &was);
+		dprintf(fd, "\n");
 	}
 	if (b.mem)
 		secret_wipe(b.mem, b.cap);
