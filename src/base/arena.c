@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/mem.h"
 #include "base/must.h"
 
@@ -173,4 +174,18 @@ void arena_defer(struct arena *a, void (*fn)(void *arg), void *arg)
 size_t arena_used(const struct arena *a)
 {
 	return a->used;
+}
+
+static void close_buf(void *arg)
+{
+	buf_fini(arg);
+}
+
+struct buf *arena_buf(struct arena *a, size_t max)
+{
+	struct buf *b = ARENA_NEW(a, struct buf);
+
+	buf_init(b, max);
+	arena_defer(a, close_buf, b);
+	return b;
 }

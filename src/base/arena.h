@@ -10,6 +10,7 @@
 #include "base/span.h"
 
 struct arena;
+struct buf;
 
 struct arena *arena_new(void);
 /** Run the deferred closers and free everything; *a becomes NULL. NULL inside is allowed. */
@@ -31,6 +32,9 @@ char *arena_printf(struct arena *a, const char *fmt, ...)
 
 /** Call fn(arg) when the arena ends (or is reset). Last in, first out. */
 void arena_defer(struct arena *a, void (*fn)(void *arg), void *arg);
+
+/** An empty buffer of at most `max` octets (base/buf.h) whose memory goes with the arena. */
+struct buf *arena_buf(struct arena *a, size_t max) __attribute__((returns_nonnull));
 
 /** Bytes handed out since the last reset (for budgets). */
 size_t arena_used(const struct arena *a);

@@ -4,7 +4,10 @@
 
 #include "base/clock.h"
 #include "base/enc.h"
+#include "base/must.h"
 #include "base/utf8.h"
+
+#define LOCAL_PREFIX_MAX 256 /* octets of field names and brackets */
 
 static void put_safe(struct buf *b, struct span text, bool is_utf8, bool is_comment)
 {
@@ -142,6 +145,19 @@ void mail_delivered_to_put(struct buf *b, struct span address)
 {
 	put_path(b, "Delivered-To: ", address);
 	buf_str(b, "\r\n");
+}
+
+struct span mail_local_prefix(
+	struct arena *a, struct span reverse_path, struct span delivered_to, struct span front)
+{
+	struct buf *b = arena_buf(
+		a, LOCAL_PREFIX_MAX + reverse_path.len + delivered_to.len + front.len);
+
+	mail_return_path_put(b, reverse_path);
+	mail_delivered_to_put(b, delivered_to);
+	buf_span_put(b, front);
+	MUST(buf_ok(b));
+	return buf_span(b);
 }
 
 void mail_message_id_put(struct buf *b, uint64_t id, uint64_t random, struct span host)

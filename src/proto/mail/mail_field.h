@@ -2,6 +2,7 @@
 /* Header fields that a station writes. All foreign text that enters is made safe here: what is no
  * printable character becomes '?', comments are escaped, and nothing can end a line. Pure. */
 
+#include "base/arena.h"
 #include "base/buf.h"
 
 struct mail_received {    /* RFC 5321 section 4.4 */
@@ -26,6 +27,10 @@ void mail_received_protocol_put(struct buf *b, const struct mail_received *r);
 /** "Return-Path: <address> CRLF" (RFC 5321 section 4.4); "" gives "<>". */
 void mail_return_path_put(struct buf *b, struct span address);
 void mail_delivered_to_put(struct buf *b, struct span address);
+/** What stands before a message in a mailbox here, in `a`: Return-Path, Delivered-To, then `front`, the
+ * fields that it has got on its way (RFC 5321 section 4.4). */
+struct span mail_local_prefix(
+	struct arena *a, struct span reverse_path, struct span delivered_to, struct span front);
 /** "<ID.RANDOM@host>" (RFC 5322 section 3.6.4), without field name and line end. */
 void mail_message_id_put(struct buf *b, uint64_t id, uint64_t random, struct span host);
 /** "Date: … CRLF" */

@@ -31,20 +31,6 @@ bool bounce_is_wanted(enum bounce_kind kind, unsigned notify)
 
 /* ---- what is returned ------------------------------------------------------------------------- */
 
-static void close_buf(void *arg)
-{
-	buf_fini(arg);
-}
-
-static struct buf *buf_in(struct arena *a, size_t max)
-{
-	struct buf *b = ARENA_NEW(a, struct buf);
-
-	buf_init(b, max);
-	arena_defer(a, close_buf, b);
-	return b;
-}
-
 /* Octets of the header section in `text`, its last line end included; all when it has no end. */
 static size_t header_len(struct span text)
 {
@@ -80,7 +66,7 @@ static uint64_t original_len(const struct bounce_letter *about)
 static FIBER int read_header(
 	const struct bounce_letter *about, struct arena *a, struct span *header_r, struct err *e)
 {
-	struct buf *b = buf_in(a, about->prefix.len + BOUNCE_HEADER_MAX);
+	struct buf *b = arena_buf(a, about->prefix.len + BOUNCE_HEADER_MAX);
 	struct span chunk;
 
 	if (read_chunk(about, 0, a, &chunk, e) < 0)
@@ -136,7 +122,7 @@ static void fill_rcpt(enum bounce_kind kind, const struct bounce_letter *about,
 
 static struct span queue_id(struct arena *a, uint64_t id)
 {
-	struct buf *b = buf_in(a, PREFIX_MAX);
+	struct buf *b = arena_buf(a, PREFIX_MAX);
 
 	enc_put_id(b, id);
 	return buf_span(b);
@@ -192,8 +178,8 @@ static FIBER int stage_report(const struct bounce_opts *o, struct arena *a,
 	const struct bounce_letter *about, struct span header, struct mail_dsn *d,
 	struct spool_new *letter, struct err *e)
 {
-	struct buf *text = buf_in(a, REPORT_TEXT_MAX);
-	struct buf *whole = buf_in(a, BOUNCE_FULL_MAX + about->prefix.len);
+	struct buf *text = arena_buf(a, REPORT_TEXT_MAX);
+	struct buf *whole = arena_buf(a, BOUNCE_FULL_MAX + about->prefix.len);
 	struct stage **stage = ARENA_NEW(a, struct stage *);
 	struct span back = header;
 
@@ -220,16 +206,6 @@ static FIBER int stage_report(const struct bounce_opts *o, struct arena *a,
 
 /* ---- whom it goes to -------------------------------------------------------------------------- */
 
-/* RFC 5321 section 4.4: Return-Path is written at final delivery; a report's is empty. */
-static struct span local_prefix(struct arena *a, struct span address)
-{
-	struct buf *b = buf_in(a, PREFIX_MAX);
-
-	mail_return_path_put(b, SPAN_NONE);
-	mail_delivered_to_put(b, address);
-	return buf_span(b);
-}
-
 /* Recipients of the report. None is left when the address leads nowhere. `notify`: what becomes of
  * the report itself when it fails. */
 static FIBER int resolve(struct router *router, struct arena *a, struct span to, unsigned notify,
@@ -250,7 +226,7 @@ static FIBER int resolve(struct router *router, struct arena *a, struct span to,
 			spool_is_tls_demanded(&letter->env), letter->env.is_tls_optional);
 		r->notify = notify;
 		if (r->is_local)
-			r->prefix = local_prefix(a, r->address);
+			r->prefix = mail_local_prefix(a, SPAN_NONE, r->address, SPAN_NONE);
 	}
 	return 0;
 }

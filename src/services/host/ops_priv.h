@@ -1,7 +1,9 @@
 #pragma once
 /* Inside the operations: how one writes its rows. */
 
+#include "base/hash.h"
 #include "base/json_out.h"
+#include "store/spool.h"
 #include "services/host/ops.h"
 
 struct ops_call {
@@ -39,6 +41,11 @@ FIBER int ops_queue_tell(struct ops_call *c, uint64_t changed, struct err *e);
 FIBER int ops_queue_order(struct ops_call *c, struct spool_order *o, struct err *e);
 /** The event of an order that was obeyed. */
 void ops_queue_log(struct ops_call *c, const char *what, struct span target, uint64_t changed);
+
+/** Destinations that are down, by name; hash_map_fini() it. What is due for one waits in the store as it
+ * was accepted: its reason and its next event are its site's, which ops_ask_site() puts in. */
+FIBER void ops_down_sites(struct ops_call *c, struct hash_map *down);
+void ops_ask_site(struct spool_item *it, const struct hash_map *down);
 
 /** A router for this call, with nothing kept; the caller frees it. */
 struct router *ops_router(struct ops_call *c);

@@ -118,9 +118,7 @@ static void put_item(struct ops_call *c, struct spool_item *it, bool is_full)
 	put_times(j, it);
 }
 
-/* Destinations that are down, by name: what is due for one waits in the store as it was accepted, and has
- * its reason and its next event from there. */
-static FIBER void down_sites(struct ops_call *c, struct hash_map *down)
+FIBER void ops_down_sites(struct ops_call *c, struct hash_map *down)
 {
 	struct queue_site_info *sites;
 	size_t count = 0;
@@ -135,7 +133,7 @@ static FIBER void down_sites(struct ops_call *c, struct hash_map *down)
 	}
 }
 
-static void ask_site(struct spool_item *it, const struct hash_map *down)
+void ops_ask_site(struct spool_item *it, const struct hash_map *down)
 {
 	const struct queue_site_info *site;
 
@@ -156,7 +154,7 @@ static FIBER int list(
 	size_t count;
 
 	*count_r = 0;
-	down_sites(c, &down);
+	ops_down_sites(c, &down);
 	do {
 		struct arena *page = arena_new();
 		struct spool_item *items = NULL;
@@ -164,7 +162,7 @@ static FIBER int list(
 
 		for (size_t i = 0; rc == 0 && i < count; i++) {
 			f->after_rcpt_id = items[i].rcpt_id;
-			ask_site(&items[i], &down);
+			ops_ask_site(&items[i], &down);
 			put_item(c, &items[i], is_full);
 			rc = ops_row_end(c, e);
 		}

@@ -8,8 +8,6 @@
 #include "services/router/destination.h"
 #include "services/router/router.h"
 
-#define EDIT_PREFIX_MAX (64 * 1024)
-
 /* ---- a router for one order --------------------------------------------------------------------- */
 
 static struct router *router_for(const struct ops_call *c)
@@ -41,26 +39,10 @@ static FIBER int resolve_one(struct router *r, struct arena *a, struct span addr
 	return 0;
 }
 
-/* Return-Path, Delivered-To, then what it already bears (RFC 5321 section 4.4). */
-static struct span local_prefix(
-	struct arena *a, const struct spool_item *it, struct span delivered_to)
-{
-	struct span sender = it->sender.len ? it->sender : it->env.reverse_path, prefix;
-	struct buf b;
-
-	buf_init(&b, EDIT_PREFIX_MAX);
-	mail_return_path_put(&b, span_eq(sender, SPAN("<>")) ? SPAN_NONE : sender);
-	mail_delivered_to_put(&b, delivered_to);
-	buf_span_put(&b, it->rcpt_prefix);
-	buf_span_put(&b, it->prefix);
-	prefix = arena_span(a, buf_span(&b));
-	buf_fini(&b);
-	return prefix;
-}
-
 static void amend_to(struct arena *a, const struct spool_item *it, const struct router_target *t,
 	struct spool_amend *w)
 {
+	struct span sender = it->sender.len ? it->sender : it->env.reverse_path;
 	struct spool_rcpt_new n;
 
 	router_spool_rcpt(t, &n);
@@ -79,7 +61,10 @@ static void amend_to(struct arena *a, const struct spool_item *it, const struct 
 		w->orcpt = span_str(arena_printf(a, "%s;" SPAN_FMT,
 			span_is_ascii(it->address) ? "rfc822" : "utf-8", SPAN_ARG(it->address)));
 	if (n.is_local)
-		w->prefix = local_prefix(a, it, n.address);
+		w->prefix = mail_local_prefix(a, span_eq(sender, SPAN("<>")) ? SPAN_NONE : sender,
+			n.address,
+			span_str(arena_printf(a, SPAN_FMT SPAN_FMT, SPAN_ARG(it->rcpt_prefix),
+				SPAN_ARG(it->prefix))));
 }
 
 /* In one transaction; how many rows were changed. */

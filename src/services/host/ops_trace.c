@@ -70,15 +70,21 @@ static FIBER int put_waiting(struct ops_call *c, uint64_t msg_id, struct err *e)
 {
 	struct spool_filter f = {.msg_id = msg_id, .state = -1};
 	struct spool_item *items;
+	struct hash_map down;
 	size_t count = 0;
+	int rc = 0;
 
 	if (spool_list(c->ctx->store, c->arena, &f, &items, &count, e) < 0)
 		return -1;
-	for (size_t i = 0; i < count; i++) {
-		const struct spool_item *it = &items[i];
+	if (!count)
+		return 0;
+	ops_down_sites(c, &down);
+	for (size_t i = 0; rc == 0 && i < count; i++) {
+		struct spool_item *it = &items[i];
 		struct json_out *j = ops_row(c);
 		struct queue_why why;
 
+		ops_ask_site(it, &down);
 		queue_why(c->arena, it, loop_wall_ns(), &why);
 		json_kv_str(j, "what", "waiting");
 		ops_put_id(j, "id", it->msg_id);
@@ -90,10 +96,10 @@ static FIBER int put_waiting(struct ops_call *c, uint64_t msg_id, struct err *e)
 		ops_put_time(j, "next_at", why.next_ns);
 		ops_put_time(j, "expires_at", it->expires_ns);
 		json_kv_span(j, "reason", why.reason);
-		if (ops_row_end(c, e) < 0)
-			return -1;
+		rc = ops_row_end(c, e);
 	}
-	return 0;
+	hash_map_fini(&down);
+	return rc;
 }
 
 static FIBER int put_tree(

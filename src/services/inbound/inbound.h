@@ -22,7 +22,6 @@ struct inbound;
 #define INBOUND_RECEIVED_MAX     2048         /* octets of our Received field */
 #define INBOUND_FILTER_FIELD_MAX (256 * 1024) /* octets of the field that goes through the filter */
 #define INBOUND_STRIP_OUT_MAX    (16 * 1024)  /* gathered before it is kept */
-#define INBOUND_PREFIX_MAX       4096         /* and of what stands before a message in a mailbox */
 
 /* What the configuration says; shared by the connections that began with it, never changed. */
 struct inbound_policy {

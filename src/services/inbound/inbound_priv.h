@@ -14,10 +14,6 @@ struct received_time {
  * empty unless there is exactly one recipient. */
 struct span received_field(const struct smtp_session *s, struct span hostname, uint64_t id,
 	struct span for_address, const struct received_time *time);
-/** Return-Path, Delivered-To, then `received`: what stands before the body in a mailbox. */
-struct span local_prefix(
-	struct arena *a, struct span reverse_path, struct span delivered_to, struct span received);
-
 struct inbound {
 	struct inbound_opts opts;
 	struct inbound_counters counters;

@@ -1,5 +1,6 @@
 /* What the recipients of a letter become: one row each, loops told, reports promised or passed on. */
 
+#include "proto/mail/mail_field.h"
 #include "services/inbound/inbound_priv.h"
 #include "services/router/destination.h"
 
@@ -119,7 +120,7 @@ static void put_row(struct inbound_conn *c, struct smtp_session *s, const struct
 		log_event(&s->log, LOG_WARN, "smtp.in.loop", LF_ID("id", letter->id),
 			LF("to", t->address), LF("address", loop));
 	} else if (t->is_local) {
-		n->prefix = local_prefix(
+		n->prefix = mail_local_prefix(
 			s->txn, letter->env.reverse_path, n->address, letter->prefix);
 	} else {
 		n->destination = destination_with_tls(s->txn, n->destination,

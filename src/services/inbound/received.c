@@ -60,19 +60,3 @@ struct span received_field(const struct smtp_session *s, struct span hostname, u
 	buf_fini(&b);
 	return field;
 }
-
-struct span local_prefix(
-	struct arena *a, struct span reverse_path, struct span delivered_to, struct span received)
-{
-	struct span prefix;
-	struct buf b;
-
-	buf_init(&b, INBOUND_PREFIX_MAX);
-	mail_return_path_put(&b, reverse_path);
-	mail_delivered_to_put(&b, delivered_to);
-	buf_span_put(&b, received);
-	MUST(buf_ok(&b));
-	prefix = arena_span(a, buf_span(&b));
-	buf_fini(&b);
-	return prefix;
-}

@@ -15,20 +15,6 @@
 #define COPY_RCPTS    (LISTS_COPIES + ROUTER_TARGETS_MAX) /* the last member may be many */
 #define DMARC_WALK    8 /* names that are looked up at most (RFC 9989 section 4.10) */
 
-static void close_buf(void *arg)
-{
-	buf_fini(arg);
-}
-
-static struct buf *buf_in(struct arena *a, size_t max)
-{
-	struct buf *b = ARENA_NEW(a, struct buf);
-
-	buf_init(b, max);
-	arena_defer(a, close_buf, b);
-	return b;
-}
-
 /* ---- what the author's domain wants (RFC 9989) ---- */
 
 /* 1: a record, its policy in *policy_r; 0: none; -1: DNS did not say. */
@@ -191,7 +177,7 @@ static int make_head(struct copy *c, struct err *e)
 	struct lists_post *p = c->p;
 	bool has_subject = lists_field(p, "Subject") != NULL;
 
-	c->head = buf_in(p->a, COPY_HEAD_MAX + p->parcel->prefix.len);
+	c->head = arena_buf(p->a, COPY_HEAD_MAX + p->parcel->prefix.len);
 	for (size_t i = 0; i < p->field_count; i++)
 		put_field(c, &p->fields[i]);
 	if (c->is_prefixed && !has_subject)
@@ -218,7 +204,7 @@ static struct span copy_prefix(struct lists_post *p, uint64_t id)
 
 		.wall_sec = now,
 		.zone_minutes = clock_zone_minutes(now)};
-	struct buf *b = buf_in(p->a, 16 * 1024), *text = buf_in(p->a, 64);
+	struct buf *b = arena_buf(p->a, 16 * 1024), *text = arena_buf(p->a, 64);
 
 	enc_put_id(text, id);
 	r.id = buf_span(text);
@@ -269,7 +255,7 @@ FIBER int lists_put_body(struct lists_post *p, struct stage *to, uint64_t from, 
 
 static FIBER int put_footer(struct lists_post *p, struct stage *to, struct err *e)
 {
-	struct buf *b = buf_in(p->a, 2 * MLIST_SETTINGS_MAX);
+	struct buf *b = arena_buf(p->a, 2 * MLIST_SETTINGS_MAX);
 
 	buf_str(b, "\r\n-- \r\n");
 	for (size_t i = 0; i < p->list.footer.len; i++) {

@@ -7,18 +7,12 @@
 #include "proto/mail/msg_build.h"
 #include "services/lists/lists_priv.h"
 
-#define MAIL_TEXT_MAX   (64 * 1024)
-#define MAIL_PREFIX_MAX 8192
-#define MAIL_LIFE_NS    (2 * CLOCK_DAY)
+#define MAIL_TEXT_MAX (64 * 1024)
+#define MAIL_LIFE_NS  (2 * CLOCK_DAY)
 
 static void close_stage(void *arg)
 {
 	stage_free(arg);
-}
-
-static void close_buf(void *arg)
-{
-	buf_fini(arg);
 }
 
 struct span lists_address(struct lists_post *p, const char *part, struct span tag)
@@ -53,22 +47,6 @@ struct spool_new *lists_offspring(struct lists_post *p, size_t rcpt_count, struc
 	return l;
 }
 
-/* What stands before a copy in a mailbox here (RFC 5321 section 4.4). */
-static struct span local_prefix(struct lists_post *p, const struct spool_new *letter,
-	struct span sender, struct span address)
-{
-	struct span prefix;
-	struct buf b;
-
-	buf_init(&b, MAIL_PREFIX_MAX + letter->prefix.len);
-	mail_return_path_put(&b, sender);
-	mail_delivered_to_put(&b, address);
-	buf_span_put(&b, letter->prefix);
-	prefix = arena_span(p->a, buf_span(&b));
-	buf_fini(&b);
-	return prefix;
-}
-
 FIBER int lists_add_rcpt(struct lists_post *p, struct spool_new *letter, size_t cap, struct span to,
 	struct span sender, struct err *e)
 {
@@ -86,7 +64,7 @@ FIBER int lists_add_rcpt(struct lists_post *p, struct spool_new *letter, size_t 
 		r->notify = SPOOL_NOTIFY_FAILURE;
 		r->orcpt = span_str(arena_printf(p->a, "rfc822;" SPAN_FMT, SPAN_ARG(to)));
 		if (r->is_local)
-			r->prefix = local_prefix(p, letter, sender, r->address);
+			r->prefix = mail_local_prefix(p->a, sender, r->address, letter->prefix);
 		else
 			r->sender = sender.len ? sender : SPAN("<>");
 	}
@@ -133,11 +111,9 @@ FIBER int lists_say(struct lists_post *p, const char *from, struct span to, stru
 FIBER int lists_say_from(struct lists_post *p, struct span from, struct span to,
 	struct span subject, struct span text, struct err *e)
 {
-	struct buf *out = ARENA_NEW(p->a, struct buf);
+	struct buf *out = arena_buf(p->a, MAIL_TEXT_MAX + 4 * text.len);
 	struct spool_new *l;
 
-	buf_init(out, MAIL_TEXT_MAX + 4 * text.len);
-	arena_defer(p->a, close_buf, out);
 	if (build(p, from, to, subject, text, out, e) < 0)
 		return -1;
 	l = lists_offspring(p, ROUTER_TARGETS_MAX, e);

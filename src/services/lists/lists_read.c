@@ -6,20 +6,6 @@
 #include "proto/mail/mime_address.h"
 #include "services/lists/lists_priv.h"
 
-static void close_buf(void *arg)
-{
-	buf_fini(arg);
-}
-
-static struct buf *buf_in(struct arena *a, size_t max)
-{
-	struct buf *b = ARENA_NEW(a, struct buf);
-
-	buf_init(b, max);
-	arena_defer(a, close_buf, b);
-	return b;
-}
-
 static void take_field(void *arg, const struct mail_field *f)
 {
 	struct lists_post *p = arg;
@@ -43,7 +29,7 @@ static void take_field(void *arg, const struct mail_field *f)
 static FIBER int read_head(struct lists_post *p, struct err *e)
 {
 	struct span front = p->parcel->prefix;
-	struct buf *text = buf_in(p->a, LISTS_HEADER_MAX + BODY_CHUNK + front.len);
+	struct buf *text = arena_buf(p->a, LISTS_HEADER_MAX + BODY_CHUNK + front.len);
 	struct mail_header h;
 	struct arena *chunk = arena_new();
 	int rc = 0;

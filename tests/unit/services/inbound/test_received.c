@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "base/must.h"
+#include "proto/mail/mail_field.h"
 #include "services/inbound/inbound_priv.h"
 
 #define DATE "Thu, 1 Jan 1970 00:00:00 +0000"
@@ -110,9 +111,9 @@ static void test_prefix(void **state)
 	struct arena *a = arena_new();
 
 	(void)state;
-	assert_true(span_eq(local_prefix(a, SPAN("s@x"), SPAN("r@y"), SPAN("Received: z\r\n")),
+	assert_true(span_eq(mail_local_prefix(a, SPAN("s@x"), SPAN("r@y"), SPAN("Received: z\r\n")),
 		SPAN("Return-Path: <s@x>\r\nDelivered-To: r@y\r\nReceived: z\r\n")));
-	assert_true(span_eq(local_prefix(a, SPAN_NONE, SPAN("r@y"), SPAN_NONE),
+	assert_true(span_eq(mail_local_prefix(a, SPAN_NONE, SPAN("r@y"), SPAN_NONE),
 		SPAN("Return-Path: <>\r\nDelivered-To: r@y\r\n")));
 	arena_free(&a);
 }
