@@ -115,7 +115,9 @@ struct smtp_decider {
 	 * which the dialogue knows; false: with nothing. Asked at EHLO and at AUTH. Clear mechanisms
 	 * in it are kept back until there is TLS. Does not yield. */
 	bool (*auth_offer)(void *ctx, const struct smtp_session *s, struct sasl_server_opts *o);
-	const struct sasl_decider *sasl; /* its questions get the ctx of this table */
+	const struct sasl_decider *sasl;
+	/** The ctx that its questions get. NULL: that of this table. */
+	void *(*sasl_ctx)(void *ctx);
 	/** After an exchange, `r` preset with 235 or 535: may refuse a login that was right (432,
 	 * 454, 421 …). s->auth_user is whom it is about when is_accepted. NULL: as it is. */
 	FIBER void (*auth)(

@@ -260,7 +260,8 @@ FIBER int smtp_server_auth(struct smtp_server *sv, struct smtp_command *c, struc
 	int rc = 0;
 
 	if (is_offered)
-		x.sasl = sasl_server_new(mech, &x.opts, sv->decider->sasl, sv->ctx, &why);
+		x.sasl = sasl_server_new(mech, &x.opts, sv->decider->sasl,
+			sv->decider->sasl_ctx ? sv->decider->sasl_ctx(sv->ctx) : sv->ctx, &why);
 	if (!x.sasl)
 		auth_no_mech(sv, &why);
 	else if (span_find(initial, ' ') >= 0)

@@ -13,7 +13,14 @@
 #include "base/arena.h"
 #include "net/addr.h"
 
-enum config_protocol { CONFIG_SMTP, CONFIG_LMTP };
+/* In the order of the setting's words. */
+enum config_protocol {
+	CONFIG_SMTP,
+	CONFIG_LMTP,
+	CONFIG_SUBMISSION, /* RFC 6409: whoever has logged in, or is a user of this machine */
+	CONFIG_HTTP,
+	CONFIG_PROTOCOLS
+};
 enum config_tls { CONFIG_TLS_NONE, CONFIG_TLS_STARTTLS, CONFIG_TLS_IMPLICIT };
 
 struct config_texts {
@@ -121,6 +128,8 @@ struct config_errors {
 };
 void config_errors_fini(struct config_errors *errs);
 
+/** The port that an address without one means. */
+uint16_t config_port(const struct config_listener *l);
 /** Read a file. NULL when anything is wrong: `errs` then has at least one entry. Blocking. */
 struct config *config_read(const char *file, struct config_errors *errs);
 /** The same from memory; `file` is only its name. */

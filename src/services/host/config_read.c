@@ -171,6 +171,16 @@ static void read_section(
 	}
 }
 
+uint16_t config_port(const struct config_listener *l)
+{
+	static const uint16_t ports[CONFIG_PROTOCOLS][2] = {[CONFIG_SMTP] = {25, 25},
+		[CONFIG_LMTP] = {24, 24},
+		[CONFIG_SUBMISSION] = {587, 465}, /* RFC 6409, RFC 8314 section 3.3 */
+		[CONFIG_HTTP] = {80, 443}};
+
+	return ports[l->protocol][l->tls == CONFIG_TLS_IMPLICIT];
+}
+
 /* What one setting cannot know of another. */
 static void check_listener(struct reading *r, struct config_listener *l, size_t instance)
 {
@@ -192,7 +202,7 @@ static void check_listener(struct reading *r, struct config_listener *l, size_t 
 	l->unix_mode = octal;
 	for (size_t i = 0; i < l->addresses.count; i++) {
 		if (span_starts(span_str(l->addresses.items[i]), SPAN("unix:"))) {
-			l->is_relay = true;
+			l->is_relay = l->protocol != CONFIG_SUBMISSION;
 			l->tls = CONFIG_TLS_NONE;
 			if (l->addresses.count > 1)
 				config_error(r->errs, line,

@@ -56,10 +56,11 @@ const struct config_setting config_settings[] = {
 	{"", "separator", CONFIG_TEXT, TOP(separator), "+", NULL, 0, 1, false,
 		"alice+list reaches alice when this is \"+\". Empty: it does not."},
 
-	{"listener", "protocol", CONFIG_WORD, LISTENER(protocol), "smtp", "smtp lmtp", 0, 0, false,
-		"The protocol that is spoken."},
+	{"listener", "protocol", CONFIG_WORD, LISTENER(protocol), "smtp", "smtp lmtp submission http", 0, 0, false,
+		"The protocol that is spoken. submission: mail of our own people, who log in."},
 	{"listener", "address", CONFIG_ADDRS, LISTENER(addresses), "", NULL, 0, 0, false,
-		"\"0.0.0.0:25\", \"[::]:25\", \"unix:/run/yizhan/smtp\"; without a port 25 (lmtp: 24). "
+		"\"0.0.0.0:25\", \"[::]:25\", \"unix:/run/yizhan/smtp\"; without a port 25 (lmtp 24; submission "
+		"587, or 465 with tls = implicit; http 80 or 443). "
 		"May be left out when systemd hands over a socket of this name."},
 	{"listener", "tls", CONFIG_WORD, LISTENER(tls), "starttls", "none starttls implicit", 0, 0, false,
 		"none; starttls: offered; implicit: the handshake comes first. A Unix socket has none."},

@@ -130,7 +130,7 @@ static int bind_address(struct host *h, size_t listener, const char *text, struc
 	const struct config_listener *l = &h->config->listeners[listener];
 	struct host_bound *b = bound_add(h, listener);
 
-	if (addr_parse(span_str(text), l->protocol == CONFIG_LMTP ? 24 : 25, &b->addr, e) < 0)
+	if (addr_parse(span_str(text), config_port(l), &b->addr, e) < 0)
 		return -1;
 	b->is_unix = addr_is_unix(&b->addr);
 	if (!b->is_unix && addr_port(&b->addr)) {
@@ -182,6 +182,9 @@ int host_bind_all(struct host *h, struct err *e)
 		const struct config_listener *l = &h->config->listeners[i];
 		bool is_passed;
 
+		if (!host_conn_serves(l->protocol))
+			return err_set(e, ERR_CONFIG,
+				"listener %s: this version does not speak that protocol", l->name);
 		if (use_passed(h, i, &is_passed, e) < 0)
 			return -1;
 		if (is_passed)

@@ -5,17 +5,6 @@
 #include "net/proxy.h"
 #include "services/host/host_priv.h"
 
-/* A connection: one fiber from accept to close, in its worker's group. */
-struct conn {
-	struct list_node node; /* worker->conn_list */
-	struct host_worker *worker;
-	const struct host_bound *bound;
-	struct host_settings *settings;
-	struct stream *stream;
-	struct inbound_conn inbound;
-	struct fiber *fiber;
-};
-
 static bool nets_have(const struct config_nets *nets, const struct addr *a)
 {
 	for (size_t i = 0; i < nets->count; i++) {
@@ -26,9 +15,9 @@ static bool nets_have(const struct config_nets *nets, const struct addr *a)
 }
 
 /* Behind a proxy the real addresses come first. */
-static FIBER int conn_proxy(struct conn *c, struct err *e)
+static FIBER int conn_proxy(struct host_conn *c, struct err *e)
 {
-	const struct config_listener *l = &c->settings->config->listeners[c->bound->listener];
+	const struct config_listener *l = c->listener;
 
 	if (!l->proxy_networks.count || !nets_have(&l->proxy_networks, &c->stream->peer))
 		return 0;
@@ -36,7 +25,42 @@ static FIBER int conn_proxy(struct conn *c, struct err *e)
 	return proxy_read(c->stream, e);
 }
 
-static FIBER void conn_serve(struct conn *c)
+static FIBER void serve_mail(struct host_conn *c, const char *refuse)
+{
+	struct err e = {0};
+
+	inbound_conn_init(&c->inbound, c->worker->inbound, &c->settings->policy,
+		c->listener->is_relay, c->listener->is_filtered);
+	c->inbound.refuse = refuse;
+	if (smtp_server_run(c->stream, &c->settings->smtp[c->bound->listener], &inbound_decider,
+		    &c->inbound, &e) < 0)
+		log_event(&c->worker->log, LOG_DEBUG, "smtp.in.broken", LF_STR("error", e.text));
+}
+
+static bool is_mail_busy(const struct host_conn *c)
+{
+	return c->inbound.txn != NULL;
+}
+
+#define SMTP_FULL SPAN("421 4.3.2 Too many connections, try again later\r\n")
+
+/* A protocol that stands here is served. */
+static const struct host_service conn_services[CONFIG_PROTOCOLS] = {
+	[CONFIG_SMTP] = {serve_mail, is_mail_busy, SMTP_FULL},
+	[CONFIG_LMTP] = {serve_mail, is_mail_busy, SMTP_FULL},
+};
+
+bool host_conn_serves(int protocol)
+{
+	return conn_services[protocol].serve != NULL;
+}
+
+static const struct host_service *service_of(const struct host_bound *b)
+{
+	return &conn_services[b->protocol];
+}
+
+static FIBER void conn_serve(struct host_conn *c)
 {
 	struct host *h = c->worker->host;
 	struct host_settings *s = c->settings;
@@ -44,27 +68,21 @@ static FIBER void conn_serve(struct conn *c)
 	bool is_free;
 
 	if (conn_proxy(c, &e) < 0) {
-		log_event(&c->worker->log, LOG_WARN, "smtp.in.proxy", LF_STR("error", e.text));
+		log_event(&c->worker->log, LOG_WARN, "host.proxy", LF_STR("error", e.text));
 		return;
 	}
 	is_free = nets_have(&s->config->relay_networks, &c->stream->peer);
 	const char *refuse = host_admit_enter(
 		&h->admit, s, c->bound->listener, &c->stream->peer, is_free);
 
-	inbound_conn_init(&c->inbound, c->worker->inbound, &s->policy,
-		s->config->listeners[c->bound->listener].is_relay,
-		s->config->listeners[c->bound->listener].is_filtered);
-	c->inbound.refuse = refuse;
-	if (smtp_server_run(
-		    c->stream, &s->smtp[c->bound->listener], &inbound_decider, &c->inbound, &e) < 0)
-		log_event(&c->worker->log, LOG_DEBUG, "smtp.in.broken", LF_STR("error", e.text));
+	service_of(c->bound)->serve(c, refuse);
 	if (!refuse)
 		host_admit_leave(&h->admit, c->bound->listener, &c->stream->peer, is_free);
 }
 
 static FIBER int conn_main(void *arg)
 {
-	struct conn *c = arg;
+	struct host_conn *c = arg;
 
 	c->fiber = fiber_self();
 	conn_serve(c);
@@ -77,12 +95,12 @@ static FIBER int conn_main(void *arg)
 	return 0;
 }
 
-/* No stack for a fiber: one line that fits every client, then close. Nobody waits for it. */
+/* No stack for a fiber: one line that fits every client of the protocol, then close. Nobody waits for it. */
 static void conn_refuse(struct host_worker *w, const struct host_bound *b, struct stream **stream)
 {
-	static const struct span line = SPAN("421 4.3.2 Too many connections, try again later\r\n");
+	struct span line = service_of(b)->full;
 
-	if (b->tls != CONFIG_TLS_IMPLICIT && net_fd(*stream) >= 0)
+	if (line.len && b->tls != CONFIG_TLS_IMPLICIT && net_fd(*stream) >= 0)
 		(void)!send(net_fd(*stream), line.ptr, line.len, MSG_DONTWAIT | MSG_NOSIGNAL);
 	stream_free(stream);
 	__atomic_add_fetch(&w->host->admit.refused, 1, __ATOMIC_RELAXED);
@@ -90,13 +108,14 @@ static void conn_refuse(struct host_worker *w, const struct host_bound *b, struc
 
 static void conn_start(struct host_worker *w, const struct host_bound *b, struct stream *stream)
 {
-	struct conn *c = NEW(struct conn);
+	struct host_conn *c = NEW(struct host_conn);
 	struct err e = {0};
 
 	c->worker = w;
 	c->bound = b;
 	c->stream = stream;
 	c->settings = host_settings_ref(w->settings);
+	c->listener = &c->settings->config->listeners[b->listener];
 	list_push_back(&w->conn_list, &c->node);
 	w->connections++;
 	if (fiber_start(&w->conns, b->name, conn_main, c, &e) == 0)
@@ -134,9 +153,9 @@ FIBER int host_accept_main(void *arg)
 void host_conn_drain(struct host_worker *w)
 {
 	LIST_EACH (n, &w->conn_list) {
-		struct conn *c = LIST_ITEM(n, struct conn, node);
+		struct host_conn *c = LIST_ITEM(n, struct host_conn, node);
 
-		if (c->fiber && !c->inbound.txn)
+		if (c->fiber && !service_of(c->bound)->is_busy(c))
 			fiber_cancel(c->fiber);
 	}
 }

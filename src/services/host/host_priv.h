@@ -167,6 +167,29 @@ enum host_word { HOST_WORD_SETTINGS, HOST_WORD_QUEUE, HOST_WORD_STOP };
 void host_worker_tell(struct host_worker *w, enum host_word what, struct host_settings *settings);
 
 /* host_conn.c */
+
+/* A connection: one fiber from accept to close, in its worker's group. */
+struct host_conn {
+	struct list_node node; /* worker->conn_list */
+	struct host_worker *worker;
+	const struct host_bound *bound;
+	const struct config_listener *listener;
+	struct host_settings *settings;
+	struct stream *stream;
+	struct fiber *fiber;
+	struct inbound_conn inbound; /* SMTP, LMTP, submission */
+	bool is_busy;                /* HTTP: within a request */
+};
+/* How a protocol is served. */
+struct host_service {
+	/** The whole connection. `refuse`: it may not come in, and this is why; NULL: it may. */
+	FIBER void (*serve)(struct host_conn *c, const char *refuse);
+	/** Within something that it may finish when the server stops? Does not yield. */
+	bool (*is_busy)(const struct host_conn *c);
+	struct span full; /* what is said, without a session, when there is no room; "" nothing */
+};
+/** Is there a service for it? */
+bool host_conn_serves(int protocol);
 struct host_acceptor { /* one for each address and worker; host_accept_main frees it */
 	struct host_worker *worker;
 	struct host_bound *bound;
