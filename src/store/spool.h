@@ -90,6 +90,10 @@ struct spool_new {
 	struct spool_rcpt_new *rcpts;
 	size_t rcpt_count;
 	bool is_held; /* accept, but do not try (bench ingest) */
+	/* "" or a name under which it is accepted at most once, however often that is tried:
+	 * ERR_EXISTS and was_there when it was (maildrop.h). */
+	struct span once;
+	bool was_there;
 	/* result: handle on the stored body for immediate delivery, NULL without remote recipients.
 	 * The caller unrefs. */
 	struct body *stored;

@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "base/must.h"
 #include "run/fault.h"
+#include "store/maildrop_priv.h"
 #include "store/spool_priv.h"
 #include "store/stage_priv.h"
 
@@ -201,6 +202,8 @@ int spool_accept_tx(struct db *db, struct spool_ready *r, struct err *e)
 {
 	struct spool_new *l = r->letter;
 
+	if (l->once.len && maildrop_once_tx(db, l->once, l->arrived_ns, &l->was_there, e) < 0)
+		return -1;
 	if (put_body(db, r, e) < 0 || (r->row_count && put_msg(db, r, e) < 0))
 		return -1;
 	for (size_t i = 0; i < l->rcpt_count; i++) {
