@@ -71,6 +71,9 @@ int loop_signal(
 struct work_lane;
 typedef int work_fn(void *arg, struct err *e);
 struct work_lane *work_lane_new(const char *name, unsigned threads, size_t queue_max);
+/** The same with threads that give way to others by so much (nice(2); Linux has it by thread). */
+struct work_lane *work_lane_new_nice(
+	const char *name, unsigned threads, size_t queue_max, int niceness);
 /** Joins its threads; no work may be under way. */
 void work_lane_free(struct work_lane **lane);
 FIBER int work_run(struct work_lane *lane, work_fn *fn, void *arg, struct err *e);

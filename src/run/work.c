@@ -4,6 +4,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "base/must.h"
@@ -30,6 +32,7 @@ struct work_lane {
 	size_t waiting, max;
 	bool is_closing;
 	unsigned thread_count;
+	int niceness;
 	pthread_t *threads;
 	char name[LOOP_NAME_MAX];
 };
@@ -58,6 +61,9 @@ static void *lane_thread(void *arg)
 	struct work_job *job;
 
 	pthread_setname_np(pthread_self(), w->name);
+	/* That it fails where the kernel does not allow it harms nobody. */
+	if (w->niceness)
+		(void)setpriority(PRIO_PROCESS, (id_t)gettid(), w->niceness);
 	while ((job = lane_take(w))) {
 		job->result = job->fn(job->arg, job->e);
 		/* The job is gone after this. */
@@ -84,6 +90,12 @@ static void lane_start(struct work_lane *w)
 
 struct work_lane *work_lane_new(const char *name, unsigned threads, size_t queue_max)
 {
+	return work_lane_new_nice(name, threads, queue_max, 0);
+}
+
+struct work_lane *work_lane_new_nice(
+	const char *name, unsigned threads, size_t queue_max, int niceness)
+{
 	struct work_lane *w = NEW(struct work_lane);
 
 	MUST(threads > 0 && threads <= WORK_THREADS_MAX && queue_max > 0);
@@ -91,6 +103,7 @@ struct work_lane *work_lane_new(const char *name, unsigned threads, size_t queue
 	bell_init(&w->bell);
 	w->last = &w->first;
 	w->max = queue_max;
+	w->niceness = niceness;
 	w->thread_count = threads;
 	w->threads = mem_alloc(threads * sizeof(*w->threads));
 	snprintf(w->name, sizeof(w->name), "%s", name);

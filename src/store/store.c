@@ -181,6 +181,15 @@ static int open_db(struct store *s, const struct db_opts *opts, struct err *e)
 	return 0;
 }
 
+static unsigned hash_threads(void)
+{
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (cores < 1)
+		return 1;
+	return cores > STORE_HASH_THREADS_MAX ? STORE_HASH_THREADS_MAX : (unsigned)cores;
+}
+
 static int start_threads(
 	struct store *s, const struct db_opts *opts, unsigned readers, struct err *e)
 {
@@ -195,7 +204,8 @@ static int start_threads(
 		return -1;
 	s->read_lane = work_lane_new("store-read", readers, STORE_READ_QUEUE_MAX);
 	s->stage_lane = work_lane_new("store-stage", STORE_STAGE_THREADS, STORE_STAGE_QUEUE_MAX);
-	s->hash_lane = work_lane_new("store-hash", STORE_HASH_THREADS, STORE_HASH_QUEUE_MAX);
+	s->hash_lane = work_lane_new_nice(
+		"store-hash", hash_threads(), STORE_HASH_QUEUE_MAX, STORE_HASH_NICE);
 	return 0;
 }
 

@@ -3,17 +3,18 @@
 
 #include "base/clock.h"
 
-#define STORE_GROUP_MAX       256             /* closures in one transaction */
-#define STORE_SLICE_WARN_NS   (20 * CLOCK_MS) /* a closure that runs longer is told to the log */
-#define STORE_READERS         2               /* reader connections and their threads */
-#define STORE_READERS_MAX     16
-#define STORE_READ_QUEUE_MAX  4096 /* reads that wait; then ERR_BUSY */
-#define STORE_PAGE_ROWS       256  /* rows of one read */
-#define MAILBOX_SLICE         16   /* messages that one closure changes or expunges */
-#define STORE_HASH_THREADS    1    /* password verifiers */
-#define STORE_HASH_QUEUE_MAX  256
-#define STORE_STAGE_THREADS   1
-#define STORE_STAGE_QUEUE_MAX 4096
+#define STORE_GROUP_MAX        256             /* closures in one transaction */
+#define STORE_SLICE_WARN_NS    (20 * CLOCK_MS) /* a closure that runs longer is told to the log */
+#define STORE_READERS          2               /* reader connections and their threads */
+#define STORE_READERS_MAX      16
+#define STORE_READ_QUEUE_MAX   4096 /* reads that wait; then ERR_BUSY */
+#define STORE_PAGE_ROWS        256  /* rows of one read */
+#define MAILBOX_SLICE          16   /* messages that one closure changes or expunges */
+#define STORE_HASH_THREADS_MAX 16   /* password verifiers: one a core, at most so many */
+#define STORE_HASH_NICE        10   /* mail that moves goes first */
+#define STORE_HASH_QUEUE_MAX   256
+#define STORE_STAGE_THREADS    1
+#define STORE_STAGE_QUEUE_MAX  4096
 
 /* The log (WAL): from _START_PART eighths of _MAX on the checkpointer copies pages back beside the
  * writer, and tells it when little is left (_REST, or after _PASSES). Then, and at _MAX in any case,

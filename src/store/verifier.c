@@ -94,11 +94,16 @@ FIBER int verifier_make(struct store *s, struct arena *a, struct span password,
 		return err_scope_set(e, ERR_SCOPE_RCPT, ERR_AGAIN_NEVER);
 	}
 	buf_init(&job.text, 256);
-	result = work_run(s->hash_lane, verifier_work, &job, e);
+	result = verifier_run(s, verifier_work, &job, e);
 	if (result == 0)
 		*verifier_r = arena_span(a, buf_span(&job.text));
 	buf_fini(&job.text);
 	return result;
+}
+
+FIBER int verifier_run(struct store *s, work_fn *fn, void *arg, struct err *e)
+{
+	return work_run(s->hash_lane, fn, arg, e);
 }
 
 bool verifier_fits(struct span verifier, struct span password)

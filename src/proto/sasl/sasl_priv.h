@@ -3,6 +3,7 @@
 
 #include "base/secret.h"
 #include "proto/sasl/sasl_client.h"
+#include "proto/sasl/sasl_prep.h"
 #include "proto/sasl/sasl_scram.h"
 
 #define SASL_TEXT_MAX   (16 * 1024) /* a name or a secret the caller gives */
@@ -59,8 +60,5 @@ void sasl_gnu_free(struct sasl_gnu **g);
 /** The server is at fault: ERR_PROTO, scope peer. */
 int sasl_fault(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3), cold));
 
-/** SASLprep (RFC 4013) of a name or password, appended to `out`; unassigned code points pass, as in a
- * query. ERR_SYNTAX: not UTF-8, or characters that may not be, or nothing left. */
-int sasl_prep(struct span text, struct buf *out, struct err *e);
 /** Is the word in the list, any case? */
 bool sasl_lists(struct span list, struct span name);

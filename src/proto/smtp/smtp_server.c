@@ -212,6 +212,16 @@ static FIBER int greet(struct smtp_server *sv, struct err *e)
 	return 0;
 }
 
+static void part_cancelled(struct smtp_server *sv)
+{
+	const char *said = sv->decider->ended ? sv->decider->ended(sv->ctx, &sv->s) : NULL;
+
+	if (said)
+		smtp_server_close(sv, "login", 7, 0, said);
+	else
+		smtp_server_close(sv, "drain", 3, 2, "Going down, come again");
+}
+
 /* The connection is gone, or is to be: last words where they can still be heard. */
 static FIBER void part(struct smtp_server *sv, const struct err *why)
 {
@@ -222,7 +232,7 @@ static FIBER void part(struct smtp_server *sv, const struct err *why)
 		if (why->code == ERR_TIMEOUT)
 			smtp_server_close(sv, "timeout", 4, 2, "Timeout, closing connection");
 		else if (why->code == ERR_CANCELLED)
-			smtp_server_close(sv, "drain", 3, 2, "Going down, come again");
+			part_cancelled(sv);
 		else
 			smtp_server_phase(sv, SMTP_PHASE_CLOSED);
 	}

@@ -122,6 +122,10 @@ struct smtp_decider {
 	 * 454, 421 …). s->auth_user is whom it is about when is_accepted. NULL: as it is. */
 	FIBER void (*auth)(
 		void *ctx, struct smtp_session *s, bool is_accepted, struct smtp_reply *r);
+	/** The session's fiber was cancelled. NULL: because the server stops, which the client hears
+	 * as 421 4.3.2. Otherwise the login counts no more, and these words go with 421 4.7.0. Does
+	 * not yield. */
+	const char *(*ended)(void *ctx, const struct smtp_session *s);
 	/** The transaction is over, for whatever reason. Exactly once for each that began. */
 	void (*reset)(void *ctx, struct smtp_session *s);
 };

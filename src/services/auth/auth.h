@@ -101,13 +101,18 @@ FIBER bool auth_still(struct auth_conn *c);
 struct auth_book;
 struct auth_mark { /* of one session, in its struct */
 	struct list_node node;
-	const struct auth_conn *conn;
+	struct auth_conn *conn;
 	struct fiber *fiber; /* cancelled when the login counts no more … */
 	bool is_ended;       /* … after this was set */
+	bool is_busy;        /* within a message: it may end it; then auth_mark_rest */
 };
+/** The message is over. A login that ended meanwhile cancels its fiber now. Nothing for a session that is
+ * in no book. */
+void auth_mark_rest(struct auth_mark *m);
 struct auth_book *auth_book_new(struct auth *a);
 void auth_book_free(struct auth_book **b);
-void auth_book_add(struct auth_book *b, struct auth_mark *m, const struct auth_conn *c);
+/** From the session's own fiber, after auth_settle. */
+void auth_book_add(struct auth_book *b, struct auth_mark *m, struct auth_conn *c);
 void auth_book_remove(struct auth_book *b, struct auth_mark *m);
 /** A fiber of the loop: looks at all of the book whenever the directory has changed. `arg`: the book. */
 FIBER int auth_book_main(void *arg);
