@@ -22,6 +22,7 @@ struct tls_filter {
 	struct fiber_cond sent;
 	bool is_wire_end; /* the filter below has nothing more */
 	bool is_closed;   /* close_notify came */
+	bool is_challenge;
 	struct stream_tls info;
 	char *sni, *alpn;    /* owned, for info */
 	struct tls_ask *ask; /* owned; NULL in a server */
@@ -351,7 +352,7 @@ struct tls_filter *tls_filter_new(struct tls_config *c, struct filter *below, st
 	buf_init(&t->in, TLS_READ_BYTES * 2);
 	buf_init(&t->out, TLS_OUT_MAX);
 	fiber_cond_init(&t->sent);
-	t->ssl = SSL_new(c->fallback);
+	t->ssl = SSL_new(c->ctx);
 	bio = t->ssl ? BIO_new(c->bio) : NULL;
 	if (!bio) {
 		tls_err(e, "making a TLS connection");
@@ -374,6 +375,21 @@ void tls_filter_set_ask(struct tls_filter *t, struct tls_ask *ask)
 SSL *tls_filter_ssl(struct tls_filter *t)
 {
 	return t->ssl;
+}
+
+struct tls_filter *tls_filter_of(const SSL *ssl)
+{
+	return BIO_get_data(SSL_get_rbio(ssl));
+}
+
+void tls_filter_set_challenge(struct tls_filter *t)
+{
+	t->is_challenge = true;
+}
+
+bool tls_filter_is_challenge(const struct tls_filter *t)
+{
+	return t->is_challenge;
 }
 
 void tls_filter_free(struct tls_filter *t)
@@ -458,6 +474,17 @@ FIBER int tls_begin(struct stream *s, struct tls_filter *t, struct err *e)
 	return 0;
 }
 
+/* RFC 8737 section 4: the handshake is all of it, application data never follows. */
+static FIBER int tls_end_challenge(struct stream *s, struct err *e)
+{
+	struct err why = {0};
+
+	stream_shutdown(s, NULL);
+	err_set(&why, ERR_EOF, "a certificate authority has looked at a challenge");
+	err_scope_set(&why, ERR_SCOPE_PEER, ERR_AGAIN_LATER);
+	return stream_fail(s, &why, e);
+}
+
 FIBER int tls_accept(struct stream *s, struct tls_server *server, struct err *e)
 {
 	struct tls_filter *t;
@@ -470,7 +497,9 @@ FIBER int tls_accept(struct stream *s, struct tls_server *server, struct err *e)
 	if (!t)
 		return -1;
 	SSL_set_accept_state(t->ssl);
-	return tls_begin(s, t, e);
+	if (tls_begin(s, t, e) < 0)
+		return -1;
+	return t->is_challenge ? tls_end_challenge(s, e) : 0;
 }
 
 /* ---- channel bindings ---- */

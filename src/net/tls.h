@@ -6,27 +6,37 @@
 
 struct tls_server;
 struct tls_client;
+struct tls_ring; /* net/tls_ring.h */
 
 struct tls_cert_files {
 	const char *cert, *key; /* PEM; borrowed during the call */
-	const char *name;       /* SNI pattern ("mx.example", "*.example"); NULL: the default */
+	const char *name;       /* SNI pattern ("mx.example", "*.example"); NULL: the names in the
+			     certificate, and the default */
 };
 
 struct tls_server_opts {
-	const char *service; /* "smtp": session tickets are bound to it and refused elsewhere */
-	const char *alpn;    /* the one protocol spoken, e.g. "smtp"; a client that offers only
+	const char *service;   /* "smtp": session tickets are bound to it and refused elsewhere */
+	const char *alpn;      /* the one protocol spoken, e.g. "smtp"; a client that offers only
 				others is refused with the alert; one that offers none is served */
+	struct tls_ring *ring; /* certificates, shared by several servers; NULL: those below */
 	const struct tls_cert_files *certs;
 	size_t cert_count;
 	bool is_tls12_allowed; /* TLS 1.2 beside 1.3 */
 };
 
+/* One for each protocol: a ticket of one service is never good at another. A client that offers
+ * "acme-tls/1" alone meets the challenge in the ring, if there is one for its name (RFC 8737);
+ * tls_accept then fails with ERR_EOF, for nothing may follow. */
 struct tls_server *tls_server_new(const struct tls_server_opts *opts, struct err *e);
 /** Read the certificate files again; on error the old ones stay. Any thread; it reads files, so it
  * is called from a work lane, as the two _new functions are once the loops run. Tickets given out
  * before stay good. */
 int tls_server_reload(struct tls_server *t, struct err *e);
 void tls_server_free(struct tls_server **t);
+/** Keys of session tickets are drawn anew every 12 hours, and the last ones still open what they
+ * sealed for as long again. It happens by itself when somebody connects; where nobody does, this
+ * wipes what has become old. Any thread. */
+void tls_server_turn(struct tls_server *t);
 
 struct tls_client_opts {
 	const char *alpn;
@@ -190,6 +200,10 @@ int tls_channel_binding(
 	const struct stream *s, enum tls_binding kind, struct buf *out, struct err *e);
 
 /** Write a self-signed certificate and key (ECDSA P-256, ten years) to the files, the key readable
- * for its owner only. `names` is a list with commas of host names and IP addresses. Blocks. */
+ * for its owner only. `names` is a list with commas of host names and IP addresses. A key of that kind
+ * that is there already is kept. Blocks. */
 int tls_make_self_signed(
 	const char *names, const char *cert_file, const char *key_file, struct err *e);
+/** Is in the file one that we made, and does it end within 30 days, or is it for other names? False for
+ * a certificate of somebody else's, and for none. Blocks. */
+bool tls_self_signed_is_due(const char *names, const char *cert_file, int64_t now_sec);

@@ -185,7 +185,7 @@ static int tls_on_ticket(SSL *ssl, SSL_SESSION *session)
 
 static int tls_client_setup(struct tls_config *c, const struct tls_client_opts *o, struct err *e)
 {
-	SSL_CTX *ctx = c->fallback;
+	SSL_CTX *ctx = c->ctx;
 
 	if (c->alpn.len &&
 		SSL_CTX_set_alpn_protos(
@@ -206,13 +206,12 @@ struct tls_client *tls_client_new(const struct tls_client_opts *opts, struct err
 {
 	struct tls_client *t = NEW(struct tls_client);
 	struct span alpn = tls_alpn_wire(opts->alpn);
-	struct tls_config *c = tls_config_new(alpn, 1);
+	struct tls_config *c = tls_config_new(alpn);
 
 	tls_alpn_fini(&alpn);
 	t->config = c;
-	c->fallback = c->named[0].ctx = tls_ctx_new(TLS_client_method(), TLS1_2_VERSION, e);
-	c->count = c->fallback ? 1 : 0;
-	if (!c->fallback || tls_client_setup(c, opts, e) < 0)
+	c->ctx = tls_ctx_new(TLS_client_method(), TLS1_2_VERSION, e);
+	if (!c->ctx || tls_client_setup(c, opts, e) < 0)
 		tls_client_free(&t);
 	return t;
 }

@@ -5,25 +5,15 @@
 
 #include "base/mem.h"
 #include "base/must.h"
-#include "base/secret.h"
 
 /* TLS 1.2 beside the defaults: nothing without forward secrecy, nothing exotic. */
 #define TLS_CIPHERS_12 "HIGH:!aNULL:!kRSA:!PSK:!SRP:!CAMELLIA:!ARIA:!AESCCM"
 
-/* Paths and names are copies: a reload reads the same files again. */
-struct tls_files {
-	char *cert, *key, *name;
-};
-
 struct tls_server {
-	char *service;
-	struct span alpn;
-	bool is_tls12_allowed;
-	struct tls_files *files;
-	size_t file_count;
-	unsigned char ticket_keys[TLS_TICKET_KEYS]; /* secret; the same through reloads */
-	pthread_mutex_t lock;                       /* guards `config` */
 	struct tls_config *config;
+	/* those of opts->certs, to be read again; copies */
+	struct tls_ring_pair *pairs;
+	size_t pair_count;
 };
 
 int tls_err(struct err *e, const char *what)
@@ -64,13 +54,12 @@ void tls_alpn_fini(struct span *alpn)
 	*alpn = SPAN_NONE;
 }
 
-struct tls_config *tls_config_new(struct span alpn, size_t count)
+struct tls_config *tls_config_new(struct span alpn)
 {
 	struct tls_config *c = NEW(struct tls_config);
 
 	atomic_init(&c->refs, 1);
 	c->bio = tls_bio_new();
-	c->named = mem_alloc((count ? count : 1) * sizeof(c->named[0]));
 	if (alpn.len)
 		c->alpn = span_of(mem_dup(alpn.ptr, alpn.len), alpn.len);
 	return c;
@@ -92,11 +81,11 @@ void tls_config_unref(struct tls_config *c)
 	MUST(before > 0);
 	if (before > 1)
 		return;
-	for (size_t i = 0; i < c->count; i++) {
-		SSL_CTX_free(c->named[i].ctx);
-		free(c->named[i].name);
+	SSL_CTX_free(c->ctx);
+	if (c->ring) {
+		tls_keys_fini(&c->keys);
+		tls_ring_free(&c->ring);
 	}
-	free(c->named);
 	BIO_meth_free(c->bio);
 	free(c->pins);
 	tls_alpn_fini(&c->alpn);
@@ -133,52 +122,6 @@ SSL_CTX *tls_ctx_new(const SSL_METHOD *method, int min_version, struct err *e)
 	return ctx;
 }
 
-/* ---- the server ---- */
-
-/* RFC 7301 section 3.2: who offers protocols, and not ours, gets no_application_protocol. */
-static int tls_on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
-	const unsigned char *in, unsigned in_len, void *arg)
-{
-	const struct tls_config *c = arg;
-	unsigned char *chosen;
-
-	if (c->alpn.len == 0)
-		return SSL_TLSEXT_ERR_NOACK;
-	if (SSL_select_next_proto(&chosen, out_len, (const unsigned char *)c->alpn.ptr,
-		    (unsigned)c->alpn.len, in, in_len) != OPENSSL_NPN_NEGOTIATED)
-		return SSL_TLSEXT_ERR_ALERT_FATAL;
-	*out = chosen;
-	return SSL_TLSEXT_ERR_OK;
-}
-
-/* "*.example" stands for exactly one label (RFC 6125 section 6.4.3). */
-static bool tls_name_fits(const char *pattern, struct span name)
-{
-	struct span p = span_str(pattern), first, rest;
-
-	if (!span_starts(p, SPAN("*.")))
-		return span_eq_nocase(p, name);
-	return span_cut(name, '.', &first, &rest) && first.len &&
-		span_eq_nocase(span_skip(p, 2), rest);
-}
-
-/* A name we have no certificate for gets the default: mail servers come by any MX name. */
-static int tls_on_sni(SSL *ssl, int *alert, void *arg)
-{
-	const struct tls_config *c = arg;
-	const char *asked = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
-
-	if (!asked)
-		return SSL_TLSEXT_ERR_NOACK;
-	for (size_t i = 0; i < c->count; i++) {
-		if (!c->named[i].name || !tls_name_fits(c->named[i].name, span_str(asked)))
-			continue;
-		SSL_set_SSL_CTX(ssl, c->named[i].ctx);
-		break;
-	}
-	return SSL_TLSEXT_ERR_OK;
-}
-
 int tls_load_pair(SSL_CTX *ctx, const char *cert, const char *key, struct err *e)
 {
 	if (SSL_CTX_use_certificate_chain_file(ctx, cert) != 1) {
@@ -196,120 +139,157 @@ int tls_load_pair(SSL_CTX *ctx, const char *cert, const char *key, struct err *e
 	return 0;
 }
 
-static SSL_CTX *tls_server_ctx(struct tls_server *t, struct tls_config *c, struct err *e)
+/* ---- the server ---- */
+
+static const char alpn_acme[] = "\12acme-tls/1"; /* wire form */
+
+/* RFC 8737 section 3: the one protocol that the client offers. */
+static bool is_challenged(SSL *ssl)
+{
+	const unsigned char *ext;
+	size_t len;
+
+	/* RFC 7301 section 3.1: two octets of length, then the names */
+	return SSL_client_hello_get0_ext(
+		       ssl, TLSEXT_TYPE_application_layer_protocol_negotiation, &ext, &len) == 1 &&
+		len == 2 + strlen(alpn_acme) && ext[0] == 0 && ext[1] == strlen(alpn_acme) &&
+		memcmp(ext + 2, alpn_acme, strlen(alpn_acme)) == 0;
+}
+
+static int tls_on_hello(SSL *ssl, int *alert, void *arg)
+{
+	if (is_challenged(ssl)) {
+		tls_filter_set_challenge(tls_filter_of(ssl));
+		/* who validates comes once, and is not to come with a session of somebody else */
+		SSL_set_options(ssl, SSL_OP_NO_TICKET);
+		SSL_set_num_tickets(ssl, 0);
+	}
+	return SSL_CLIENT_HELLO_SUCCESS;
+}
+
+/* RFC 7301 section 3.2: who offers protocols, and not ours, gets no_application_protocol. */
+static int tls_on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
+	const unsigned char *in, unsigned in_len, void *arg)
+{
+	const struct tls_config *c = arg;
+	unsigned char *chosen;
+
+	if (tls_filter_is_challenge(tls_filter_of(ssl))) {
+		*out = (const unsigned char *)alpn_acme + 1;
+		*out_len = (unsigned char)strlen(alpn_acme + 1);
+		return SSL_TLSEXT_ERR_OK;
+	}
+	if (c->alpn.len == 0)
+		return SSL_TLSEXT_ERR_NOACK;
+	if (SSL_select_next_proto(&chosen, out_len, (const unsigned char *)c->alpn.ptr,
+		    (unsigned)c->alpn.len, in, in_len) != OPENSSL_NPN_NEGOTIATED)
+		return SSL_TLSEXT_ERR_ALERT_FATAL;
+	*out = chosen;
+	return SSL_TLSEXT_ERR_OK;
+}
+
+/* Called for every client, also for one that asks for no name and for one that comes back with a
+ * session: a binding to our certificate (RFC 5929) needs it there too. */
+static int tls_on_sni(SSL *ssl, int *alert, void *arg)
+{
+	const struct tls_config *c = arg;
+	const char *asked = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+
+	if (tls_filter_is_challenge(tls_filter_of(ssl))) {
+		if (tls_ring_dress_challenge(c->ring, ssl, span_str(asked)))
+			return SSL_TLSEXT_ERR_OK;
+		*alert = SSL_AD_UNRECOGNIZED_NAME;
+		return SSL_TLSEXT_ERR_ALERT_FATAL;
+	}
+	if (tls_ring_dress(c->ring, ssl, span_str(asked)) < 0) {
+		*alert = SSL_AD_INTERNAL_ERROR;
+		return SSL_TLSEXT_ERR_ALERT_FATAL;
+	}
+	return asked ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_NOACK;
+}
+
+static SSL_CTX *tls_server_ctx(
+	struct tls_config *c, const struct tls_server_opts *opts, struct err *e)
 {
 	SSL_CTX *ctx = tls_ctx_new(
-		TLS_server_method(), t->is_tls12_allowed ? TLS1_2_VERSION : TLS1_3_VERSION, e);
+		TLS_server_method(), opts->is_tls12_allowed ? TLS1_2_VERSION : TLS1_3_VERSION, e);
 
 	if (!ctx)
 		return NULL;
 	/* A ticket opens only under the keys of its service, and only in its context. */
-	if (SSL_CTX_set_tlsext_ticket_keys(ctx, t->ticket_keys, TLS_TICKET_KEYS) != 1 ||
-		SSL_CTX_set_session_id_context(ctx, (const unsigned char *)t->service,
-			(unsigned)strlen(t->service)) != 1 ||
+	if (SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, tls_on_ticket_key) != 1 ||
+		SSL_CTX_set_session_id_context(ctx, (const unsigned char *)opts->service,
+			(unsigned)strlen(opts->service)) != 1 ||
 		SSL_CTX_set_num_tickets(ctx, 1) != 1) {
 		tls_err(e, "setting up session tickets");
 		SSL_CTX_free(ctx);
 		return NULL;
 	}
+	SSL_CTX_set_app_data(ctx, c);
+	SSL_CTX_set_client_hello_cb(ctx, tls_on_hello, NULL);
 	SSL_CTX_set_alpn_select_cb(ctx, tls_on_alpn, c);
 	SSL_CTX_set_tlsext_servername_callback(ctx, tls_on_sni);
 	SSL_CTX_set_tlsext_servername_arg(ctx, c);
 	return ctx;
 }
 
-/* The context for this name: one for all certificates (ECDSA, RSA) that are given for it. */
-static struct tls_named *tls_config_named(
-	struct tls_server *t, struct tls_config *c, const char *name, struct err *e)
+/* Paths and names are copies: a reload reads the same files again. */
+static void tls_server_keep(struct tls_server *t, const struct tls_server_opts *opts)
 {
-	struct tls_named *n;
+	t->pair_count = opts->cert_count;
+	t->pairs = mem_alloc((opts->cert_count ? opts->cert_count : 1) * sizeof(t->pairs[0]));
+	for (size_t i = 0; i < opts->cert_count; i++) {
+		const struct tls_cert_files *f = &opts->certs[i];
+		const char **name = mem_alloc(sizeof(*name));
 
-	for (size_t i = 0; i < c->count; i++) {
-		n = &c->named[i];
-		if ((!name && !n->name) ||
-			(name && n->name && span_eq_nocase(span_str(name), span_str(n->name))))
-			return n;
+		*name = tls_copy(f->name);
+		t->pairs[i] = (struct tls_ring_pair){
+			.cert = tls_copy(f->cert),
+			.key = tls_copy(f->key),
+			.names = name,
+			.name_count = f->name ? 1 : 0,
+			.is_fallback = !f->name,
+		};
 	}
-	n = &c->named[c->count];
-	n->ctx = tls_server_ctx(t, c, e);
-	if (!n->ctx)
-		return NULL;
-	n->name = tls_copy(name);
-	c->count++;
-	return n;
-}
-
-static struct tls_config *tls_server_load(struct tls_server *t, struct err *e)
-{
-	struct tls_config *c = tls_config_new(t->alpn, t->file_count);
-
-	for (size_t i = 0; i < t->file_count; i++) {
-		struct tls_named *n = tls_config_named(t, c, t->files[i].name, e);
-
-		if (!n || tls_load_pair(n->ctx, t->files[i].cert, t->files[i].key, e) < 0) {
-			tls_config_unref(c);
-			return NULL;
-		}
-		if (!n->name || !c->fallback)
-			c->fallback = n->ctx;
-	}
-	if (c->fallback)
-		return c;
-	tls_config_unref(c);
-	err_set(e, ERR_CONFIG, "TLS needs a certificate");
-	return NULL;
 }
 
 struct tls_server *tls_server_new(const struct tls_server_opts *opts, struct err *e)
 {
 	struct tls_server *t = NEW(struct tls_server);
+	struct span alpn = tls_alpn_wire(opts->alpn);
+	struct tls_config *c = tls_config_new(alpn);
+	int rc;
 
 	MUST(strlen(opts->service) <= TLS_SERVICE_MAX);
-	t->service = tls_copy(opts->service);
-	t->alpn = tls_alpn_wire(opts->alpn);
-	t->is_tls12_allowed = opts->is_tls12_allowed;
-	t->file_count = opts->cert_count;
-	t->files = mem_alloc((opts->cert_count ? opts->cert_count : 1) * sizeof(t->files[0]));
-	for (size_t i = 0; i < opts->cert_count; i++) {
-		t->files[i].cert = tls_copy(opts->certs[i].cert);
-		t->files[i].key = tls_copy(opts->certs[i].key);
-		t->files[i].name = tls_copy(opts->certs[i].name);
-	}
-	pthread_mutex_init(&t->lock, NULL);
-	if (RAND_priv_bytes(t->ticket_keys, TLS_TICKET_KEYS) != 1)
-		tls_err(e, "drawing ticket keys");
-	else
-		t->config = tls_server_load(t, e);
-	if (!t->config)
+	tls_alpn_fini(&alpn);
+	t->config = c;
+	c->ring = opts->ring ? tls_ring_ref(opts->ring) : tls_ring_new();
+	rc = tls_keys_init(&c->keys, e);
+	if (!opts->ring)
+		tls_server_keep(t, opts);
+	if (rc == 0 && !opts->ring)
+		rc = tls_ring_load(c->ring, t->pairs, t->pair_count, e);
+	if (rc == 0)
+		c->ctx = tls_server_ctx(c, opts, e);
+	if (!c->ctx)
 		tls_server_free(&t);
 	return t;
 }
 
 int tls_server_reload(struct tls_server *t, struct err *e)
 {
-	struct tls_config *fresh = tls_server_load(t, e), *old;
+	MUST(t->pairs);
+	return tls_ring_load(t->config->ring, t->pairs, t->pair_count, e);
+}
 
-	if (!fresh)
-		return -1;
-	pthread_mutex_lock(&t->lock);
-	old = t->config;
-	t->config = fresh;
-	pthread_mutex_unlock(&t->lock);
-	tls_config_unref(old);
-	return 0;
+void tls_server_turn(struct tls_server *t)
+{
+	tls_keys_turn(&t->config->keys);
 }
 
 size_t tls_server_certs(struct tls_server *t, struct arena *a, struct tls_cert **certs_r)
 {
-	struct tls_config *c;
-	size_t count;
-
-	pthread_mutex_lock(&t->lock);
-	c = tls_config_ref(t->config);
-	pthread_mutex_unlock(&t->lock);
-	count = tls_cert_one(SSL_CTX_get0_certificate(c->fallback), a, certs_r);
-	tls_config_unref(c);
-	return count;
+	return tls_ring_for(t->config->ring, SPAN_NONE, a, certs_r) ? 1 : 0;
 }
 
 void tls_server_free(struct tls_server **t_p)
@@ -320,25 +300,17 @@ void tls_server_free(struct tls_server **t_p)
 		return;
 	*t_p = NULL;
 	tls_config_unref(t->config);
-	for (size_t i = 0; i < t->file_count; i++) {
-		free(t->files[i].cert);
-		free(t->files[i].key);
-		free(t->files[i].name);
+	for (size_t i = 0; i < t->pair_count; i++) {
+		free((char *)(uintptr_t)t->pairs[i].cert);
+		free((char *)(uintptr_t)t->pairs[i].key);
+		free((char *)(uintptr_t)t->pairs[i].names[0]);
+		free((char **)(uintptr_t)t->pairs[i].names);
 	}
-	free(t->files);
-	free(t->service);
-	tls_alpn_fini(&t->alpn);
-	secret_wipe(t->ticket_keys, sizeof(t->ticket_keys));
-	pthread_mutex_destroy(&t->lock);
+	free(t->pairs);
 	free(t);
 }
 
 struct tls_config *tls_server_config(struct tls_server *t)
 {
-	struct tls_config *c;
-
-	pthread_mutex_lock(&t->lock);
-	c = tls_config_ref(t->config);
-	pthread_mutex_unlock(&t->lock);
-	return c;
+	return tls_config_ref(t->config);
 }

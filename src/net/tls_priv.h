@@ -1,5 +1,6 @@
 #pragma once
-/* Between tls.c (the filter) and tls_ctx.c (contexts, certificates). */
+/* Between tls.c (the filter), tls_ctx.c (contexts), tls_ring.c (certificates of a server) and
+ * tls_keys.c (keys of its session tickets). */
 
 /* OpenSSL's type of that name meets our error code (base/err.h); nobody here needs theirs. */
 #define ERR_STATE OPENSSL_ERR_STATE
@@ -14,7 +15,9 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/clock.h"
 #include "net/tls.h"
+#include "net/tls_ring.h"
 
 #define TLS_RECORD_MAX  16384       /* RFC 8446 section 5.1: plaintext of one record */
 #define TLS_READ_BYTES  (17 * 1024) /* one record and its overhead */
@@ -23,27 +26,40 @@
 #define TLS_ALERT_NS    CLOCK_SEC /* for the alert that says why a handshake failed */
 #define TLS_NAME_MAX    255
 #define TLS_ALPN_MAX    255
-#define TLS_TICKET_KEYS 80 /* what SSL_CTX_set_tlsext_ticket_keys takes */
 #define TLS_SHA256      32
 #define TLS_PINS_MAX    32
 #define TLS_CA_FILES    4096 /* looked at in a directory */
 #define TLS_SERVICE_MAX SSL_MAX_SID_CTX_LENGTH
 
-/* One certificate and the names it is for. */
-struct tls_named {
-	char *name; /* owned; NULL: the default */
-	SSL_CTX *ctx;
-};
+#define TLS_KEY_NAME  16 /* what OpenSSL puts in front of a ticket */
+#define TLS_KEY_BYTES 32
 
-/* What connections share and a reload replaces as a whole. Owners: the tls_server or tls_client,
- * and each connection made under it. */
+/* What session tickets are sealed with. */
+struct tls_key {
+	unsigned char name[TLS_KEY_NAME];
+	unsigned char cipher[TLS_KEY_BYTES], mac[TLS_KEY_BYTES]; /* secret */
+	int64_t born_ns;                                         /* monotonic; 0: none */
+};
+struct tls_keys {
+	pthread_mutex_t lock;
+	struct tls_key now, before;
+};
+int tls_keys_init(struct tls_keys *k, struct err *e);
+void tls_keys_fini(struct tls_keys *k);
+/** Draw a new one when the time has come, forget what is too old. */
+void tls_keys_turn(struct tls_keys *k);
+/** For SSL_CTX_set_tlsext_ticket_key_evp_cb. */
+int tls_on_ticket_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
+	EVP_MAC_CTX *mac, int is_sealing);
+
+/* What connections share. Owners: the tls_server or tls_client, and each connection made under it. */
 struct tls_config {
 	atomic_int refs;
-	BIO_METHOD *bio; /* tls_bio_new */
-	struct tls_named *named;
-	size_t count;
-	SSL_CTX *fallback; /* borrowed from named: for clients that ask for no name we have */
-	struct span alpn;  /* wire form: length octet and name; owned */
+	BIO_METHOD *bio;                   /* tls_bio_new */
+	SSL_CTX *ctx;                      /* its app data is this struct */
+	struct tls_ring *ring;             /* server: a reference */
+	struct tls_keys keys;              /* server */
+	struct span alpn;                  /* wire form: length octet and name; owned */
 	unsigned char (*pins)[TLS_SHA256]; /* client; owned */
 	size_t pin_count;
 };
@@ -71,10 +87,17 @@ BIO_METHOD *tls_bio_new(void);
 char *tls_copy(const char *s);
 struct span tls_alpn_wire(const char *alpn);
 void tls_alpn_fini(struct span *alpn);
-struct tls_config *tls_config_new(struct span alpn, size_t count);
+struct tls_config *tls_config_new(struct span alpn);
 struct tls_config *tls_config_ref(struct tls_config *c);
 SSL_CTX *tls_ctx_new(const SSL_METHOD *method, int min_version, struct err *e);
 int tls_load_pair(SSL_CTX *ctx, const char *cert, const char *key, struct err *e);
+
+/* ---- certificates ---- */
+struct tls_ring *tls_ring_ref(struct tls_ring *ring);
+/** Give the connection what it is to show for the name its client asked for. Never yields. */
+int tls_ring_dress(struct tls_ring *ring, SSL *ssl, struct span asked);
+/** The same with the certificate of a challenge (RFC 8737); false: there is none for that name. */
+bool tls_ring_dress_challenge(struct tls_ring *ring, SSL *ssl, struct span asked);
 
 /* ---- the filter ---- */
 struct tls_filter;
@@ -83,6 +106,11 @@ struct tls_filter *tls_filter_new(struct tls_config *c, struct filter *below, st
 /** Takes over `ask`. */
 void tls_filter_set_ask(struct tls_filter *t, struct tls_ask *ask);
 SSL *tls_filter_ssl(struct tls_filter *t);
+/** Whose handshake it is that OpenSSL is at. */
+struct tls_filter *tls_filter_of(const SSL *ssl);
+/** It is a validation of RFC 8737: nothing follows the handshake. */
+void tls_filter_set_challenge(struct tls_filter *t);
+bool tls_filter_is_challenge(const struct tls_filter *t);
 void tls_filter_free(struct tls_filter *t);
 /** Shake hands and push, or break the stream (and free `t`). */
 FIBER int tls_begin(struct stream *s, struct tls_filter *t, struct err *e);

@@ -12,6 +12,8 @@
 #include "net/addr.h"
 
 #define SELF_DAYS      3652
+#define SELF_EARLY     3600 /* seconds: clocks differ */
+#define SELF_DUE_DAYS  30
 #define SELF_NAMES_MAX 4096
 #define SELF_PEM_MAX   65536
 
@@ -72,7 +74,7 @@ static bool self_fill(X509 *cert, EVP_PKEY *key, struct span first, const char *
 	if (first.len > 64)
 		first.len = 64;
 	return ok && X509_set_version(cert, X509_VERSION_3) &&
-		X509_gmtime_adj(X509_getm_notBefore(cert), -3600) &&
+		X509_gmtime_adj(X509_getm_notBefore(cert), -SELF_EARLY) &&
 		X509_time_adj_ex(X509_getm_notAfter(cert), SELF_DAYS, 0, NULL) &&
 		X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8,
 			(const unsigned char *)first.ptr, (int)first.len, -1, 0) &&
@@ -128,6 +130,72 @@ static int self_save(
 	return rc;
 }
 
+/* The key that is there: what was published of it (TLSA) stays true. */
+static EVP_PKEY *self_key(const char *key_file)
+{
+	BIO *bio = BIO_new_file(key_file, "r");
+	EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, NULL, (char *)(uintptr_t) "")
+			    : NULL;
+
+	BIO_free(bio);
+	if (key && !EVP_PKEY_is_a(key, "EC")) {
+		EVP_PKEY_free(key);
+		key = NULL;
+	}
+	ERR_clear_error();
+	return key ? key : EVP_EC_gen("P-256");
+}
+
+static X509 *self_read(const char *cert_file)
+{
+	BIO *bio = BIO_new_file(cert_file, "r");
+	X509 *cert = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
+
+	BIO_free(bio);
+	ERR_clear_error();
+	return cert;
+}
+
+/* Nobody else makes them so. */
+static bool self_is_ours(X509 *cert)
+{
+	int days = 0, seconds = 0;
+
+	return X509_NAME_cmp(X509_get_subject_name(cert), X509_get_issuer_name(cert)) == 0 &&
+		ASN1_TIME_diff(&days, &seconds, X509_get0_notBefore(cert),
+			X509_get0_notAfter(cert)) == 1 &&
+		days == SELF_DAYS && seconds == SELF_EARLY && X509_get_ext_count(cert) == 4;
+}
+
+static bool self_has_names(X509 *cert, const char *alt)
+{
+	X509_EXTENSION *want = X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, alt);
+	int at = X509_get_ext_by_NID(cert, NID_subject_alt_name, -1);
+	bool is_same = want && at >= 0 &&
+		ASN1_OCTET_STRING_cmp(X509_EXTENSION_get_data(want),
+			X509_EXTENSION_get_data(X509_get_ext(cert, at))) == 0;
+
+	X509_EXTENSION_free(want);
+	return is_same;
+}
+
+bool tls_self_signed_is_due(const char *names, const char *cert_file, int64_t now_sec)
+{
+	X509 *cert = self_read(cert_file);
+	time_t soon = (time_t)(now_sec + SELF_DUE_DAYS * 86400);
+	struct buf alt;
+	bool is_due = false;
+
+	buf_init(&alt, SELF_NAMES_MAX);
+	if (cert && self_is_ours(cert) && self_alt_names(span_str(names), &alt))
+		is_due = X509_cmp_time(X509_get0_notAfter(cert), &soon) < 0 ||
+			!self_has_names(cert, buf_cstr(&alt));
+	buf_fini(&alt);
+	X509_free(cert);
+	ERR_clear_error();
+	return is_due;
+}
+
 int tls_make_self_signed(
 	const char *names, const char *cert_file, const char *key_file, struct err *e)
 {
@@ -144,7 +212,7 @@ int tls_make_self_signed(
 		buf_fini(&alt);
 		return -1;
 	}
-	key = EVP_EC_gen("P-256");
+	key = self_key(key_file);
 	cert = X509_new();
 	if (!key || !cert || !self_fill(cert, key, span_trim(first), buf_cstr(&alt)))
 		rc = tls_err(e, "making a certificate");

@@ -48,6 +48,13 @@ struct config_listener {
 	int64_t connections_max;
 };
 
+/* Beside the default of [tls]: for the names of one domain or several. */
+struct config_certificate {
+	const char *name;
+	const char *certificate, *key;
+	struct config_texts names; /* none: those in the certificate */
+};
+
 struct config {
 	struct arena *arena;
 	const char *file; /* NULL: the built-in demo */
@@ -109,13 +116,15 @@ struct config {
 
 	size_t listener_count;
 	struct config_listener *listeners;
+	size_t certificate_count;
+	struct config_certificate *certificates;
 	int refs; /* atomic */
 };
 
-#define CONFIG_FILE_MAX      (1024 * 1024)
-#define CONFIG_ERRORS_MAX    50 /* told in one run; then it is enough */
-#define CONFIG_LISTENERS_MAX 64
-#define CONFIG_TIMES_MAX     32
+#define CONFIG_FILE_MAX   (1024 * 1024)
+#define CONFIG_ERRORS_MAX 50   /* told in one run; then it is enough */
+#define CONFIG_LISTED_MAX 1000 /* sections of one kind that have names */
+#define CONFIG_TIMES_MAX  32
 
 struct config_error {
 	unsigned line; /* 0: the file as a whole */
@@ -158,7 +167,7 @@ struct config_setting {
 	const char *section; /* "": top level */
 	const char *name;
 	enum config_kind kind;
-	size_t offset;      /* in struct config, or in struct config_listener */
+	size_t offset;      /* in struct config, or in an item of its listed section */
 	const char *preset; /* default, as it would stand in a file; lists: blanks between */
 	const char
 		*words;   /* CONFIG_WORD: "starttls none"; the place is the value. CONFIG_TIMES: how
@@ -169,7 +178,9 @@ struct config_setting {
 };
 struct config_section {
 	const char *name;
-	bool is_listed; /* may stand many times, each with a name */
+	/* It may stand many times, each with a name: an array in struct config, whose items begin with
+	 * their name. item_size 0: it stands once. */
+	size_t item_size, count_offset, items_offset;
 	const char *help;
 };
 extern const struct config_setting config_settings[];
@@ -177,6 +188,13 @@ extern const size_t config_setting_count;
 extern const struct config_section config_sections[];
 extern const size_t config_section_count;
 const char *config_kind_str(enum config_kind k);
+/** Is the section one that may stand many times? */
+bool config_is_listed(const struct config_section *s);
+/** The section a setting stands in. */
+const struct config_section *config_section_of(const struct config_setting *s);
+/** How many of a listed section there are, and each. */
+size_t config_count(const struct config *c, const struct config_section *s);
+void *config_item(const struct config *c, const struct config_section *s, size_t i);
 
 /** Every setting with its help, default and limits: text for people, or a man page in roff. */
 void config_put_help(struct buf *b);

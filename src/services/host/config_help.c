@@ -72,7 +72,7 @@ void config_put_help(struct buf *b)
 		buf_char(b, '\n');
 		if (section->name[0])
 			buf_printf(b, "%s%s { … }\n", section->name,
-				section->is_listed ? " NAME" : "");
+				config_is_listed(section) ? " NAME" : "");
 		put_wrapped(b, section->help, section->name[0] ? "    " : "");
 		for (size_t k = 0; k < config_setting_count; k++) {
 			const struct config_setting *s = &config_settings[k];
@@ -203,17 +203,21 @@ void config_diff(const struct config *was, const struct config *is,
 	void (*fn)(void *arg, const struct config_setting *s, struct span was, struct span is),
 	void *arg)
 {
-	size_t listeners = was->listener_count < is->listener_count ? was->listener_count
-								    : is->listener_count;
-
 	for (size_t i = 0; i < config_setting_count; i++) {
 		const struct config_setting *s = &config_settings[i];
 
-		if (strcmp(s->section, "listener") != 0) {
+		const struct config_section *in = config_section_of(s);
+
+		if (!config_is_listed(in)) {
 			diff_one(was, is, s, fn, arg);
 			continue;
 		}
-		for (size_t k = 0; k < listeners; k++)
-			diff_one(&was->listeners[k], &is->listeners[k], s, fn, arg);
+		/* of those that stand at one place under one name */
+		for (size_t k = 0; k < config_count(was, in) && k < config_count(is, in); k++) {
+			const void *x = config_item(was, in, k), *y = config_item(is, in, k);
+
+			if (strcmp(*(const char *const *)x, *(const char *const *)y) == 0)
+				diff_one(x, y, s, fn, arg);
+		}
 	}
 }

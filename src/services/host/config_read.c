@@ -14,9 +14,9 @@ static void set_presets(struct arena *a, void *base, const char *section)
 {
 	for (size_t i = 0; i < config_setting_count; i++) {
 		const struct config_setting *s = &config_settings[i];
-		bool is_listener = strcmp(s->section, "listener") == 0;
 
-		if (section ? strcmp(s->section, section) == 0 : !is_listener)
+		if (section ? strcmp(s->section, section) == 0
+			    : !config_is_listed(config_section_of(s)))
 			config_value_preset(a, base, s);
 	}
 }
@@ -133,7 +133,7 @@ static cfg_opt_t *confuse_opts(struct arena *a, const char *section)
 	for (size_t i = 1; i < config_section_count && !section[0]; i++) {
 		const struct config_section *s = &config_sections[i];
 		cfg_opt_t sub = CFG_SEC(s->name, confuse_opts(a, s->name),
-			s->is_listed ? CFGF_MULTI | CFGF_TITLE : CFGF_NONE);
+			config_is_listed(s) ? CFGF_MULTI | CFGF_TITLE : CFGF_NONE);
 
 		opts[n++] = sub;
 	}
@@ -182,16 +182,9 @@ uint16_t config_port(const struct config_listener *l)
 }
 
 /* What one setting cannot know of another. */
-static void check_listener(struct reading *r, struct config_listener *l, size_t instance)
+static void check_listener(struct reading *r, struct config_listener *l, unsigned line)
 {
-	unsigned line = 0;
 	int64_t octal = 0;
-
-	for (size_t i = 0; i < r->scan.place_count; i++) {
-		const struct config_place *p = &r->scan.places[i];
-		if (!p->setting && p->section->is_listed && p->instance == instance)
-			line = p->line;
-	}
 	bool is_octal = true;
 	for (int64_t n = l->unix_mode, unit = 1; n; n /= 10, unit *= 8) {
 		is_octal &= n % 10 < 8;
@@ -212,6 +205,55 @@ static void check_listener(struct reading *r, struct config_listener *l, size_t 
 	}
 }
 
+/* The line where a listed section begins. */
+static unsigned head_line(const struct reading *r, const struct config_section *s, size_t instance)
+{
+	for (size_t i = 0; i < r->scan.place_count; i++) {
+		const struct config_place *p = &r->scan.places[i];
+
+		if (!p->setting && p->section == s && p->instance == instance)
+			return p->line;
+	}
+	return 0;
+}
+
+static void read_listed(struct reading *r, cfg_t *cfg, const struct config_section *s)
+{
+	struct config *c = r->config;
+	size_t count = cfg_size(cfg, s->name);
+
+	*(size_t *)((char *)c + s->count_offset) = count;
+	*(void **)((char *)c + s->items_offset) = arena_alloc_array(
+		c->arena, s->item_size, count + 1);
+	for (size_t k = 0; k < count; k++) {
+		cfg_t *sub = cfg_getnsec(cfg, s->name, (unsigned)k);
+		void *item = config_item(c, s, k);
+
+		set_presets(c->arena, item, s->name);
+		*(const char **)item = arena_str(c->arena, span_str(cfg_title(sub)));
+		read_section(r, sub, s->name, k, item);
+	}
+}
+
+static void check_certificate(struct reading *r, const struct config_certificate *x, unsigned line)
+{
+	if (!x->certificate[0] || !x->key[0])
+		config_error(r->errs, line,
+			"certificate %s: \"certificate\" and \"key\" must be set", x->name);
+}
+
+static void check_listed(struct reading *r, const struct config_section *s)
+{
+	for (size_t k = 0; k < config_count(r->config, s); k++) {
+		unsigned line = head_line(r, s, k);
+
+		if (strcmp(s->name, "listener") == 0)
+			check_listener(r, config_item(r->config, s, k), line);
+		else
+			check_certificate(r, config_item(r->config, s, k), line);
+	}
+}
+
 static void read_tree(struct reading *r, cfg_t *cfg)
 {
 	struct config *c = r->config;
@@ -220,20 +262,12 @@ static void read_tree(struct reading *r, cfg_t *cfg)
 	for (size_t i = 1; i < config_section_count; i++) {
 		const struct config_section *s = &config_sections[i];
 
-		if (!s->is_listed) {
+		if (!config_is_listed(s)) {
 			read_section(r, cfg_getsec(cfg, s->name), s->name, 0, c);
 			continue;
 		}
-		c->listener_count = cfg_size(cfg, s->name);
-		c->listeners = ARENA_ARRAY(c->arena, struct config_listener, c->listener_count + 1);
-		for (size_t k = 0; k < c->listener_count; k++) {
-			cfg_t *sub = cfg_getnsec(cfg, s->name, (unsigned)k);
-
-			set_presets(c->arena, &c->listeners[k], s->name);
-			c->listeners[k].name = arena_str(c->arena, span_str(cfg_title(sub)));
-			read_section(r, sub, s->name, k, &c->listeners[k]);
-			check_listener(r, &c->listeners[k], k);
-		}
+		read_listed(r, cfg, s);
+		check_listed(r, s);
 	}
 	if (!!c->tls.certificate[0] != !!c->tls.key[0])
 		config_error(r->errs, 0, "tls: \"certificate\" and \"key\" go together");

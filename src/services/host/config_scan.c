@@ -254,7 +254,7 @@ static size_t instance_of(struct config_scan *sc, const struct config_section *s
 		if (p->setting || p->section != section)
 			continue;
 		count++;
-		if (!section->is_listed)
+		if (!config_is_listed(section))
 			config_error(sc->errs, line,
 				"a second section \"%s\": the first is in line %u", section->name,
 				p->line);
@@ -352,7 +352,7 @@ static void scan_statements(struct config_scan *sc, const struct config_section 
 static void scan_section(struct config_scan *sc, const struct config_section *in,
 	struct token *name, struct token *next)
 {
-	static const struct config_section unknown = {"?", true, ""};
+	static const struct config_section unknown = {"?", 1, 0, 0, ""};
 	const struct config_section *section = section_find(name->text);
 	struct span title = SPAN_NONE;
 	struct token open = *next;
@@ -380,17 +380,17 @@ static void scan_section(struct config_scan *sc, const struct config_section *in
 		config_error(sc->errs, name->line,
 			"the section \"%s\" stands within \"%s\": is a \"}\" missing above?",
 			section->name, in->name);
-	} else if (section->is_listed && !title.len) {
+	} else if (config_is_listed(section) && !title.len) {
 		config_error(sc->errs, name->line, "a %s needs a name: %s NAME { … }",
 			section->name, section->name);
-	} else if (!section->is_listed && title.len) {
+	} else if (!config_is_listed(section) && title.len) {
 		config_error(
 			sc->errs, name->line, "the section \"%s\" takes no name", section->name);
 	}
 	size_t instance = section == &unknown ? 0 : instance_of(sc, section, title, name->line);
 
-	if (instance >= CONFIG_LISTENERS_MAX)
-		config_error(sc->errs, name->line, "more than %d of them", CONFIG_LISTENERS_MAX);
+	if (instance >= CONFIG_LISTED_MAX)
+		config_error(sc->errs, name->line, "more than %d of them", CONFIG_LISTED_MAX);
 	place_add(sc,
 		(struct config_place){.section = section,
 			.instance = instance,

@@ -1,37 +1,48 @@
 #include "services/host/config.h"
 
+#include <string.h>
+
 #include "base/clock.h"
 #include "base/must.h"
 
 /* A new setting is one row here; reader, help, man page and completion follow. */
 
 const struct config_section config_sections[] = {
-	{"", false, "Settings outside any section."},
-	{"listener", true,
+	{"", 0, 0, 0, "Settings outside any section."},
+	{"listener", sizeof(struct config_listener), offsetof(struct config, listener_count),
+		offsetof(struct config, listeners),
 		"An address, or several, where mail is taken. It has a name, which is shown in logs "
 		"and fits the name of a socket that systemd hands over: listener mx { … }"},
-	{"tls", false, "The certificate that STARTTLS and TLS listeners show."},
-	{"limits", false, "What one client may take. RFC 5321 section 4.5.3 gives the floors."},
-	{"store", false, "The store in the data directory."},
-	{"resolver", false, "How names are looked up."},
-	{"queue", false, "How mail for others is tried."},
-	{"tls_policy", false,
+	{"tls", 0, 0, 0,
+		"The certificate that STARTTLS and TLS listeners show to clients that ask for no name, "
+		"or for one that no other certificate is for."},
+	{"certificate", sizeof(struct config_certificate),
+		offsetof(struct config, certificate_count), offsetof(struct config, certificates),
+		"One more certificate, for clients that ask for one of its names (SNI). It has a name "
+		"of its own for lists and errors: certificate example { … }. Two for one name may "
+		"have keys of different kinds (RSA, ECDSA): each client gets what it can check."},
+	{"limits", 0, 0, 0, "What one client may take. RFC 5321 section 4.5.3 gives the floors."},
+	{"store", 0, 0, 0, "The store in the data directory."},
+	{"resolver", 0, 0, 0, "How names are looked up."},
+	{"queue", 0, 0, 0, "How mail for others is tried."},
+	{"tls_policy", 0, 0, 0,
 		"How safe the way to other servers must be. Per destination: yizhan tls set; which rule wins: "
 		"docs/tls-policy.md."},
-	{"trail", false,
+	{"trail", 0, 0, 0,
 		"The station log: what happened to each letter, for yizhan trace. It lies in the store and "
 		"is written behind the mail."},
-	{"filter", false,
+	{"filter", 0, 0, 0,
 		"A content filter that mail is sent through by SMTP before it goes on. It comes "
 		"back on a listener with filtered = yes. While the filter is down, mail waits for it."},
-	{"log", false, "Where events are written."},
+	{"log", 0, 0, 0, "Where events are written."},
 };
 const size_t config_section_count = ARRAY_LEN(config_sections);
 
-#define TOP(field)      offsetof(struct config, field)
-#define LISTENER(field) offsetof(struct config_listener, field)
-#define MIB             (1024LL * 1024)
-#define GIB             (1024 * MIB)
+#define TOP(field)         offsetof(struct config, field)
+#define LISTENER(field)    offsetof(struct config_listener, field)
+#define CERTIFICATE(field) offsetof(struct config_certificate, field)
+#define MIB                (1024LL * 1024)
+#define GIB                (1024 * MIB)
 
 /* clang-format off */
 const struct config_setting config_settings[] = {
@@ -76,12 +87,18 @@ const struct config_setting config_settings[] = {
 	{"listener", "connections", CONFIG_NUMBER, LISTENER(connections_max), "0", NULL, 0, 1000000, false,
 		"At most this many at a time on this listener; more get 421. 0: only the limit of all."},
 
-	{"tls", "certificate", CONFIG_TEXT, TOP(tls.certificate), "", NULL, 0, 0, false,
+	{"tls", "certificate", CONFIG_TEXT, TOP(tls.certificate), "", NULL, 0, 0, true,
 		"PEM file with the certificate and its chain, read again at SIGHUP. Empty: one signed by "
 		"itself is made in the data directory."},
-	{"tls", "key", CONFIG_TEXT, TOP(tls.key), "", NULL, 0, 0, false, "PEM file with the key."},
+	{"tls", "key", CONFIG_TEXT, TOP(tls.key), "", NULL, 0, 0, true, "PEM file with the key."},
 	{"tls", "tls12", CONFIG_BOOL, TOP(tls.is_tls12), "yes", NULL, 0, 0, false,
 		"TLS 1.2 beside TLS 1.3."},
+
+	{"certificate", "certificate", CONFIG_TEXT, CERTIFICATE(certificate), "", NULL, 1, 0, true,
+		"PEM file with the certificate and its chain, read again at SIGHUP."},
+	{"certificate", "key", CONFIG_TEXT, CERTIFICATE(key), "", NULL, 1, 0, true, "PEM file with the key."},
+	{"certificate", "names", CONFIG_TEXTS, CERTIFICATE(names), "", NULL, 0, 0, true,
+		"The names it is shown for: \"mail.example.org\", \"*.example.org\". None: those in it."},
 
 	{"limits", "connections", CONFIG_NUMBER, TOP(limits.connections), "20000", NULL, 1, 1000000, true,
 		"Connections at a time, all listeners together; more get 421 4.7.0. A tenth of the file "
@@ -212,6 +229,32 @@ const struct config_setting config_settings[] = {
 };
 /* clang-format on */
 const size_t config_setting_count = ARRAY_LEN(config_settings);
+
+bool config_is_listed(const struct config_section *s)
+{
+	return s->item_size > 0;
+}
+
+const struct config_section *config_section_of(const struct config_setting *s)
+{
+	size_t i = 0;
+
+	while (strcmp(config_sections[i].name, s->section) != 0)
+		MUST(++i < config_section_count);
+	return &config_sections[i];
+}
+
+size_t config_count(const struct config *c, const struct config_section *s)
+{
+	return *(const size_t *)((const char *)c + s->count_offset);
+}
+
+void *config_item(const struct config *c, const struct config_section *s, size_t i)
+{
+	char *items = *(char *const *)((const char *)c + s->items_offset);
+
+	return items + i * s->item_size;
+}
 
 const char *config_kind_str(enum config_kind k)
 {

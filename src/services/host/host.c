@@ -197,7 +197,8 @@ static FIBER int start_all(struct host *h, struct fiber_group *control, struct e
 	/* The key is there before the first letter can need it. */
 	if (host_demo_seed(h, e) < 0 || router_srs_turn(h->store, false, e) < 0 ||
 		host_filter_begin(h, e) < 0 ||
-		fiber_start(control, "srs", host_router_keep, h, e) < 0)
+		fiber_start(control, "srs", host_router_keep, h, e) < 0 ||
+		fiber_start(control, "tls", host_tls_keep, h, e) < 0)
 		return -1;
 	for (size_t i = 1; i < h->worker_count; i++) {
 		if (host_worker_start(&h->workers[i], e) < 0)
@@ -348,7 +349,7 @@ static int prepare(struct host *h, struct err *e)
 		return e->code == ERR_BUSY                                 ? EX_TEMPFAIL
 			: e->code == ERR_VERSION || e->code == ERR_CORRUPT ? EX_DATAERR
 									   : EX_CANTCREAT;
-	if (host_tls_new(h, h->config, &h->tls, e) < 0)
+	if (host_tls_new(h, h->config, e) < 0)
 		return EX_CONFIG;
 	/* what a process held that was killed */
 	if (spool_recover_blocking(h->store, e) < 0)
@@ -377,8 +378,7 @@ static void dispose(struct host *h)
 	host_settings_unref(&h->settings);
 	if (h->admit.key)
 		host_admit_fini(&h->admit);
-	if (h->tls)
-		tls_server_free(&h->tls);
+	host_tls_free(h);
 	host_bind_close(h);
 	if (h->control_fd >= 0)
 		close(h->control_fd);

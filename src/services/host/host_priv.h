@@ -11,7 +11,7 @@
 #include "base/must.h"
 #include "run/fiber.h"
 #include "net/net.h"
-#include "net/tls.h"
+#include "net/tls_ring.h"
 #include "proto/smtp/smtp_server.h"
 #include "store/store.h"
 #include "services/host/host.h"
@@ -119,7 +119,8 @@ struct host {
 	size_t worker_count, workers_started, workers_ready, workers_ended;
 	struct host_worker *workers;
 	struct store *store;
-	struct tls_server *tls;
+	struct tls_ring *tls_ring;                /* all certificates */
+	struct tls_server *tls[CONFIG_PROTOCOLS]; /* on that ring; tickets are each one's own */
 	struct dns *dns;
 	struct tls_client *tls_client; /* NULL: no STARTTLS going out */
 	struct tlspolicy *tls_policy;  /* NULL with it */
@@ -276,7 +277,20 @@ FIBER int host_filter_begin(struct host *h, struct err *e);
 /* host_reload.c */
 FIBER int host_reload(struct host *h, struct err *e);
 void host_log_opts(const struct host *h, const struct config *c, struct log_thread_opts *opts_r);
-int host_tls_new(struct host *h, const struct config *c, struct tls_server **tls_r, struct err *e);
+
+/* host_tls.c */
+/** Make the servers, one a protocol, and load their certificates. Blocks. */
+int host_tls_new(struct host *h, const struct config *c, struct err *e);
+/** The certificates as `c` has them, read now; on error the old ones stay. Blocks. */
+int host_tls_load(struct host *h, const struct config *c, struct err *e);
+void host_tls_free(struct host *h);
+/** A fiber of loop 0: looks at the certificates every hour. */
+FIBER int host_tls_keep(void *host);
+/** Tell the log what is wrong with certificates, or soon will be. */
+void host_tls_warn(struct host *h);
+/** The same as texts in `a`; how many. */
+size_t host_tls_troubles(struct host *h, struct arena *a, const char ***texts_r);
+void host_tls_put_status(struct host *h, struct json_out *j);
 
 /* for the operations */
 /** SHA-256 of the public key of the certificate that is shown, in hex, in `a`; "" without one. */

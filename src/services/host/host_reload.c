@@ -1,6 +1,3 @@
-#include <string.h>
-#include <unistd.h>
-
 #include "services/host/host_priv.h"
 
 /* SIGHUP: the file is read again, certificates are loaded again, the log is opened again. What
@@ -15,32 +12,6 @@ void host_log_opts(const struct host *h, const struct config *c, struct log_thre
 		.level = (enum log_level)(
 			h->opts->log_level >= 0 ? h->opts->log_level : c->log.level),
 	};
-}
-
-int host_tls_new(struct host *h, const struct config *c, struct tls_server **tls_r, struct err *e)
-{
-	struct tls_cert_files files = {c->tls.certificate, c->tls.key, NULL};
-	struct tls_server_opts opts = {.service = "smtp",
-		.alpn = "smtp",
-		.certs = &files,
-		.cert_count = 1,
-		.is_tls12_allowed = c->tls.is_tls12};
-
-	if (!c->tls.certificate[0]) {
-		files.cert = arena_printf(h->arena, "%s/certificate.pem", h->data);
-		files.key = arena_printf(h->arena, "%s/key.pem", h->data);
-		/* Who tries the demo calls it localhost: with this file as its authority a client
-		 * can check whom it talks to. */
-		const char *names = !c->is_demo
-			? c->hostname
-			: arena_printf(h->arena, "%s,localhost,127.0.0.1,::1", c->hostname);
-
-		if ((access(files.cert, R_OK) < 0 || access(files.key, R_OK) < 0) &&
-			tls_make_self_signed(names, files.cert, files.key, e) < 0)
-			return err_wrap(e, "making a certificate");
-	}
-	*tls_r = tls_server_new(&opts, e);
-	return *tls_r ? 0 : err_wrap(e, "TLS");
 }
 
 struct reloading {
@@ -70,9 +41,7 @@ static int read_again(void *arg, struct err *e)
 	host_log_opts(h, r->config, &log);
 	if (log_thread_reopen(h->log_thread, &log, e) < 0)
 		return -1;
-	if (!h->tls)
-		return 0;
-	return tls_server_reload(h->tls, e);
+	return host_tls_load(h, r->config, e);
 }
 
 static void tell_change(void *arg, const struct config_setting *s, struct span was, struct span is)
@@ -92,7 +61,7 @@ static void keep_fixed(struct config *fresh, const struct config *was)
 	for (size_t i = 0; i < config_setting_count; i++) {
 		const struct config_setting *s = &config_settings[i];
 
-		if (s->is_reloadable || strcmp(s->section, "listener") == 0)
+		if (s->is_reloadable || config_is_listed(config_section_of(s)))
 			continue;
 		config_setting_copy(fresh, was, s);
 	}
@@ -127,6 +96,8 @@ FIBER int host_reload(struct host *h, struct err *e)
 	config_errors_fini(&r.errs);
 	if (rc == 0)
 		log_event(&h->log, LOG_INFO, "host.reloaded", LF_NONE);
+	if (rc == 0)
+		host_tls_warn(h);
 	notify_send("READY=1");
 	return rc;
 }

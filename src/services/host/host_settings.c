@@ -29,7 +29,7 @@ static void smtp_opts(struct host *h, const struct config *c, const struct confi
 		.newlines = c->newlines ? SMTP_NEWLINES_NORMALISE : SMTP_NEWLINES_REFUSE,
 		.is_lmtp = l->protocol == CONFIG_LMTP,
 		.is_tls_implicit = l->tls == CONFIG_TLS_IMPLICIT,
-		.tls = l->tls == CONFIG_TLS_NONE ? NULL : h->tls,
+		.tls = l->tls == CONFIG_TLS_NONE ? NULL : h->tls[l->protocol],
 		.log = &h->log,
 		.is_draining = &h->is_draining,
 	};

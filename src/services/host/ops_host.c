@@ -75,6 +75,7 @@ void host_put_status(struct host *h, struct json_out *j)
 	put_workers(h, j);
 	host_queue_put_status(h, j);
 	host_road_put_status(h, j);
+	host_tls_put_status(h, j);
 	json_kv_u64(j, "log_dropped", log_thread_dropped(h->log_thread));
 }
 
@@ -82,7 +83,7 @@ struct span host_spki(struct host *h, struct arena *a)
 {
 	struct tls_cert *certs;
 
-	if (!h->tls || !tls_server_certs(h->tls, a, &certs))
+	if (!tls_ring_for(h->tls_ring, span_str(h->config->hostname), a, &certs))
 		return SPAN_NONE;
 	return span_str(certs[0].spki_sha256);
 }
