@@ -78,17 +78,19 @@ CREATE TABLE ban (
 CREATE INDEX ban_until ON ban (until_ns) WHERE until_ns > 0;
 
 -- Keys that sign mail (DKIM). algorithm: 'rsa', 'ed25519'. state: 0 pending (published, not used), 1 active,
--- 2 retired (still published).
+-- 2 retiring (no longer used, still published).
 CREATE TABLE dkim_key (
 	domain @text NOT NULL,
 	selector @text NOT NULL,
 	algorithm @text NOT NULL,
 	state @int NOT NULL,
+	is_wide @int NOT NULL,		-- signs for subdomains without a key of their own, too
 	pem @text NOT NULL,
 	created_ns @int NOT NULL,
 	changed_ns @int NOT NULL,
 	PRIMARY KEY (domain, selector)
 ) @keyed;
+CREATE INDEX dkim_key_active ON dkim_key (state) WHERE state = 1;
 
 -- Certificates that an authority gave us (ACME), with what is under way.
 CREATE TABLE certificate (
