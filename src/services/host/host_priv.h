@@ -24,6 +24,7 @@
 #include "services/queue/queue.h"
 #include "services/bounce/bounce.h"
 #include "services/router/router.h"
+#include "services/sign/sign.h"
 #include "services/tlspolicy/tlspolicy.h"
 #include "services/trail/trail.h"
 
@@ -136,6 +137,7 @@ struct host {
 	char filter_secret[HOST_FILTER_SECRET]; /* proves what comes back from the filter */
 	struct fiber_group road;                /* of loop 0: keeps the pools */
 	bool is_road_begun;
+	struct signer *signer;
 	struct trail *trail;
 	struct lists *lists;
 	struct queue *queue;

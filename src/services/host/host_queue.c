@@ -113,6 +113,9 @@ void host_queue_new(struct host *h)
 		.talk = (enum trail_talk)c->trail.conversations,
 		.log = &h->log};
 
+	struct signer_opts sign = {
+		.store = h->store, .threads = (unsigned)h->worker_count, .log = &h->log};
+
 	struct lists_opts lists = {.store = h->store,
 		.dns = &h->dns,
 		.hostname = c->hostname,
@@ -120,6 +123,7 @@ void host_queue_new(struct host *h)
 		.router = router_here,
 		.arg = h};
 
+	h->signer = signer_new(&sign);
 	h->trail = trail_new(&trail);
 	opts.trail = h->trail;
 	h->lists = lists_new(&lists);
@@ -199,6 +203,7 @@ void host_queue_free(struct host *h)
 		queue_free(&h->queue);
 	trail_free(&h->trail);
 	lists_free(&h->lists);
+	signer_free(&h->signer);
 	tlspolicy_free(&h->tls_policy);
 	if (h->fetch_lane)
 		work_lane_free(&h->fetch_lane);
@@ -317,6 +322,20 @@ FIBER void host_trail_flush(struct host *h)
 	trail_flush(h->trail);
 }
 
+static void put_signer(struct host *h, struct json_out *j)
+{
+	struct sign_stats st;
+
+	signer_stats(h->signer, &st);
+	json_key(j, "sign");
+	json_open_object(j);
+	json_kv_u64(j, "messages", st.messages);
+	json_kv_u64(j, "signatures", st.signatures);
+	json_kv_u64(j, "unsigned", st.unsigned_messages);
+	json_kv_u64(j, "failures", st.failures);
+	json_close(j);
+}
+
 void host_queue_put_status(struct host *h, struct json_out *j)
 {
 	struct queue_stats st = {0};
@@ -342,4 +361,5 @@ void host_queue_put_status(struct host *h, struct json_out *j)
 	json_kv_u64(j, "pending", tr.pending);
 	json_kv_u64(j, "lost", tr.lost);
 	json_close(j);
+	put_signer(h, j);
 }
