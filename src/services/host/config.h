@@ -101,6 +101,11 @@ struct config {
 		int bounce_language; /* enum bounce_language */
 	} queue;
 	struct {
+		int64_t network_failures, network_time, account_failures, account_time;
+		int64_t ban_time, ban_max, known_time, entries;
+		struct config_nets trusted;
+	} guard;
+	struct {
 		int64_t keep;
 		int conversations; /* enum trail_talk */
 	} trail;

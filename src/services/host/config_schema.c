@@ -28,6 +28,9 @@ const struct config_section config_sections[] = {
 	{"tls_policy", 0, 0, 0,
 		"How safe the way to other servers must be. Per destination: yizhan tls set; which rule wins: "
 		"docs/tls-policy.md."},
+	{"guard", 0, 0, 0,
+		"How often somebody may be wrong at a login (docs/guard.md). A network is an IPv4 address, or "
+		"64 bits of IPv6. Who is banned, and the way back: yizhan ban list."},
 	{"trail", 0, 0, 0,
 		"The station log: what happened to each letter, for yizhan trace. It lies in the store and "
 		"is written behind the mail."},
@@ -204,6 +207,28 @@ const struct config_setting config_settings[] = {
 		"The port where policies are fetched (for laboratories)."},
 	{"tls_policy", "sts_address", CONFIG_TEXT, TOP(tls_policy.sts_address), "", NULL, 0, 0, false,
 		"The address where all policies are fetched (for laboratories). Empty: as DNS says."},
+
+	{"guard", "network_failures", CONFIG_NUMBER, TOP(guard.network_failures), "10", NULL, 1, 1000000, true,
+		"After so many failed logins within network_time a network is banned. The same wrong password "
+		"again counts once."},
+	{"guard", "network_time", CONFIG_TIME, TOP(guard.network_time), "10m", NULL, CLOCK_SEC, CLOCK_DAY, true,
+		"See network_failures."},
+	{"guard", "account_failures", CONFIG_NUMBER, TOP(guard.account_failures), "20", NULL, 1, 1000000, true,
+		"After so many within account_time whoever has not logged in from where he comes has to wait, "
+		"for that account."},
+	{"guard", "account_time", CONFIG_TIME, TOP(guard.account_time), "1h", NULL, CLOCK_SEC, CLOCK_DAY, true,
+		"See account_failures."},
+	{"guard", "ban_time", CONFIG_TIME, TOP(guard.ban_time), "15m", NULL, CLOCK_SEC, 30 * CLOCK_DAY, true,
+		"How long the first ban of a network lasts; each further one twice as long."},
+	{"guard", "ban_max", CONFIG_TIME, TOP(guard.ban_max), "1d", NULL, CLOCK_SEC, 365 * CLOCK_DAY, true,
+		"How long a ban lasts at most."},
+	{"guard", "known_time", CONFIG_TIME, TOP(guard.known_time), "14d", NULL, CLOCK_MIN, 365 * CLOCK_DAY, true,
+		"How long a network counts as known to an account after a login from there."},
+	{"guard", "entries", CONFIG_NUMBER, TOP(guard.entries), "65536", NULL, 1024, 16777216, false,
+		"How many networks, and how many accounts, are remembered; those not seen for the longest "
+		"time are forgotten first."},
+	{"guard", "trusted", CONFIG_NETS, TOP(guard.trusted), "", NULL, 0, 0, true,
+		"Networks that are never banned, as loopback, relay_networks and proxy_networks never are."},
 
 	{"trail", "keep", CONFIG_TIME, TOP(trail.keep), "14d", NULL, 0, 3650 * CLOCK_DAY, false,
 		"How long it is kept. 0: nothing is written."},

@@ -60,6 +60,20 @@ static const struct host_service *service_of(const struct host_bound *b)
 	return &conn_services[b->protocol];
 }
 
+/* Whoever is banned hears it, and takes no place of others. Behind a proxy it is the client that counts. */
+static FIBER bool conn_is_banned(struct host_conn *c)
+{
+	const struct host_service *service = service_of(c->bound);
+	struct arena *a = arena_new();
+	const char *refuse = host_guard_refuses(
+		c->worker->host, a, &c->stream->peer, service->is_login);
+
+	if (refuse)
+		service->serve(c, refuse);
+	arena_free(&a);
+	return refuse != NULL;
+}
+
 static FIBER void conn_serve(struct host_conn *c)
 {
 	struct host *h = c->worker->host;
@@ -71,6 +85,8 @@ static FIBER void conn_serve(struct host_conn *c)
 		log_event(&c->worker->log, LOG_WARN, "host.proxy", LF_STR("error", e.text));
 		return;
 	}
+	if (conn_is_banned(c))
+		return;
 	is_free = nets_have(&s->config->relay_networks, &c->stream->peer);
 	const char *refuse = host_admit_enter(
 		&h->admit, s, c->bound->listener, &c->stream->peer, is_free);

@@ -14,6 +14,7 @@
 #include "net/tls_ring.h"
 #include "proto/smtp/smtp_server.h"
 #include "store/store.h"
+#include "services/guard/guard.h"
 #include "services/host/host.h"
 #include "services/host/log_thread.h"
 #include "services/host/notify.h"
@@ -144,6 +145,7 @@ struct host {
 	struct work_lane *lane;
 	struct host_settings *settings;
 	struct host_admit admit;
+	struct guard *guard;
 	struct fiber_group group; /* of loop 0: control, worker 0 */
 	struct fiber_cond changed;
 	bool is_draining; /* atomic: sessions of all threads look at it */
@@ -190,6 +192,7 @@ struct host_service {
 	/** Within something that it may finish when the server stops? Does not yield. */
 	bool (*is_busy)(const struct host_conn *c);
 	struct span full; /* what is said, without a session, when there is no room; "" nothing */
+	bool is_login;    /* people log in: what the guard has banned by itself is refused too */
 };
 /** Is there a service for it? */
 bool host_conn_serves(int protocol);
@@ -199,6 +202,16 @@ struct host_acceptor { /* one for each address and worker; host_accept_main free
 };
 FIBER int host_accept_main(void *arg);
 void host_conn_drain(struct host_worker *w);
+
+/* host_guard.c */
+#define HOST_REFUSAL_MAX 256 /* octets of what a banned client is told */
+/** `c` may be NULL: its defaults. */
+struct guard *host_guard_make(const struct config *c, struct store *store, const struct log *log);
+void host_guard_reload(struct host *h, const struct config *c);
+/** Why the client may not connect, in `a`; NULL: it may. */
+const char *host_guard_refuses(
+	struct host *h, struct arena *a, const struct addr *peer, bool is_login);
+void host_guard_put_status(struct host *h, struct json_out *j);
 
 /* host_demo.c */
 FIBER int host_demo_seed(struct host *h, struct err *e);

@@ -92,6 +92,7 @@ FIBER int host_reload(struct host *h, struct err *e)
 		for (size_t i = 0; i < h->worker_count; i++)
 			host_worker_tell(&h->workers[i], HOST_WORD_SETTINGS, h->settings);
 		host_queue_reload(h);
+		host_guard_reload(h, h->settings->config);
 	}
 	config_errors_fini(&r.errs);
 	if (rc == 0)

@@ -71,6 +71,11 @@
 	X("login.add", 0, op_login_add, "how to log in at a next hop")                             \
 	X("login.remove", 0, op_login_remove, "")                                                  \
 	X("login.list", OPS_READ, op_login_list, "")                                               \
+	X("ban.list", OPS_READ, op_ban_list, "networks that may not connect")                      \
+	X("ban.add", 0, op_ban_add, "")                                                            \
+	X("ban.remove", 0, op_ban_remove, "")                                                      \
+	X("ban.allow", 0, op_ban_allow, "")                                                        \
+	X("ban.allowed", OPS_READ, op_ban_allowed, "networks that are never banned")               \
 	X("queue.sites", OPS_READ | OPS_ONLINE, op_queue_sites, "destinations, as they are")       \
 	X("shape.list", OPS_READ, op_shape_list, "")                                               \
 	X("shape.set", 0, op_shape_set, "")                                                        \

@@ -101,6 +101,21 @@ static void put_inbound(struct metrics *m, struct host *h)
 		sum.refused_messages);
 }
 
+static void put_guard(struct metrics *m, struct host *h)
+{
+	struct guard_counters c;
+
+	guard_counters(h->guard, &c);
+	counter(m, "login_failures_total", "Failed logins that count.", c.failures);
+	counter(m, "login_failures_repeated_total", "The same wrong password again.", c.repeated);
+	counter(m, "login_waits_total", "Logins that had to come later.", c.waits);
+	counter(m, "bans_total", "Networks banned for failed logins.", c.bans);
+	counter(m, "connections_banned_total", "Connections refused by a ban.", c.refused);
+	gauge(m, "bans", "Bans and allowances now.", c.rules);
+	gauge(m, "guard_networks", "Networks that the guard remembers.", c.networks);
+	gauge(m, "guard_accounts", "Accounts that the guard remembers.", c.accounts);
+}
+
 static void put_queue(struct metrics *m, struct host *h, const struct store_stats *st)
 {
 	struct queue_stats q = {0};
@@ -152,6 +167,7 @@ FIBER int op_metrics(struct ops_call *c, struct err *e)
 	buf_init(&b, METRICS_MAX);
 	put_process(&m, h);
 	put_inbound(&m, h);
+	put_guard(&m, h);
 	put_queue(&m, h, &st);
 	put_store(&m, h, &st);
 	if (buf_ok(&b)) {

@@ -68,5 +68,6 @@ ops_fn op_pool_add, op_pool_set, op_pool_remove, op_pool_list;
 ops_fn op_egress_add, op_egress_set, op_egress_remove, op_egress_list, op_egress_check;
 ops_fn op_login_add, op_login_remove, op_login_list;
 ops_fn op_status, op_fibers, op_backup, op_check, op_reload, op_resolve;
+ops_fn op_ban_list, op_ban_add, op_ban_remove, op_ban_allow, op_ban_allowed;
 ops_fn op_queue_sites, op_shape_list, op_shape_set, op_shape_remove, op_shape_test;
 ops_fn op_shape_replies, op_shape_reply_set, op_shape_reply_remove;
