@@ -1,15 +1,12 @@
 #pragma once
 /* Fetching an MTA-STS policy (RFC 8461 section 3.3): HTTPS with a verified certificate, no redirects,
- * text/plain, 64 KiB and a minute at most. libcurl does it, on a work lane; it is loaded when the first
- * policy is fetched (docs/decisions/libcurl-when-needed.md). */
+ * text/plain, 64 KiB and a minute at most (services/fetch does it). */
 
 #include "net/dns.h"
 #include "proto/trust/mta_sts.h"
 #include "proto/trust/tlsrpt.h"
 
-#define STS_FETCH_NS     CLOCK_MIN /* section 3.3 */
-#define STS_FETCH_DNS_NS (30 * CLOCK_SEC)
-#define STS_FETCH_ADDRS  8
+#define STS_FETCH_NS CLOCK_MIN /* section 3.3 */
 
 /* All borrowed during the call. */
 struct sts_fetch {
