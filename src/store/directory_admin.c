@@ -209,12 +209,15 @@ DB_SQL(sql_account_page,
 	"ORDER BY domain, local LIMIT 256");
 DB_SQL(sql_account_add,
 	"INSERT INTO account (id, domain, local, name, is_suspended, scram_sha256, quota_octets, "
-	"messages, octets, modseq, created_ns) VALUES ($1, $2, $3, $4, $5, $6, $7, 0, 0, 1, $8)");
+	"messages, octets, modseq, created_ns, credential) "
+	"VALUES ($1, $2, $3, $4, $5, $6, $7, 0, 0, 1, $8, $1)");
+/* Suspension and a new password take a right away: credential moves (store/account.h). */
 DB_SQL(sql_account_set,
-	"UPDATE account SET name = $3, is_suspended = $4, quota_octets = $5 "
-	"WHERE domain = $1 AND local = $2");
+	"UPDATE account SET name = $3, credential = CASE WHEN is_suspended = $4 THEN credential "
+	"ELSE $6 END, is_suspended = $4, quota_octets = $5 WHERE domain = $1 AND local = $2");
 DB_SQL(sql_account_verifier,
-	"UPDATE account SET scram_sha256 = $3 WHERE domain = $1 AND local = $2");
+	"UPDATE account SET scram_sha256 = $3, scram_sha1 = '', imported = '', credential = $4 "
+	"WHERE domain = $1 AND local = $2");
 DB_SQL(sql_account_inbox,
 	"INSERT INTO mailbox (id, account_id, name, uidvalidity, uidnext, highest_modseq, messages, "
 	"unseen, octets) VALUES ($1, $2, 'INBOX', $3, 1, 1, 0, 0, 0)");
@@ -286,13 +289,14 @@ static int directory_account_write(struct db *db, void *arg, struct err *e)
 		store_changed(db, STORE_DIRECTORY);
 		return 0;
 	}
-	if (db_run(db, e, &sql_account_set, "tttii", c->domain, c->local, c->acc.name,
-		    (int64_t)c->acc.is_suspended, (int64_t)c->acc.quota_octets) < 0)
+	if (db_run(db, e, &sql_account_set, "tttiii", c->domain, c->local, c->acc.name,
+		    (int64_t)c->acc.is_suspended, (int64_t)c->acc.quota_octets, (int64_t)c->id) < 0)
 		return -1;
 	if (db_changes(db) == 0)
 		return directory_missing(e, "account", address);
 	if (c->has_password &&
-		db_run(db, e, &sql_account_verifier, "ttt", c->domain, c->local, c->verifier) < 0)
+		db_run(db, e, &sql_account_verifier, "ttti", c->domain, c->local, c->verifier,
+			(int64_t)c->id) < 0)
 		return -1;
 	store_changed(db, STORE_DIRECTORY);
 	return 0;

@@ -19,6 +19,8 @@ ALTER TABLE account ADD COLUMN is_sent_copied @int NOT NULL DEFAULT 0;
 ALTER TABLE account ADD COLUMN system_user @text NOT NULL DEFAULT '';
 CREATE UNIQUE INDEX account_system_user ON account (system_user) WHERE system_user <> '';
 CREATE INDEX account_removed ON account (removed_ns) WHERE removed_ns > 0;
+-- Which aliases lead to an address: whose owner may write under them.
+CREATE INDEX alias_target ON alias (target);
 
 -- What new accounts of a domain get; 0 none.
 ALTER TABLE domain ADD COLUMN quota_octets @int NOT NULL DEFAULT 0;
