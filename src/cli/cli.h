@@ -141,6 +141,9 @@ int cli_read_size(const char *option, const char *text, uint64_t *octets_r);
 /* ---- list_import.c ---- */
 int cli_list_import(struct cli_call *c);
 
+/* ---- alias_import.c ---- */
+int cli_alias_import(struct cli_call *c);
+
 /* ---- errors ---- */
 /** "yizhan: …" on standard error; returns the code. */
 int cli_fail(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

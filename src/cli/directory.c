@@ -219,4 +219,17 @@ const struct cli_command cli_alias[] = {
 			{"unicode", "AS WRITTEN"}},
 		.nothing = "No aliases: yizhan alias add ADDRESS TARGET",
 	},
+	{
+		.name = "alias import",
+		.group = "Directory",
+		.line = "read a file like /etc/aliases",
+		.text = "Names without a domain get the one that is said, or the only local domain. "
+			"Programs (|command), files (/path) and :include: are refused, each with its "
+			"line; all other lines are taken. FILE \"-\" is standard input. Ends with 65 "
+			"when a line was refused.",
+		.operands = {{"FILE"}},
+		.options = {{"domain", "DOMAIN", "of names without one"},
+			{"replace", NULL, "give aliases that are there other targets"}},
+		.run = cli_alias_import,
+	},
 };

@@ -47,6 +47,7 @@ const struct cli_command *const cli_commands[] = {
 	&cli_alias[1],
 	&cli_alias[2],
 	&cli_alias[3],
+	&cli_alias[4],
 	&cli_route[0],
 	&cli_route[1],
 	&cli_route[2],

@@ -25,13 +25,13 @@ static const struct cli_flag flags[] = {
 	{"-bm", NULL, "take a message from standard input: the default", NULL, 0, 0},
 	{"-bs", NULL,
 		"speak SMTP on standard input and output; each message is answered with the "
-		"smarthost's own reply",
+		"server's own reply",
 		NULL, 0, 0},
 	{"-bv", NULL, "show which way a message to the recipients would take; send nothing", NULL,
 		0, 0},
-	{"-bp", NULL, "(mailq) show the queue of the server on this machine, when one runs", NULL,
+	{"-bp", NULL, "(mailq) show the queue of the server on this machine", NULL, 0, 0},
+	{"-bi, -I", NULL, "(newaliases) nothing is to be done: aliases take effect at once", NULL,
 		0, 0},
-	{"-bi, -I", NULL, "(newaliases) nothing is to be done", NULL, 0, 0},
 	{"-C", "FILE", "the file with the smarthost", NULL, 0, 0},
 	{"-O", "server=URL", "the smarthost itself", NULL, 0, 0},
 	{"-O", "account=NAME", "the account of the file", NULL, 0, 0},
@@ -43,7 +43,10 @@ static const struct cli_flag flags[] = {
 };
 
 static const struct cli_flag exits[] = {
-	{"0", NULL, "the smarthost has taken the message for all recipients", NULL, 0, 0},
+	{"0", NULL,
+		"the message is safe: the server or the smarthost has taken it for all recipients, or it "
+		"lies in the drop directory of a server that is down",
+		NULL, 0, 0},
 	{"64", NULL, "wrong words, or nobody to send it to", NULL, 0, 0},
 	{"65", NULL, "the message or an address is wrong", NULL, 0, 0},
 	{"67", NULL, "the recipient does not exist", NULL, 0, 0},
@@ -56,15 +59,20 @@ static const struct cli_flag exits[] = {
 	{"75", NULL,
 		"not now: try again later. Also when the connection was lost behind the message",
 		NULL, 0, 0},
-	{"77", NULL, "the login was refused", NULL, 0, 0},
+	{"77", NULL, "the login was refused, or the sender is not ours to use", NULL, 0, 0},
 	{"78", NULL, "the configuration is wrong", NULL, 0, 0},
 	{0},
 };
 
 static const struct cli_section sections[] = {
 	{"Options", NULL, flags},
+	{"The server of this machine",
+		"It takes the message when /etc/yizhan/yizhan.conf is there, $YIZHAN_DATA names its data "
+		"directory, or $YIZHAN_SUBMIT its socket. It knows by the system who sends. While it is down "
+		"the message is left in its drop directory, which it empties when it is back.",
+		NULL},
 	{"The smarthost",
-		"It is an account of -C FILE, else of ~/.config/yizhan/accounts.conf (the one whose "
+		"Where -O or -C names one, or there is no server here. It is an account of -C FILE, else of ~/.config/yizhan/accounts.conf (the one whose "
 		"\"from\" is the sender, else the default one), else of " SENDMAIL_CONF
 		", else the server on this machine's port 25. The files have the form that yizhan "
 		"help send tells.",
@@ -182,13 +190,30 @@ static const char *conf_file(struct sendmail *m)
 	return access(SENDMAIL_CONF, R_OK) == 0 ? SENDMAIL_CONF : NULL;
 }
 
+static const char *station_url(struct sendmail *m)
+{
+	struct buf *b = arena_buf(m->a, 4096);
+	const char *path = m->station->place.socket ? m->station->place.socket : "/nonexistent";
+
+	buf_str(b, "unix:");
+	for (; *path; path++) {
+		if (strchr("%?#", *path))
+			buf_printf(b, "%%%02X", (unsigned char)*path);
+		else
+			buf_char(b, *path);
+	}
+	return buf_cstr(b);
+}
+
 static int make_plan(struct sendmail *m)
 {
 	struct send_words *w = m->words = ARENA_NEW(m->a, struct send_words);
 	const char *file = conf_file(m), *from = m->from;
 
 	w->a = m->a;
-	if (m->url)
+	if (m->station)
+		set_word(w, SEND_O_URL, station_url(m));
+	else if (m->url)
 		set_word(w, SEND_O_URL, m->url);
 	else if (file)
 		set_word(w, SEND_O_ACCOUNTS, file);
@@ -212,6 +237,8 @@ static int make_plan(struct sendmail *m)
 	int code = send_plan_make(m->plan, w);
 	/* what cron and its like pass on is better sent as it is than not at all */
 	m->plan->mail.flags |= YZ_8BIT_ANYWAY;
+	if (m->station)
+		sendmail_station_plan(m);
 	return code == 0 ? 0 : EX_CONFIG;
 }
 
@@ -230,6 +257,9 @@ static const char *domain_of(struct sendmail *m)
 
 const char *sendmail_qualified(struct sendmail *m, const char *address)
 {
+	/* the server of this machine says where they are */
+	if (m->station)
+		return address;
 	if (!address[0] || strrchr(address, '@'))
 		return address;
 	return arena_printf(m->a, "%s@%s", address, domain_of(m));
@@ -247,6 +277,8 @@ const char *sendmail_from(struct sendmail *m)
 			return "";
 		return sendmail_qualified(m, all && count == 1 ? all[0] : m->from);
 	}
+	if (m->station)
+		return sendmail_login(m);
 	if (a && a->from)
 		return a->from;
 	const char *user = send_default_from(m->a, true), *at = strchr(user, '@');
@@ -265,6 +297,8 @@ int sendmail_connect(struct sendmail *m, const struct yz_error **why_r)
 	m->talk->plan = m->plan;
 	m->talk->screen = m->screen;
 	code = send_talk_open(m->talk);
+	if (!code && m->station)
+		sendmail_station_named(m);
 	if (!code)
 		return 0;
 	if (!m->talk->session)
@@ -320,7 +354,7 @@ int sendmail_exit_of(const struct yz_error *e)
 
 /* Each recipient that has not got it is told. All the same fate: its code; some took it: 69, so that
  * nobody sends it to those again. */
-static int tell(const struct yz_txn *t)
+int sendmail_tell(struct sendmail *m, const struct yz_txn *t)
 {
 	const struct yz_error *e = yz_txn_error(t);
 	size_t accepted = yz_txn_accepted(t), temporary = 0, unknown = 0, no_user = 0;
@@ -346,14 +380,22 @@ static int tell(const struct yz_txn *t)
 		return EX_TEMPFAIL;
 	if (no_user == count)
 		return EX_NOUSER;
+	/* RFC 3463: 5.7.x who may, 5.6.x what it is */
+	if (m->station && e->reply && e->reply->cls == 5 && e->reply->subject == 7)
+		return EX_NOPERM;
+	if (m->station && e->reply && e->reply->cls == 5 && e->reply->subject == 6)
+		return EX_DATAERR;
 	return e->code != YZ_OK ? sendmail_exit_of(e) : EX_UNAVAILABLE;
 }
 
 static int deliver(struct sendmail *m, struct send_letter *l)
 {
 	const struct yz_error *why = NULL;
-	int code = sendmail_connect(m, &why);
+	int code;
 
+	if (m->station)
+		return sendmail_hand_over(m, l);
+	code = sendmail_connect(m, &why);
 	if (code)
 		return sendmail_fail(code, "%s: %s",
 			m->plan->pipe           ? m->plan->pipe
@@ -362,7 +404,7 @@ static int deliver(struct sendmail *m, struct send_letter *l)
 			why ? why->text : "no connection");
 	struct yz_txn *t = send_make_txn(m->talk, l);
 	yz_send(t);
-	code = tell(t);
+	code = sendmail_tell(m, t);
 	yz_txn_free(&t);
 	return code;
 }
@@ -397,26 +439,15 @@ static int show_way(struct sendmail *m)
 	return 0;
 }
 
-/* The queue of the server on this machine; without one there is none to show. */
-static int show_queue(struct cli_call *c)
+/* Where a message goes: what the words say; the server that is configured here; a smarthost; a server that
+ * is there all the same; port 25. */
+static void find_station(struct cli_call *c, struct sendmail *m)
 {
-	struct cli_call *asked = ARENA_NEW(c->arena, struct cli_call);
-	char *words[] = {(char *)(uintptr_t) "queue", (char *)(uintptr_t) "list"};
-	const char *data;
-
-	asked->arena = c->arena;
-	asked->data = c->data;
-	if (cli_find(asked, 2, words) != 0)
-		return EX_SOFTWARE;
-	data = cli_data(asked);
-	if (!data || access(data, R_OK) != 0) {
-		puts("Mail queue is empty: messages go to the smarthost at once.");
-		return 0;
-	}
-	struct cli_table *t = cli_table_new(asked->command->columns, false, false);
-	int code = cli_ask(asked, "queue.list", SPAN("{}"), cli_table_row, t);
-	cli_table_free(&t, code ? NULL : "Mail queue is empty");
-	return code;
+	if (m->url || m->account || m->conf)
+		return;
+	m->station = sendmail_station(c, m, true);
+	if (!m->station && !conf_file(m))
+		m->station = sendmail_station(c, m, false);
 }
 
 static int run_mode(struct cli_call *c, struct sendmail *m)
@@ -424,14 +455,23 @@ static int run_mode(struct cli_call *c, struct sendmail *m)
 	int code;
 
 	switch (m->mode) {
-	case 'p': return show_queue(c);
+	case 'p': return sendmail_queue(c);
 	case 'i':
+		if (isatty(STDOUT_FILENO))
+			puts("Aliases are in the store and take effect at once: yizhan alias list. A "
+			     "file like /etc/aliases is read by yizhan alias import.");
+		return 0;
 	case 'q': return 0;
 	case 'm':
 	case 's':
 	case 'v': break;
+	case 'd':
+	case 'D':
+		return sendmail_fail(
+			EX_USAGE, "-b%c: the server is started with yizhan serve", m->mode);
 	default: return sendmail_fail(EX_USAGE, "-b%c is not known here", m->mode);
 	}
+	find_station(c, m);
 	code = make_plan(m);
 	if (code)
 		return code;
@@ -475,7 +515,7 @@ static int run(struct cli_call *c)
 const struct cli_command cli_sendmail = {
 	.name = "sendmail",
 	.group = "Sending",
-	.line = "what programs expect of /usr/sbin/sendmail, over a smarthost",
+	.line = "what programs expect of /usr/sbin/sendmail",
 	.text = "Also when the program is called as sendmail, mailq or newaliases.",
 	.usage = "[OPTIONS] [ADDRESS...]",
 	.run = run,

@@ -139,7 +139,10 @@ static void complete(struct speech *sp)
 	buf_init(&head, SEND_HEAD_MAX * 2);
 	buf_init(&text, SENDMAIL_HELD + SEND_HEAD_MAX * 3);
 	buf_span_put(&head, first);
-	send_head_complete(sp->m->a, &head, NULL, NULL);
+	if (sp->m->station)
+		sendmail_station_header(sp->m, &head);
+	else
+		send_head_complete(sp->m->a, &head, NULL, NULL);
 	buf_span_put(&text, buf_span(&head));
 	buf_span_put(&text, span_skip(all, first.len));
 	buf_fini(&head);
@@ -174,6 +177,17 @@ static FIBER void on_body_end(
 	complete(sp);
 	fill_envelope(sp, s);
 	int code = sendmail_connect(sp->m, &why);
+	if (code && sp->m->station) {
+		code = sendmail_leave(sp->m, &sp->letter, why ? why->text : "no connection");
+		if (code)
+			smtp_reply_set(replies, code == EX_TEMPFAIL ? 451 : 554,
+				code == EX_TEMPFAIL ? 4 : 5, 3, 0,
+				"the server is down, and it could not be left for it");
+		else
+			smtp_reply_set(replies, 250, 2, 0, 0, "Ok: left for the server");
+		sendmail_hang_up(sp->m);
+		return;
+	}
 	if (code) {
 		answer(replies, why ? why->reply : NULL, code == EX_TEMPFAIL,
 			why ? why->text : "no way to the smarthost");

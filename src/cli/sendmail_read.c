@@ -207,8 +207,11 @@ int sendmail_read(struct sendmail *m, struct send_letter *l)
 		}
 	}
 	if (!code) {
-		send_head_complete(
-			m->a, &head, l->from[0] ? l->from : "MAILER-DAEMON", m->full_name);
+		if (m->station)
+			sendmail_station_header(m, &head);
+		else
+			send_head_complete(
+				m->a, &head, l->from[0] ? l->from : "MAILER-DAEMON", m->full_name);
 		buf_span_put(&l->text, buf_span(&head));
 		code = read_body(&i, l);
 	}

@@ -100,6 +100,10 @@ struct config {
 		bool is_loopback, is_tls, is_hold;
 		int bounce_language; /* enum bounce_language */
 	} queue;
+	struct {                               /* mail of the users of this machine */
+		const char *socket, *maildrop; /* "": in the data directory; "none" */
+		struct config_texts trusted_users;
+	} local;
 	struct {
 		int64_t network_failures, network_time, account_failures, account_time;
 		int64_t ban_time, ban_max, known_time, entries;

@@ -31,6 +31,9 @@ const struct config_section config_sections[] = {
 	{"guard", 0, 0, 0,
 		"How often somebody may be wrong at a login (docs/guard.md). A network is an IPv4 address, or "
 		"64 bits of IPv6. Who is banned, and the way back: yizhan ban list."},
+	{"local", 0, 0, 0,
+		"Mail of the users of this machine: sendmail, cron, PHP. They do not log in; the kernel says "
+		"who they are. docs/local.md."},
 	{"trail", 0, 0, 0,
 		"The station log: what happened to each letter, for yizhan trace. It lies in the store and "
 		"is written behind the mail."},
@@ -229,6 +232,15 @@ const struct config_setting config_settings[] = {
 		"time are forgotten first."},
 	{"guard", "trusted", CONFIG_NETS, TOP(guard.trusted), "", NULL, 0, 0, true,
 		"Networks that are never banned, as loopback, relay_networks and proxy_networks never are."},
+	{"local", "socket", CONFIG_TEXT, TOP(local.socket), "", NULL, 0, 100, false,
+		"The Unix socket where it is taken. Empty: \"submit\" in the data directory; none: nowhere. "
+		"There is no need for it where a listener with protocol = submission has a Unix socket."},
+	{"local", "maildrop", CONFIG_TEXT, TOP(local.maildrop), "", NULL, 0, 0, false,
+		"The directory where sendmail leaves mail while the server is down. Empty: \"maildrop\" in "
+		"the data directory; none: nowhere. For all users: mode 3733, owned by the server's user "
+		"and group."},
+	{"local", "trusted_users", CONFIG_TEXTS, TOP(local.trusted_users), "", NULL, 0, 0, true,
+		"Users who may write under any address, by login name. root always may."},
 
 	{"trail", "keep", CONFIG_TIME, TOP(trail.keep), "14d", NULL, 0, 3650 * CLOCK_DAY, false,
 		"How long it is kept. 0: nothing is written."},

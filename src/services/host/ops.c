@@ -33,6 +33,7 @@
 	X("alias.set", 0, op_alias_set, "")                                                        \
 	X("alias.remove", 0, op_alias_remove, "")                                                  \
 	X("alias.list", OPS_READ, op_alias_list, "")                                               \
+	X("alias.import", 0, op_alias_import, "a page of /etc/aliases")                            \
 	X("route.add", 0, op_route_add, "")                                                        \
 	X("route.set", 0, op_route_set, "")                                                        \
 	X("route.remove", 0, op_route_remove, "")                                                  \

@@ -57,7 +57,7 @@ ops_fn op_queue_expire, op_queue_reroute, op_queue_edit;
 ops_fn op_mailbox_list, op_mailbox_show, op_mailbox_export, op_mailbox_folders;
 ops_fn op_domain_add, op_domain_set, op_domain_remove, op_domain_list;
 ops_fn op_account_add, op_account_set, op_account_remove, op_account_list;
-ops_fn op_alias_add, op_alias_set, op_alias_remove, op_alias_list;
+ops_fn op_alias_add, op_alias_set, op_alias_remove, op_alias_list, op_alias_import;
 ops_fn op_route_add, op_route_set, op_route_remove, op_route_list, op_route_test;
 ops_fn op_account_forward, op_recipients_add, op_recipients_remove, op_recipients_list;
 ops_fn op_list_add, op_list_set, op_list_remove, op_list_list, op_list_show, op_list_members;

@@ -333,15 +333,15 @@ static void the_directory_must_be_one(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-#define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
-		T(what_is_put_comes_out),
-		T(no_value_becomes_a_line),
-		T(a_very_long_recipient_is_refused),
-		T(forged_heads_are_no_letters),
-		T(what_is_no_file_of_its_own_is_refused),
-		T(names_are_what_the_writer_makes),
-		T(what_a_dead_writer_left_goes_after_a_day),
-		T(the_directory_must_be_one),
+#define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+		CASE(what_is_put_comes_out),
+		CASE(no_value_becomes_a_line),
+		CASE(a_very_long_recipient_is_refused),
+		CASE(forged_heads_are_no_letters),
+		CASE(what_is_no_file_of_its_own_is_refused),
+		CASE(names_are_what_the_writer_makes),
+		CASE(what_a_dead_writer_left_goes_after_a_day),
+		CASE(the_directory_must_be_one),
 	};
 	return cmocka_run_group_tests_name("drop", tests, NULL, NULL);
 }
