@@ -80,3 +80,12 @@ int64_t gcra_take(struct gcra *g, const struct gcra_rate *r, int64_t now_ns)
 	g->next_ns = (g->next_ns > now_ns ? g->next_ns : now_ns) + step_of(r);
 	return 0;
 }
+
+void gcra_give(struct gcra *g, const struct gcra_rate *r, uint64_t count)
+{
+	int64_t back;
+
+	if (r->count == 0 || __builtin_mul_overflow(step_of(r), (int64_t)count, &back))
+		return;
+	g->next_ns = g->next_ns > back ? g->next_ns - back : 0;
+}

@@ -31,3 +31,5 @@ void gcra_put(struct buf *b, const struct gcra_rate *r);
 int64_t gcra_wait(const struct gcra *g, const struct gcra_rate *r, int64_t now_ns);
 /** The same, and counted when it is allowed now. */
 int64_t gcra_take(struct gcra *g, const struct gcra_rate *r, int64_t now_ns);
+/** Give `count` of them back: they were counted for nothing. */
+void gcra_give(struct gcra *g, const struct gcra_rate *r, uint64_t count);

@@ -55,8 +55,9 @@ struct submission_user {
 };
 
 struct submission_opts {
-	struct store *store; /* borrowed, like all here */
-	struct auth *auth;   /* NULL: nobody can log in */
+	struct store *store;    /* borrowed, like all here */
+	struct auth *auth;      /* NULL: nobody can log in */
+	struct work_lane *lane; /* where names in strange character sets are decoded; NULL: here */
 	const struct log *log;
 };
 struct submission *submission_new(const struct submission_opts *opts);
@@ -90,14 +91,19 @@ FIBER int submission_login(struct submission_conn *c, struct span user, struct s
 	const char *mech, bool is_accepted, struct err *e);
 /** STARTTLS: forgotten. */
 void submission_forget(struct submission_conn *c);
-/** A user of this machine, by the peer's credentials: the account that is his, or login@hostname.
- * `gecos` is his name. Trusted users may write as anybody. */
-FIBER int submission_local(struct submission_conn *c, uint64_t uid, struct span login,
-	struct span gecos, bool is_trusted, struct err *e);
+/* A user of this machine, as the kernel and the password file tell of him. */
+struct submission_local {
+	uint64_t uid;
+	struct span login, gecos; /* gecos: his name, as people write it; "" */
+	bool is_trusted;          /* may write as anybody */
+};
+/** Its user is the account that is his, or login@hostname. 550 5.7.1: suspended. */
+FIBER int submission_local(
+	struct submission_conn *c, const struct submission_local *who, struct err *e);
 /** The same without a connection (the drop directory of sendmail): fills *user_r, in `a`. */
 FIBER int submission_local_user(struct submission *s, struct arena *a,
-	const struct submission_policy *p, uint64_t uid, struct span login, struct span gecos,
-	bool is_trusted, struct submission_user *user_r, struct err *e);
+	const struct submission_policy *p, const struct submission_local *who,
+	struct submission_user *user_r, struct err *e);
 
 /* ---- what he may ---- */
 
@@ -122,7 +128,8 @@ struct submission_gate_opts {
 	bool is_smtputf8;
 	int64_t wall_sec;
 	int zone_minutes;
-	uint64_t random[2]; /* for Message-ID */
+	uint64_t random[2];     /* for Message-ID */
+	struct work_lane *lane; /* as in submission_opts */
 	/** May he write as `address` ("local@domain")? 0: he may; -1 and the reply in `e`. */
 	FIBER int (*may)(void *arg, struct span address, struct err *e);
 	void *arg;
