@@ -22,6 +22,10 @@ struct tls_server_opts {
 	const struct tls_cert_files *certs;
 	size_t cert_count;
 	bool is_tls12_allowed; /* TLS 1.2 beside 1.3 */
+	/* Ask each client for a certificate. None is needed, and any is taken, signed by whomever: that
+	 * the client has its key is proven, everything else is for tls_peer's caller to judge. Such a
+	 * connection gets no session ticket: who comes back shows it again. */
+	bool is_cert_asked;
 };
 
 /* One for each protocol: a ticket of one service is never good at another. A client that offers
@@ -183,6 +187,34 @@ bool tls_is_named(const struct stream *s, struct span name);
 /** Does the server's chain fit this record, by itself? Only says whether the bytes are the same: of
  * DANE-TA neither names nor signatures are looked at. */
 bool tls_tlsa_fits(const struct stream *s, const struct tls_tlsa *r);
+
+/* ---- the client's certificate, at a server that asks for it ---- */
+
+#define TLS_PEER_MAILBOXES_MAX 16
+
+struct tls_peer {
+	const char *spki_sha256;       /* hex, lower case: the pin of its key */
+	const char *subject;           /* as tls_cert has it */
+	int64_t not_before, not_after; /* seconds since 1970 */
+	/* rfc822Name of its subjectAltName (RFC 5280 section 4.2.1.6): of printable ASCII and with one
+	 * '@'; others are passed over, and so are those behind the 16th. Who signed them is another
+	 * question. */
+	size_t mailbox_count;
+	const char *mailboxes[TLS_PEER_MAILBOXES_MAX];
+};
+bool tls_peer_has(const struct stream *s);
+/** false: it has shown none. Strings live in `a`. Does not yield. */
+bool tls_peer(const struct stream *s, struct arena *a, struct tls_peer *peer_r);
+
+/* Authorities that clients' certificates may be signed by. Shared by all threads. */
+struct tls_authority;
+/** Reads a PEM file: blocks. ERR_TLS. */
+struct tls_authority *tls_authority_new(const char *ca_file, struct err *e);
+void tls_authority_free(struct tls_authority **x);
+/** Is the client's certificate signed by one of them, for clients, and good at this time? `why_r` (may be
+ * NULL): why not; static. Does not yield. */
+bool tls_authority_vouches(
+	const struct tls_authority *x, const struct stream *s, int64_t now_sec, const char **why_r);
 
 /* Channel bindings: what both ends of one TLS connection can compute and nobody between them can
  * (RFC 5056). */

@@ -230,6 +230,8 @@ static SSL_CTX *tls_server_ctx(
 	SSL_CTX_set_alpn_select_cb(ctx, tls_on_alpn, c);
 	SSL_CTX_set_tlsext_servername_callback(ctx, tls_on_sni);
 	SSL_CTX_set_tlsext_servername_arg(ctx, c);
+	if (opts->is_cert_asked)
+		tls_peer_ask(ctx);
 	return ctx;
 }
 

@@ -102,6 +102,11 @@ int tls_on_ticket_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPH
 	bool is_now;
 	int rc = 0; /* not ours: a full handshake follows */
 
+	/* TLS 1.2 has promised a ticket before the client's certificate came: it gets an empty one (RFC
+	 * 5077 section 3.3). */
+	if (is_sealing && SSL_get0_peer_certificate(ssl))
+		return 0;
+
 	pthread_mutex_lock(&c->keys.lock);
 	turn(&c->keys);
 	is_now = is_sealing || memcmp(name, c->keys.now.name, TLS_KEY_NAME) == 0;

@@ -30,6 +30,7 @@
 #define TLS_PINS_MAX    32
 #define TLS_CA_FILES    4096 /* looked at in a directory */
 #define TLS_SERVICE_MAX SSL_MAX_SID_CTX_LENGTH
+#define TLS_PEER_OCTETS (32 * 1024) /* of the chain that a client may show */
 
 #define TLS_KEY_NAME  16 /* what OpenSSL puts in front of a ticket */
 #define TLS_KEY_BYTES 32
@@ -98,6 +99,10 @@ struct tls_ring *tls_ring_ref(struct tls_ring *ring);
 int tls_ring_dress(struct tls_ring *ring, SSL *ssl, struct span asked);
 /** The same with the certificate of a challenge (RFC 8737); false: there is none for that name. */
 bool tls_ring_dress_challenge(struct tls_ring *ring, SSL *ssl, struct span asked);
+
+/* ---- tls_peer.c ---- */
+/** Have the server ask for certificates. */
+void tls_peer_ask(SSL_CTX *ctx);
 
 /* ---- the filter ---- */
 struct tls_filter;
