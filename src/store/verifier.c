@@ -180,10 +180,21 @@ bool verifier_parse(
 	return v->stored.len == verifier_len(hash) && v->server.len == verifier_len(hash);
 }
 
+bool verifier_keys_fit(
+	const struct verifier *verifier, enum verifier_hash hash, struct span password)
+{
+	struct verifier_keys keys;
+	bool fits = password.len <= VERIFIER_PASSWORD_MAX &&
+		verifier_derive(hash, password, verifier->salt, (int)verifier->iterations, &keys) &&
+		secret_eq(verifier->stored, span_of(keys.stored, verifier_len(hash)));
+
+	secret_wipe(&keys, sizeof(keys));
+	return fits;
+}
+
 bool verifier_fits(struct span verifier, struct span password)
 {
 	struct arena *a = arena_new();
-	struct verifier_keys keys;
 	struct verifier v;
 	bool is_sound = verifier_parse(a, verifier, VERIFIER_SHA256, &v) &&
 		password.len <= VERIFIER_PASSWORD_MAX;
@@ -192,10 +203,7 @@ bool verifier_fits(struct span verifier, struct span password)
 	if (!is_sound)
 		v = (struct verifier){
 			.iterations = VERIFIER_ITERATIONS, .salt = SPAN("no such account!")};
-	fits = verifier_derive(VERIFIER_SHA256, span_sub(password, 0, VERIFIER_PASSWORD_MAX),
-		       v.salt, (int)v.iterations, &keys) &&
-		is_sound && secret_eq(v.stored, span_of(keys.stored, sizeof(keys.stored)));
-	secret_wipe(&keys, sizeof(keys));
+	fits = verifier_keys_fit(&v, VERIFIER_SHA256, span_sub(password, 0, VERIFIER_PASSWORD_MAX));
 	arena_free(&a);
-	return fits;
+	return is_sound && fits;
 }

@@ -33,5 +33,8 @@ struct verifier {
 /** False: it is none. Pure. */
 bool verifier_parse(
 	struct arena *a, struct span text, enum verifier_hash hash, struct verifier *verifier_r);
+/** Do the keys belong to the password? Blocking. */
+bool verifier_keys_fit(
+	const struct verifier *verifier, enum verifier_hash hash, struct span password);
 /** The opposite: as it is kept. */
 struct span verifier_text(struct arena *a, const struct verifier *verifier);
