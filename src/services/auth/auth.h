@@ -16,8 +16,8 @@
  *	auth_conn_fini(&c);
  *
  * Unknown users cost the same time and get the same replies as known ones. Passwords that were found
- * right are remembered for a while as an HMAC under a key of this process over the whole of (account,
- * credential, scope, password), at most AUTH_CACHE_NS, dropped at any change of the account. */
+ * right are remembered for at most AUTH_CACHE_NS, as an HMAC under a key of this process over the whole
+ * of (account, credential, scope, name, password): any change of the account makes it another one. */
 
 #include "net/stream.h"
 #include "proto/sasl/sasl_server.h"
@@ -51,6 +51,7 @@ struct auth_opts {
 	int64_t (*wall_ns)(void); /* NULL: loop_wall_ns; tests move it */
 };
 struct auth *auth_new(const struct auth_opts *opts);
+/** After the store is closed: it tells us of changes until then. */
 void auth_free(struct auth **a);
 /** The secret of fake challenges (kept in the store, so that they stay the same over restarts). */
 FIBER int auth_begin(struct auth *a, struct err *e);
@@ -104,14 +105,11 @@ struct auth_mark { /* of one session, in its struct */
 	struct auth_conn *conn;
 	struct fiber *fiber; /* cancelled when the login counts no more … */
 	bool is_ended;       /* … after this was set */
-	bool is_busy;        /* within a message: it may end it; then auth_mark_rest */
 };
-/** The message is over. A login that ended meanwhile cancels its fiber now. Nothing for a session that is
- * in no book. */
-void auth_mark_rest(struct auth_mark *m);
 struct auth_book *auth_book_new(struct auth *a);
 void auth_book_free(struct auth_book **b);
-/** From the session's own fiber, after auth_settle. */
+/** From the session's own fiber, once it is logged in. A session that is within a message leaves the book
+ * meanwhile: its next MAIL asks auth_still. */
 void auth_book_add(struct auth_book *b, struct auth_mark *m, struct auth_conn *c);
 void auth_book_remove(struct auth_book *b, struct auth_mark *m);
 /** A fiber of the loop: looks at all of the book whenever the directory has changed. `arg`: the book. */

@@ -19,17 +19,17 @@
 #include "run/fiber.h"
 #include "services/auth/auth.h"
 
-#define AUTH_MECHS_MAX    160
-#define AUTH_APP_CHARS    20 /* of 32: 100 random bits */
-#define AUTH_APP_TYPED    64 /* octets of a typed password that can be an app password */
-#define AUTH_MARK_KEY     32
-#define AUTH_BOOK_WAIT_NS (1 * CLOCK_SEC) /* before a store that did not answer is asked again */
+#define AUTH_PASSWORD_PREP_MAX (4 * SASL_SERVER_SECRET_MAX) /* SASLprep may make it longer */
+#define AUTH_APP_CHARS         20                           /* of 32: 100 random bits */
+#define AUTH_APP_TYPED         64 /* octets of a typed password that can be an app password */
+#define AUTH_MARK_KEY          32
+#define AUTH_BOOK_WAIT_NS      (1 * CLOCK_SEC) /* before a store that did not answer is asked again */
 
 /* ---- one attempt ---- */
 
 /* What the questions of one exchange have found; begins anew with each exchange. */
 struct auth_try {
-	struct arena *arena; /* of this attempt; wiped of nothing secret: passwords are not kept */
+	struct arena *arena; /* of this attempt; no password is in it */
 	bool is_open;        /* a question was asked and auth_settle has not been called */
 	struct span name;    /* as it was asked for, in lower case: what the guard counts by */
 	struct account_login login;
@@ -42,8 +42,12 @@ struct auth_try {
 	int64_t expires_ns; /* of what was logged in with, wall clock; 0 never. Stays for auth_still */
 };
 
-/** Begin an attempt for `name`: asks the guard. -1 with 454 4.7.0: not now, whoever it is. */
+/** Begin an attempt for `name`: asks the guard. -1 with 454 4.7.0: not now, whoever it is. Does not
+ * yield. */
 int auth_try_begin(struct auth_conn *c, struct span name, struct err *e);
+/** Forget what it found, but for expires_ns. */
+void auth_try_end(struct auth_try *t);
+void auth_try_free(struct auth_try **t);
 /** Whose name it is, into c->try: login, app ("name#app"), why. 0 and !is_found: nobody's. */
 FIBER int auth_try_find(struct auth_conn *c, struct span name, struct err *e);
 /** The same by account id (client certificates): after auth_try_begin. */
@@ -57,23 +61,27 @@ const char *auth_app_why(const struct auth_conn *c, const struct account_app_pas
 struct auth_cache;
 struct auth_cache *auth_cache_new(void);
 void auth_cache_free(struct auth_cache **c);
+/* What is asked for: all of it counts. */
+struct auth_cache_key {
+	enum account_scope scope;
+	struct span user, password;
+};
 /* What an entry says: whose password it is. */
 struct auth_cached {
 	uint64_t account_id, credential;
 	uint64_t generation; /* of the directory, when that was last known to be so */
 	struct span address, name;
 };
-/** Was this password found right for this name and scope? *cached_r and its spans in `a`. A hit of an
- * older generation must be looked at again (auth_cache_confirm, auth_cache_drop). Any thread. */
-bool auth_cache_get(struct auth_cache *c, struct arena *a, enum account_scope scope,
-	struct span user, struct span password, int64_t now_ns, struct auth_cached *cached_r);
-void auth_cache_put(struct auth_cache *c, enum account_scope scope, struct span user,
-	struct span password, int64_t now_ns, const struct auth_cached *what);
-/** It is still so: account and credential are the same in this generation. */
-void auth_cache_confirm(struct auth_cache *c, enum account_scope scope, struct span user,
-	struct span password, uint64_t generation);
-void auth_cache_drop(
-	struct auth_cache *c, enum account_scope scope, struct span user, struct span password);
+/** Was this password found right for this name and scope? Spans in `a`. A hit of an older generation
+ * must be looked at again (auth_cache_confirm, auth_cache_drop). Any thread, like all here. */
+bool auth_cache_get(struct auth_cache *c, struct arena *a, const struct auth_cache_key *key,
+	int64_t now_ns, struct auth_cached *cached_r);
+void auth_cache_put(struct auth_cache *c, const struct auth_cache_key *key, int64_t now_ns,
+	const struct auth_cached *what);
+/** It is still so in what->generation, for this account and credential. */
+void auth_cache_confirm(
+	struct auth_cache *c, const struct auth_cache_key *key, const struct auth_cached *what);
+void auth_cache_drop(struct auth_cache *c, const struct auth_cache_key *key);
 /** A keyed hash of name and password for guard_login_tell, never 0. */
 uint64_t auth_cache_mark(const struct auth_cache *c, struct span user, struct span password);
 size_t auth_cache_count(struct auth_cache *c);
@@ -114,10 +122,14 @@ struct auth_book {
 	struct auth_bell *bell;
 	struct fiber_cond changed;
 	uint64_t generation; /* all marks were looked at then */
-	bool is_over;
 };
 
 int64_t auth_wall_ns(const struct auth *a);
+/** May who is logging in act for this name? */
+FIBER int auth_may_act(struct auth_conn *c, struct span authzid, bool *yes_r, struct err *e);
+/** The directory has changed: for store_subscribe, on any thread. */
+void auth_book_ring(void *auth);
+void auth_bells_free(struct auth *a);
 
 /* ---- auth_oauth.c ---- */
 /** What auth_new and auth_free call when a provider is configured; NULL in a->oauth: no tokens. */

@@ -1,0 +1,270 @@
+/* The questions of an exchange. Whoever asks must not learn from the answer, or from how long it takes,
+ * whether an account is there: a wrong password costs one derivation for everybody, and a name that cannot
+ * log in gets the challenge of one that nobody has. */
+
+#include <string.h>
+
+#include "proto/sasl/sasl_prep.h"
+#include "store/verifier.h"
+#include "services/auth/auth_priv.h"
+
+/* The queue of the hash lane is full. RFC 4954 section 6. */
+static int auth_busy(struct err *e)
+{
+	return err_smtp(e, 454, 4, 7, 0);
+}
+
+/* ---- SCRAM ---- */
+
+static bool keys_read(struct arena *a, struct span text, bool is_sha1, struct sasl_keys *keys)
+{
+	struct verifier v;
+
+	if (!verifier_parse(a, text, is_sha1 ? VERIFIER_SHA1 : VERIFIER_SHA256, &v) ||
+		v.salt.len > sizeof(keys->salt))
+		return false;
+	keys->iterations = v.iterations;
+	keys->salt_len = v.salt.len;
+	memcpy(keys->salt, v.salt.ptr, v.salt.len);
+	memcpy(keys->stored, v.stored.ptr, v.stored.len);
+	memcpy(keys->server, v.server.ptr, v.server.len);
+	return true;
+}
+
+static FIBER int ask_keys(void *ctx, struct span user, bool is_sha1, struct sasl_keys *keys_r,
+	bool *yes_r, struct err *e)
+{
+	struct auth_conn *c = ctx;
+	struct span text;
+	struct auth_try *t;
+
+	if (auth_try_begin(c, user, e) < 0 || auth_try_find(c, user, e) < 0)
+		return -1;
+	t = c->try;
+	if (t->why)
+		return 0;
+	if (t->app)
+		text = is_sha1 ? SPAN_NONE : t->app->scram_sha256;
+	else
+		text = is_sha1 ? t->login.scram_sha1 : t->login.scram_sha256;
+	*yes_r = keys_read(t->arena, text, is_sha1, keys_r);
+	if (!*yes_r)
+		t->why = "no verifier for this mechanism";
+	return 0;
+}
+
+/* ---- passwords ---- */
+
+/* Work of the hash lane; borrowed. */
+struct password_job {
+	struct span verifier, imported;
+	struct span typed, prepared;
+	bool fits, fits_imported;
+	bool is_typed; /* it was the password as typed that the imported hash knows */
+};
+
+static int password_work(void *arg, struct err *e)
+{
+	struct password_job *job = arg;
+
+	(void)e;
+	/* Everybody pays for one. */
+	if (!job->fits_imported)
+		job->fits = verifier_fits(job->verifier, job->prepared);
+	return 0;
+}
+
+/* All are looked at, whichever it is. */
+static const struct account_app_password *app_typed(const struct auth_try *t, struct span password)
+{
+	const struct account_app_password *found = NULL;
+	struct buf hex;
+
+	buf_init(&hex, 2 * AUTH_MARK_KEY);
+	if (auth_app_hash(password, &hex)) {
+		for (size_t i = 0; t->is_found && i < t->login.app_count; i++) {
+			if (secret_eq(t->login.apps[i].key_hash, buf_span(&hex)))
+				found = &t->login.apps[i];
+		}
+	}
+	buf_fini(&hex);
+	return found;
+}
+
+/* True: it is a good app password. Whatever is wrong with another one is known in t->why. */
+static bool app_fits(struct auth_conn *c, struct span password)
+{
+	struct auth_try *t = c->try;
+	const struct account_app_password *app = app_typed(t, password);
+
+	if (!app || (t->app && t->app != app))
+		return false;
+	t->app = app;
+	if (!t->why)
+		t->why = auth_app_why(c, app);
+	return !t->why;
+}
+
+static FIBER void upgrade(struct auth_conn *c, struct span password)
+{
+	const struct auth_opts *o = &c->auth->opts;
+	struct auth_try *t = c->try;
+	struct err e = {0};
+
+	if (account_password_upgrade(
+		    o->store, t->login.id, t->login.imported, password, o->is_sha1, &e) < 0)
+		log_event(o->log, LOG_WARN, "auth.upgrade.failed", LF("user", t->login.address),
+			LF_STR("error", e.text));
+	else
+		log_event(o->log, LOG_INFO, "auth.upgraded", LF("user", t->login.address));
+}
+
+/* The account's own password, on the hash lane. */
+static FIBER int own_fits(struct auth_conn *c, const struct auth_cache_key *key,
+	struct span prepared, bool *yes_r, struct err *e)
+{
+	struct auth *a = c->auth;
+	struct auth_try *t = c->try;
+	/* Whoever names an app password wants no other. */
+	bool has_own = t->is_found && !t->app;
+	struct password_job job = {.typed = key->password, .prepared = prepared};
+
+	if (has_own) {
+		job.verifier = t->login.scram_sha256;
+		job.imported = t->login.imported;
+	}
+	if (verifier_run(a->opts.store, password_work, &job, e) < 0)
+		return auth_busy(e);
+	atomic_fetch_add(&a->derived, 1);
+	*yes_r = has_own && (job.fits || job.fits_imported) && !t->why;
+	if (!*yes_r) {
+		if (!t->why)
+			t->why = "password";
+		return 0;
+	}
+	if (job.fits_imported)
+		upgrade(c, prepared);
+	struct auth_cached what = {
+		t->login.id, t->login.credential, t->generation, t->login.address, t->login.name};
+
+	auth_cache_put(a->cache, key, loop_now_ns(), &what);
+	return 0;
+}
+
+/* Found right lately, and nothing has changed since. */
+static FIBER int cache_fits(
+	struct auth_conn *c, const struct auth_cache_key *key, bool *yes_r, struct err *e)
+{
+	struct auth *a = c->auth;
+	struct auth_try *t = c->try;
+	struct auth_cached was;
+
+	if (!auth_cache_get(a->cache, t->arena, key, loop_now_ns(), &was))
+		return 0;
+	if (was.generation != store_directory_generation(a->opts.store)) {
+		if (auth_try_find(c, key->user, e) < 0)
+			return -1;
+		if (!t->is_found || t->app || t->login.id != was.account_id ||
+			t->login.credential != was.credential) {
+			auth_cache_drop(a->cache, key);
+			return 0;
+		}
+		if (t->why)
+			return 0;
+		was.generation = t->generation;
+		auth_cache_confirm(a->cache, key, &was);
+	} else {
+		t->login = (struct account_login){.id = was.account_id,
+			.credential = was.credential,
+			.address = was.address,
+			.name = was.name};
+		t->generation = was.generation;
+		t->is_found = t->is_cached = true;
+		t->why = NULL;
+	}
+	atomic_fetch_add(&a->cached, 1);
+	*yes_r = true;
+	return 0;
+}
+
+static FIBER int password_fits(struct auth_conn *c, const struct auth_cache_key *key,
+	struct span prepared, bool *yes_r, struct err *e)
+{
+	if (cache_fits(c, key, yes_r, e) < 0)
+		return -1;
+	if (*yes_r)
+		return 0;
+	if (auth_try_find(c, key->user, e) < 0)
+		return -1;
+	if (app_fits(c, key->password)) {
+		*yes_r = true;
+		return 0;
+	}
+	return own_fits(c, key, prepared, yes_r, e);
+}
+
+static FIBER int ask_password(
+	void *ctx, struct span user, struct span password, bool *yes_r, struct err *e)
+{
+	struct auth_conn *c = ctx;
+	struct auth_cache_key key = {c->scope, user, password};
+	struct buf prepared;
+	int rc;
+
+	if (auth_try_begin(c, user, e) < 0)
+		return -1;
+	c->try->mark = auth_cache_mark(c->auth->cache, c->try->name, password);
+	buf_init(&prepared, AUTH_PASSWORD_PREP_MAX);
+	/* What cannot be a password of ours may be another system's. */
+	bool is_prepared = sasl_prep(password, &prepared, NULL) == 0 && buf_ok(&prepared);
+
+	rc = password_fits(c, &key, is_prepared ? buf_span(&prepared) : password, yes_r, e);
+	if (prepared.mem)
+		secret_wipe(prepared.mem, prepared.cap);
+	buf_fini(&prepared);
+	return rc;
+}
+
+/* ---- acting for another ---- */
+
+/* RFC 4422 section 2: for itself under any of its names; for a team or a group that it may send as. What
+ * it may do is what it could do as itself: submission asks who has logged in. */
+FIBER int auth_may_act(struct auth_conn *c, struct span authzid, bool *yes_r, struct err *e)
+{
+	struct store *store = c->auth->opts.store;
+	struct auth_try *t = c->try;
+	enum account_way way = ACCOUNT_NOT_ITS;
+	struct account_login other;
+	bool is_found = false;
+
+	*yes_r = false;
+	if (!t || !t->is_open || !t->is_found)
+		return 0;
+	if (account_login_find(store, t->arena, authzid, &other, &is_found, e) < 0)
+		return -1;
+	if (!is_found || other.is_suspended || other.is_removed)
+		return 0;
+	if (other.id == t->login.id) {
+		*yes_r = true;
+		return 0;
+	}
+	if (other.kind == ACCOUNT_PERSON)
+		return 0;
+	if (account_may_send(store, t->login.id, other.address, 0, &way, e) < 0)
+		return -1;
+	*yes_r = way == ACCOUNT_MEMBER;
+	return 0;
+}
+
+static FIBER int ask_may_act(
+	void *ctx, struct span user, struct span authzid, bool *yes_r, struct err *e)
+{
+	(void)user;
+	return auth_may_act(ctx, authzid, yes_r, e);
+}
+
+const struct sasl_decider auth_decider = {
+	.keys = ask_keys,
+	.password = ask_password,
+	.may_act = ask_may_act,
+};
