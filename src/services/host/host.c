@@ -115,6 +115,8 @@ static int drop_privileges(struct host *h, struct err *e)
 		(h->config->log.destination[0] == '/' &&
 			chown(h->config->log.destination, pw->pw_uid, pw->pw_gid) < 0))
 		return err_sys(e, errno, "giving files to %s", name);
+	if (h->place.maildrop && chown(h->place.maildrop, pw->pw_uid, pw->pw_gid) < 0)
+		return err_sys(e, errno, "giving %s to %s", h->place.maildrop, name);
 	if (chown(h->data, pw->pw_uid, pw->pw_gid) < 0 || initgroups(name, pw->pw_gid) < 0 ||
 		setresgid(pw->pw_gid, pw->pw_gid, pw->pw_gid) < 0 ||
 		setresuid(pw->pw_uid, pw->pw_uid, pw->pw_uid) < 0)
@@ -339,6 +341,7 @@ static int prepare(struct host *h, struct err *e)
 		return EX_CANTCREAT;
 	if (host_control_bind(h, e) < 0)
 		return e->code == ERR_BUSY ? EX_TEMPFAIL : EX_CANTCREAT;
+	host_local_prepare(h);
 	if (host_bind_all(h, e) < 0)
 		return e->code == ERR_EXISTS                             ? EX_TEMPFAIL
 			: e->code == ERR_CONFIG || e->code == ERR_SYNTAX ? EX_CONFIG

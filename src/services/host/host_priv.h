@@ -20,6 +20,8 @@
 #include "services/host/notify.h"
 #include "services/host/ops.h"
 #include "services/inbound/inbound.h"
+#include "services/local/drop.h"
+#include "services/local/place.h"
 #include "services/pool/pool.h"
 #include "services/lists/lists.h"
 #include "services/queue/queue.h"
@@ -113,6 +115,7 @@ struct host {
 	struct log log;
 	struct config *config; /* the first one: it lives as long as the host */
 	const char *data;
+	struct local_place place; /* where users of this machine hand over mail */
 	int control_fd;
 	struct notify_fd passed[NOTIFY_FDS_MAX];
 	size_t passed_count;
@@ -212,6 +215,25 @@ void host_guard_reload(struct host *h, const struct config *c);
 const char *host_guard_refuses(
 	struct host *h, struct arena *a, const struct addr *peer, bool is_login);
 void host_guard_put_status(struct host *h, struct json_out *j);
+
+/* host_local.c */
+
+/* A user of this machine. */
+struct host_user {
+	uint64_t uid;
+	bool is_found;
+	struct span login, name; /* "uid1000" where the system knows nobody of that number */
+};
+/** By number. Spans live in `a`. */
+FIBER int host_user_of(
+	struct host *h, struct arena *a, uint64_t uid, struct host_user *user_r, struct err *e);
+/** May he write under any address? */
+bool host_is_trusted(const struct config *c, const struct host_user *u);
+/** For the router: is there such a user? `arg` is the worker. */
+FIBER bool host_is_user(void *arg, struct span login);
+/** Before the addresses are bound, with the rights that we were started with: the drop directory, and the
+ * listener that nobody had to write. What cannot be had is told in the log. */
+void host_local_prepare(struct host *h);
 
 /* host_demo.c */
 FIBER int host_demo_seed(struct host *h, struct err *e);

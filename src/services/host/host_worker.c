@@ -117,6 +117,7 @@ FIBER int host_worker_main(void *arg)
 		.separator = h->config->separator[0],
 		.log = &w->log,
 		.ask = host_router_ask,
+		.is_user = host_is_user,
 		.ask_arg = w};
 	struct inbound_opts inbound = {
 		.store = h->store, .hostname = h->config->hostname, .log = &w->log};

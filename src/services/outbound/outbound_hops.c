@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/must.h"
 #include "run/fiber.h"
 #include "services/outbound/outbound_priv.h"
 #include "services/router/destination.h"
@@ -235,6 +236,21 @@ static bool is_literal(const struct destination *d)
 	return d->kind == DESTINATION_DOMAIN && d->name.len > 2 && d->name.ptr[0] == '[';
 }
 
+/* "5.1.1 No such mailbox here" */
+static int refused(struct span name, struct err *e)
+{
+	struct span code, text, part;
+	uint64_t n[3] = {5, 1, 0};
+
+	span_cut(name, ' ', &code, &text);
+	for (size_t i = 0; i < ARRAY_LEN(n) && code.len; i++) {
+		span_cut(code, '.', &part, &code);
+		span_u64_max(part, 999, &n[i]);
+	}
+	err_set(e, ERR_DENIED, SPAN_FMT, SPAN_ARG(text));
+	return never(e, (unsigned)n[1], (unsigned)n[2]);
+}
+
 FIBER int outbound_hops(const struct outbound_opts *o, struct arena *a, struct span destination,
 	struct outbound_hops **hops_r, struct err *e)
 {
@@ -251,6 +267,8 @@ FIBER int outbound_hops(const struct outbound_opts *o, struct arena *a, struct s
 			"(Delivered-To)");
 		return never(e, 4, 6);
 	}
+	if (d.kind == DESTINATION_REFUSED)
+		return refused(d.name, e);
 	key = d.base;
 
 	h->hosts = ARENA_NEW(a, struct outbound_host); /* all but MX have one */

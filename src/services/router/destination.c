@@ -13,6 +13,7 @@ static const struct {
 	{"pool:", DESTINATION_POOL},
 	{"list:", DESTINATION_LIST},
 	{"loop:", DESTINATION_LOOP},
+	{"refused:", DESTINATION_REFUSED},
 };
 
 static int wrong(struct span key, struct err *e)
@@ -118,7 +119,8 @@ struct span destination_with_tls(
 	struct destination d;
 
 	if ((!is_requiretls && !is_tls_optional) || destination_cut(key, &d, NULL) < 0 ||
-		d.kind == DESTINATION_LIST || d.kind == DESTINATION_UNIX)
+		d.kind == DESTINATION_LIST || d.kind == DESTINATION_UNIX ||
+		d.kind == DESTINATION_REFUSED)
 		return key;
 	d.tls = is_requiretls ? SPAN("required") : SPAN("optional");
 	return destination_join(a, &d);

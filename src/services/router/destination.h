@@ -9,6 +9,7 @@
  *	pool:NAME			one of several next hops (the store's pools)
  *	list:NUMBER			a mailing list of ours
  *	loop:DOMAIN			nowhere: the letter has been at this address of ours before; it fails
+ *	refused:5.1.1 TEXT		nowhere: nobody could be told when it was taken; it fails with this
  *
  * with "lmtp:" in front of the second and third when LMTP is spoken there, and behind any of them what
  * keeps connections apart:
@@ -28,7 +29,8 @@ enum destination_kind {
 	DESTINATION_UNIX,
 	DESTINATION_POOL,
 	DESTINATION_LIST,
-	DESTINATION_LOOP
+	DESTINATION_LOOP,
+	DESTINATION_REFUSED
 };
 
 struct destination {

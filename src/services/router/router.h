@@ -4,6 +4,8 @@
  * Order of the questions. Our own domains: the address itself (account, its further addresses, alias,
  * mailing list and its functions), the same without its sub-address (RFC 5233), a bounce to an address
  * that SRS made, the domain's catch-all, the store's postmaster. Accounts pass on what they are told to.
+ * Names at the machine's own host name, where that is no domain of its own: the account that is bound to
+ * the user, the same name in the home domain, the postmaster.
  * Relay domains, their recipients checked. Then the next hop: the route of the recipient's domain or of
  * ".domain" above it; else of the sender; else "*"; else the domain's MX.
  *
@@ -146,7 +148,9 @@ struct router_opts {
 	 * what it said. NULL: nobody can be asked. */
 	FIBER int (*ask)(void *arg, struct arena *a, struct span destination, struct span address,
 		enum router_asked *asked_r, struct span *said_r, struct err *e);
-	void *ask_arg;
+	/** Has this machine a user of that name? NULL: it is not known. */
+	FIBER bool (*is_user)(void *arg, struct span login);
+	void *ask_arg; /* of both */
 };
 
 struct router *router_new(const struct router_opts *opts);

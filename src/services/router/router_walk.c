@@ -5,6 +5,7 @@
 #include "base/must.h"
 #include "run/loop.h"
 #include "proto/mail/mail_field.h"
+#include "store/account.h"
 #include "services/router/router_priv.h"
 
 #define PREFIX_MAX 1024
@@ -257,6 +258,98 @@ static void note_domain(
 		is_found ? ways[dir->way] : "");
 }
 
+/* ---- our own host name ------------------------------------------------------------------------ */
+
+static bool is_host_name(const struct router_walk *w, const struct router_hop *h)
+{
+	return w->r->opts.hostname &&
+		span_eq(h->domain, router_domain_key(w->a, span_str(w->r->opts.hostname)));
+}
+
+/* The domain whose people the machine's users are: the one that its name lies in, else the only one. */
+static FIBER int home_domain(struct router_walk *w, struct span *domain_r, struct err *e)
+{
+	struct span host = span_str(w->r->opts.hostname);
+	struct directory_domain *list = NULL;
+	size_t count = 0, local = 0;
+
+	*domain_r = SPAN_NONE;
+	if (directory_domain_list(w->r->opts.store, w->a, &list, &count, e) < 0)
+		return -1;
+	for (size_t i = 0; i < count; i++) {
+		struct span name = list[i].name;
+
+		if (list[i].kind != DIRECTORY_DOMAIN_LOCAL)
+			continue;
+		if (host.len > name.len && host.ptr[host.len - name.len - 1] == '.' &&
+			span_ends_nocase(host, name)) {
+			*domain_r = name;
+			return 0;
+		}
+		*domain_r = local++ ? SPAN_NONE : name;
+	}
+	return 0;
+}
+
+static FIBER int is_at_home(
+	struct router_walk *w, struct span local, struct span home, bool *is_there_r, struct err *e)
+{
+	struct directory_question q = {.local = local,
+		.domain = home,
+		.separator = w->r->opts.separator,
+		.no_catch_all = true};
+	struct directory_answer dir = {0};
+
+	if (directory_find(w->r->opts.store, w->a, &q, &dir, e) < 0)
+		return -1;
+	*is_there_r = dir.found > DIRECTORY_UNKNOWN_USER;
+	return 0;
+}
+
+static void note_home(struct router_walk *w, const struct router_hop *h, const char *why)
+{
+	router_note(w->q->record, ROUTER_STEP_DOMAIN, h->depth, SPAN_NONE,
+		SPAN_FMT " is the name of this machine: %s", SPAN_ARG(h->domain), why);
+}
+
+/* A user of this machine is the account that is bound to him; a name is the one of the home domain; root,
+ * and for our own people and reports every other user of the machine, is its postmaster. */
+static FIBER int take_host(struct router_walk *w, struct router_hop *h, struct err *e)
+{
+	struct account_sending account;
+	struct err why = {0};
+	struct span home;
+	bool is_there = false;
+
+	w->is_uncached = true; /* the machine's users are not the directory's */
+	if (account_of_system_user(w->r->opts.store, w->a, h->local, &account, &why) == 0) {
+		note_home(w, h, "an account is bound to this user");
+		hop_add(w, h, account.address, SPAN_NONE);
+		return 0;
+	}
+	if (why.code != ERR_NOT_FOUND)
+		return err_copy(e, &why);
+	if (home_domain(w, &home, e) < 0)
+		return -1;
+	if (!home.len)
+		return remote_add(w, h, false, e);
+	if (is_at_home(w, h->local, home, &is_there, e) < 0)
+		return -1;
+	if (is_there) {
+		note_home(w, h, "the same name of its domain");
+		hop_add(w, h, router_address_join(w->a, h->local, home), SPAN_NONE);
+	} else if (span_eq(h->local, SPAN("root")) ||
+		(w->q->may_relay && w->r->opts.is_user &&
+			w->r->opts.is_user(w->r->opts.ask_arg, h->local))) {
+		note_home(w, h, "a user without an account, so the postmaster");
+		hop_add(w, h, router_address_join(w->a, SPAN("postmaster"), home), SPAN_NONE);
+	} else {
+		note_home(w, h, "it has no such user");
+		dead(w, h, "nobody has this address");
+	}
+	return 0;
+}
+
 static FIBER int take_relay(struct router_walk *w, struct router_hop *h,
 	const struct directory_answer *dir, struct err *e)
 {
@@ -280,7 +373,8 @@ static FIBER int take(struct router_walk *w, struct router_hop *h,
 {
 	note_domain(w, h, dir);
 	switch (dir->found) {
-	case DIRECTORY_UNKNOWN_DOMAIN: return remote_add(w, h, false, e);
+	case DIRECTORY_UNKNOWN_DOMAIN:
+		return is_host_name(w, h) ? take_host(w, h, e) : remote_add(w, h, false, e);
 	case DIRECTORY_RELAY_DOMAIN: return take_relay(w, h, dir, e);
 	case DIRECTORY_UNKNOWN_USER:
 		if (!take_srs(w, h))

@@ -18,6 +18,8 @@ static const struct {
 } good[] = {
 	{"a domain", "example.org", DESTINATION_DOMAIN, false, "example.org", 0, "", ""},
 	{"a loop", "loop:our.example", DESTINATION_LOOP, false, "our.example", 0, "", ""},
+	{"refused", "refused:5.1.1 No such mailbox", DESTINATION_REFUSED, false,
+		"5.1.1 No such mailbox", 0, "", ""},
 	{"an address as a domain", "[192.0.2.1]", DESTINATION_DOMAIN, false, "[192.0.2.1]", 0, "",
 		""},
 	{"an IPv6 address as a domain", "[ipv6:2001:db8::1]", DESTINATION_DOMAIN, false,

@@ -165,6 +165,33 @@ static void play_answers(struct fixture *f)
 		"cher.example>xn--bcher-kva.example");
 }
 
+static FIBER bool is_daemon(void *arg, struct span login)
+{
+	(void)arg;
+	return span_eq(login, SPAN("daemon"));
+}
+
+/* Users of the machine have their addresses at its name. */
+static void play_host_name(struct fixture *f)
+{
+	people(f);
+	alias(f, "postmaster@our.example", "bob@our.example");
+	expect(f, "alice@mx.our.example", false, ROUTER_OK, "alice@our.example*");
+	expect(f, "team@mx.our.example", false, ROUTER_OK, "alice@our.example* bob@our.example*");
+	expect(f, "root@mx.our.example", false, ROUTER_OK, "bob@our.example*");
+	expect(f, "daemon@mx.our.example", false, ROUTER_UNKNOWN_USER, "");
+	expect(f, "daemon@mx.our.example", true, ROUTER_OK, "bob@our.example*");
+	expect(f, "stranger@mx.our.example", true, ROUTER_UNKNOWN_USER, "");
+	/* a name of its own in the domain comes first */
+	alias(f, "root@our.example", "alice@our.example");
+	expect(f, "root@mx.our.example", false, ROUTER_OK, "alice@our.example*");
+	/* where the host name is a domain of its own, it is one like others */
+	assert_int_equal(directory_domain_set(
+				 f->s, SPAN("mx.our.example"), DIRECTORY_DOMAIN_LOCAL, true, NULL),
+		0);
+	expect(f, "alice@mx.our.example", false, ROUTER_UNKNOWN_USER, "");
+}
+
 static void play_aliases(struct fixture *f)
 {
 	people(f);
@@ -256,7 +283,10 @@ static void play_many(struct fixture *f)
 static int run_main(void *arg)
 {
 	struct fixture *f = arg;
-	struct router_opts opts = {.store = f->s, .hostname = "mx.our.example", .separator = '+'};
+	struct router_opts opts = {.store = f->s,
+		.hostname = "mx.our.example",
+		.separator = '+',
+		.is_user = is_daemon};
 
 	f->r = router_new(&opts);
 	f->play(f);
@@ -276,6 +306,11 @@ static void run(void **state, void (*play)(struct fixture *f))
 static void test_answers(void **state)
 {
 	run(state, play_answers);
+}
+
+static void users_of_the_machine_have_addresses_at_its_name(void **state)
+{
+	run(state, play_host_name);
 }
 
 static void test_aliases(void **state)
@@ -373,6 +408,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_answers, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			users_of_the_machine_have_addresses_at_its_name, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_aliases, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_alias_limits, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_changes, set_up, tear_down),
