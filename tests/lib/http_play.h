@@ -21,6 +21,7 @@ struct http_play {
 	int64_t cancel_ns; /* > 0: then the fiber is cancelled where its owner may */
 	bool drains;       /* the server is told to stop while it is asked the first time */
 	struct addr peer;
+	void *ctx; /* of another handler than http_play_handle */
 	/* results */
 	struct buf out;   /* what the server said */
 	struct buf notes; /* what the handler saw */
@@ -162,7 +163,7 @@ static inline FIBER int http_play_serve(void *arg)
 	p->fiber = fiber_self();
 	if (p->peer.len)
 		p->server->peer = p->peer;
-	p->rc = http_server_run(p->server, &p->opts, &p->conn, p, &p->e);
+	p->rc = http_server_run(p->server, &p->opts, &p->conn, p->ctx ? p->ctx : p, &p->e);
 	p->fiber = NULL;
 	stream_free(&p->server);
 	return 0;

@@ -134,7 +134,7 @@ static FIBER int settle(struct http_exchange *x, int rc, struct err *why, struct
 	if (x->answer == HTTP_ANSWER_BEGUN && rc == 0)
 		rc = http_reply_end(x, why);
 	if (x->answer == HTTP_ANSWER_NONE && !is_gone) {
-		unsigned status = rc < 0 ? http_status_from_err(why) : 500;
+		unsigned status = rc == 0 ? 500 : x->is_body_late ? 408 : http_status_from_err(why);
 
 		if (rc == 0)
 			err_set(why, ERR_STATE, "the handler said nothing");

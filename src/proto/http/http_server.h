@@ -179,5 +179,5 @@ FIBER int http_events_send(struct http_exchange *x, const struct http_event *eve
 FIBER int http_events_wait(
 	struct http_exchange *x, struct fiber_cond *news, int64_t deadline_ns, struct err *e);
 
-/** The status that an error is worth: 400, 404, 408, 409, 413, 501, 503, 507, 500. */
+/** The status that an error is worth: 400, 403, 404, 409, 413, 501, 503, 504, 507, 500. */
 unsigned http_status_from_err(const struct err *e);

@@ -64,6 +64,7 @@ static void set_deadline(struct http_exchange *x)
 static FIBER int next_piece(struct http_exchange *x, struct span *piece_r, struct err *e)
 {
 	struct stream *st = x->sv->stream;
+	struct err why = {0};
 
 	*piece_r = SPAN_NONE;
 	http_body_let_go(x);
@@ -78,8 +79,10 @@ static FIBER int next_piece(struct http_exchange *x, struct span *piece_r, struc
 			return 0;
 		http_body_let_go(x);
 		set_deadline(x);
-		if (stream_fill(st, e) < 0)
-			return -1;
+		if (stream_fill(st, &why) < 0) {
+			x->is_body_late = why.code == ERR_TIMEOUT;
+			return err_copy(e, &why);
+		}
 	}
 	return 0;
 }

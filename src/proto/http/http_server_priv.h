@@ -42,7 +42,7 @@ struct http_exchange {
 	int64_t drop_until_ns;         /* 0: somebody wants it */
 	struct http_chunks chunks;
 	size_t held; /* octets of the stream's buffer that the last piece lies in */
-	bool is_body_over, is_body_broken, is_continued;
+	bool is_body_over, is_body_broken, is_body_late, is_continued;
 	/* the answer */
 	struct http_said *said, **said_end;
 	size_t said_count;

@@ -470,7 +470,7 @@ static const struct {
 	{ERR_PROTO, 400},
 	{ERR_DENIED, 403},
 	{ERR_NOT_FOUND, 404},
-	{ERR_TIMEOUT, 408},
+	{ERR_TIMEOUT, 504}, /* something that we asked; a late body is told 408 */
 	{ERR_EXISTS, 409},
 	{ERR_LIMIT, 413},
 	{ERR_UNSUPPORTED, 501},

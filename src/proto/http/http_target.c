@@ -147,6 +147,9 @@ static bool is_ip6(struct arena *a, struct span s)
 {
 	struct in6_addr ip;
 
+	for (size_t i = 0; i < s.len; i++)
+		if (hex_digit(s.ptr[i]) < 0 && s.ptr[i] != ':' && s.ptr[i] != '.')
+			return false;
 	return s.len < INET6_ADDRSTRLEN && inet_pton(AF_INET6, arena_str(a, s), &ip) == 1;
 }
 
