@@ -192,15 +192,23 @@ static int ask_server(int fd, struct span request, struct answer *a)
 	return a->code;
 }
 
-static int ask_store(const char *data, const char *cmd, struct span request, struct answer *a)
+static int ask_store(struct cli_call *c, const char *data, const char *cmd, struct span request,
+	struct answer *a)
 {
+	const char *file = cli_config_file(c);
+	struct config_errors errs = {0};
+	struct config *conf = file ? config_read(file, &errs) : NULL;
 	struct local_opts opts = {.data = data,
+		.config = conf,
 		.is_made = !local_is_reader(span_str(cmd)),
 		.line = take_local_line,
 		.arg = a};
 	struct err e = {0};
 
-	if (local_run(&opts, request, &e) < 0 && !a->code) {
+	int rc = local_run(&opts, request, &e);
+	config_errors_fini(&errs);
+	config_unref(&conf);
+	if (rc < 0 && !a->code) {
 		end_bar(a);
 		if (e.code == ERR_NOT_FOUND)
 			return cli_fail(EX_NOINPUT, "no server runs, and %s", e.text);
@@ -235,7 +243,7 @@ int cli_ask(struct cli_call *c, const char *cmd, struct span args, cli_line_fn *
 	else if (fd >= 0)
 		code = ask_server(fd, buf_span(&request), &a);
 	else
-		code = ask_store(data, cmd, buf_span(&request), &a);
+		code = ask_store(c, data, cmd, buf_span(&request), &a);
 	if (fd >= 0)
 		close(fd);
 	buf_fini(&request);

@@ -73,7 +73,10 @@ bool local_is_reader(struct span cmd)
 
 int local_run(const struct local_opts *opts, struct span request, struct err *e)
 {
-	struct local l = {.opts = opts, .request = request, .ctx.data = opts->data};
+	struct local l = {.opts = opts,
+		.request = request,
+		.ctx.data = opts->data,
+		.ctx.config = opts->config};
 	struct log_sink sink = {.write = sink_write, .level = LOG_WARN};
 	struct arena *a = arena_new();
 	struct log log;

@@ -5,6 +5,7 @@
 
 struct local_opts {
 	const char *data;
+	const struct config *config; /* of that server, as far as it is known; may be NULL */
 	bool is_made; /* a data directory that is not there is made (account add before the first start) */
 	/** One answer line with its LF, as the control socket would send it. -1 ends it. */
 	int (*line)(void *arg, struct span line);

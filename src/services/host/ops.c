@@ -88,7 +88,7 @@
 	X("status", OPS_READ, op_status, "counters and limits of the server")                      \
 	X("metrics", OPS_READ | OPS_ONLINE, op_metrics, "counters as Prometheus reads them")       \
 	X("explain", OPS_READ | OPS_ONLINE, op_explain, "what would be done with a message")       \
-	X("dns", OPS_READ | OPS_ONLINE, op_dns, "what DNS says, and should say")                   \
+	X("dns", OPS_READ, op_dns, "what DNS says, and should say")                                \
 	X("fibers", OPS_READ | OPS_ONLINE, op_fibers, "every fiber of the server")                 \
 	X("backup", OPS_READ, op_backup, "consistent copy of the store")                           \
 	X("check", OPS_READ, op_check, "is the store sound?")                                      \

@@ -25,7 +25,7 @@ const char *dns_advice_str(enum dns_advice_state s)
 
 struct advisor {
 	struct ops_call *c;
-	struct dns *dns;
+	struct dns *dns;                     /* NULL: nothing is looked up */
 	struct span host;                    /* our name */
 	struct addr addrs[ADVICE_ADDRS_MAX]; /* of that name, in DNS */
 	size_t addr_count;
@@ -88,6 +88,9 @@ static FIBER int put(struct advisor *v, const struct advice *a, struct err *e)
 
 static FIBER int look(struct advisor *v, struct advice *a, enum dns_type type, struct err *e)
 {
+	a->found = (struct dns_answer){.status = DNS_NXDOMAIN};
+	if (!v->dns)
+		return 0;
 	if (dns_query(v->dns, v->c->arena, a->name, type, loop_now_ns() + ADVICE_NS, &a->found, e) <
 		0)
 		return -1;
@@ -341,7 +344,8 @@ static FIBER int host_tlsa(struct advisor *v, struct err *e)
 {
 	struct arena *arena = v->c->arena;
 	struct advice a = {.type = "TLSA"};
-	struct span hash = host_spki(v->c->ctx->host, arena);
+	struct host *h = v->c->ctx->host;
+	struct span hash = h ? host_spki(h, arena) : SPAN_NONE;
 	bool is_there = false;
 
 	a.name = span_str(arena_printf(arena, "_25._tcp." SPAN_FMT, SPAN_ARG(v->host)));
@@ -419,24 +423,61 @@ static FIBER int domains(struct advisor *v, struct err *e)
 	return 0;
 }
 
+/* A resolver for this call, where no server runs. */
+static struct dns *own_dns(const struct config *c, struct err *e)
+{
+	struct dns_opts opts = {0};
+
+	if (c)
+		opts = (struct dns_opts){.forwarders = c->resolver.forwarders.items,
+			.forwarder_count = c->resolver.forwarders.count,
+			.trust_anchor_file = c->resolver.trust_anchor[0] ? c->resolver.trust_anchor
+									 : NULL,
+			.hosts_file = c->resolver.hosts[0] ? c->resolver.hosts : NULL,
+			.is_dnssec_off = !c->resolver.is_dnssec};
+	return dns_new(&opts, e);
+}
+
+static FIBER int advise(struct advisor *v, struct err *e)
+{
+	if (host_addrs(v, DNS_A, e) < 0 || host_addrs(v, DNS_AAAA, e) < 0)
+		return -1;
+	for (size_t i = 0; i < v->addr_count; i++) {
+		if (host_ptr(v, &v->addrs[i], e) < 0)
+			return -1;
+	}
+	return host_tlsa(v, e) < 0 ? -1 : domains(v, e);
+}
+
+/* {"domains": [...], "hostname": "mx.our.example" instead of the configuration's, "offline": true to be told
+ * what to publish without looking anything up} */
 FIBER int op_dns(struct ops_call *c, struct err *e)
 {
 	struct host *h = c->ctx->host;
-	struct advisor v = {.c = c, .dns = h->dns};
+	const struct config *config = h ? h->config : c->ctx->config;
+	struct span name = json_in_text(c->args, "hostname");
+	bool is_offline = json_in_bool(c->args, "offline");
+	struct advisor v = {.c = c, .dns = h && !is_offline ? h->dns : NULL};
+	struct dns *own = NULL;
+	int rc;
 
-	if (!h->dns)
+	if (h && !h->dns && !is_offline)
 		return err_set(e, ERR_BUSY, "the resolver is not ready yet; try again");
-	v.host = router_domain_key(c->arena, span_str(h->config->hostname));
+	if (!name.len && config)
+		name = span_str(config->hostname);
+	v.host = router_domain_key(c->arena, name);
 	if (!v.host.len || span_find(v.host, '.') < 0)
 		return err_set(e, ERR_CONFIG,
-			"this server's name is \"%s\": set hostname in yizhan.conf to a name that DNS "
-			"can know (mx.example.org)",
-			h->config->hostname);
-	if (host_addrs(&v, DNS_A, e) < 0 || host_addrs(&v, DNS_AAAA, e) < 0)
-		return -1;
-	for (size_t i = 0; i < v.addr_count; i++) {
-		if (host_ptr(&v, &v.addrs[i], e) < 0)
+			"this server's name is \"" SPAN_FMT
+			"\": set hostname in yizhan.conf to a name "
+			"that DNS can know (mx.example.org)",
+			SPAN_ARG(name));
+	if (!h && !is_offline) {
+		v.dns = own = own_dns(config, e);
+		if (!own)
 			return -1;
 	}
-	return host_tlsa(&v, e) < 0 ? -1 : domains(&v, e);
+	rc = advise(&v, e);
+	dns_free(&own);
+	return rc;
 }
