@@ -173,6 +173,19 @@ static void free_stage(void *arg)
 	stage_free(arg);
 }
 
+/* By the key for the domain of its From. Better an unsigned report than none. */
+static FIBER struct span sign_report(const struct bounce_opts *o, struct arena *a, struct span text)
+{
+	struct buf *fields;
+	bool is_needed = false;
+
+	if (!o->signer || signer_is_needed(o->signer, &is_needed, NULL) < 0 || !is_needed)
+		return SPAN_NONE;
+	fields = arena_buf(a, SIGN_FIELDS_MAX);
+	sign_bytes(o->signer, span_str(o->hostname), text, fields, NULL);
+	return buf_span(fields);
+}
+
 /* Head, original, tail into a stage that goes with the arena. */
 static FIBER int stage_report(const struct bounce_opts *o, struct arena *a,
 	const struct bounce_letter *about, struct span header, struct mail_dsn *d,
@@ -201,6 +214,7 @@ static FIBER int stage_report(const struct bounce_opts *o, struct arena *a,
 	letter->body = *stage;
 	letter->env.is_smtputf8 = d->is_smtputf8;
 	letter->env.body_type = span_is_ascii(buf_span(text)) ? SPOOL_BODY_7BIT : SPOOL_BODY_8BIT;
+	letter->prefix = sign_report(o, a, buf_span(text));
 	return stage_put(*stage, buf_span(text), e);
 }
 

@@ -6,6 +6,7 @@
 
 #include "proto/mail/mail_dsn.h"
 #include "services/router/router.h"
+#include "services/sign/sign.h"
 
 #define BOUNCE_LIFETIME_NS (2 * CLOCK_DAY)
 #define BOUNCE_FULL_MAX    (50 * 1024) /* a longer letter comes back as its header alone */
@@ -50,6 +51,7 @@ struct bounce_opts {
 	const char *hostname;
 	struct span double_bounces; /* address for reports whose sender is null; "": only the log */
 	enum bounce_language language;
+	struct signer *signer; /* of reports, by the key of `hostname`; NULL: they are not signed */
 	const struct log *log;
 };
 

@@ -126,6 +126,7 @@ void host_queue_new(struct host *h)
 	h->signer = signer_new(&sign);
 	h->trail = trail_new(&trail);
 	opts.trail = h->trail;
+	opts.signer = lists.signer = h->signer;
 	h->lists = lists_new(&lists);
 	opts.carriers[0] = (struct queue_carrier){"list:", lists_carry, h->lists};
 	h->outbound = (struct outbound_opts){.talk = c->trail.keep ? trail.talk : TRAIL_TALK_NONE,
@@ -263,6 +264,7 @@ static struct bounce_opts bounce_opts(const struct host_worker *w)
 		.hostname = w->host->config->hostname,
 		.double_bounces = double_bounces(w->host),
 		.language = (enum bounce_language)w->host->config->queue.bounce_language,
+		.signer = w->host->signer,
 		.log = &w->log};
 }
 

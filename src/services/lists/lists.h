@@ -10,6 +10,7 @@
 #include "store/mlist.h"
 #include "services/outbound/outbound.h"
 #include "services/router/router.h"
+#include "services/sign/sign.h"
 
 struct lists;
 
@@ -33,6 +34,7 @@ struct lists_opts {
 		*dns; /* where it will be once the resolver is there; NULL inside: nobody's policy
 				 * is known */
 	const char *hostname;
+	struct signer *signer; /* of copies and questions; NULL: they are not signed */
 	const struct log *log;
 	/** The router of the loop that asks. */
 	struct router *(*router)(void *arg);

@@ -90,6 +90,8 @@ struct copy {
 	struct lists_post *p;
 	struct buf *head; /* the message's header as it goes out */
 	bool is_prefixed, is_rewritten, has_footer;
+	bool is_signed;
+	struct span signature; /* once is_signed; "" when no key signs for the list's domain */
 };
 
 static bool needs_prefix(const struct lists_post *p)
@@ -285,6 +287,12 @@ static FIBER struct spool_new *copy_begin(struct copy *c, struct err *e)
 		lists_put_body(p, l->body, p->body_at, e) < 0 ||
 		(c->has_footer && put_footer(p, l->body, e) < 0))
 		return NULL;
+	/* One signature for all: Received, where they differ, is not signed. */
+	if (c->is_signed)
+		l->prefix = lists_join_spans(p->a, c->signature, l->prefix);
+	else if (lists_sign(p, l, &c->signature, e) < 0)
+		return NULL;
+	c->is_signed = true;
 	return l;
 }
 

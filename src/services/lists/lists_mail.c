@@ -113,6 +113,7 @@ FIBER int lists_say_from(struct lists_post *p, struct span from, struct span to,
 {
 	struct buf *out = arena_buf(p->a, MAIL_TEXT_MAX + 4 * text.len);
 	struct spool_new *l;
+	struct span fields;
 
 	if (build(p, from, to, subject, text, out, e) < 0)
 		return -1;
@@ -123,5 +124,7 @@ FIBER int lists_say_from(struct lists_post *p, struct span from, struct span to,
 		p->parcel->offspring_count--;
 		return 0;
 	}
-	return stage_put(l->body, buf_span(out), e);
+	if (stage_put(l->body, buf_span(out), e) < 0)
+		return -1;
+	return lists_sign(p, l, &fields, e);
 }

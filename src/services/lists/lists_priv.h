@@ -76,6 +76,16 @@ FIBER int lists_bounce(struct lists_post *p, struct err *e);
 /** Where the bounces of a member's copies go: "team-bounces+TAG@example.org". */
 struct span lists_bounce_path(struct lists_post *p, struct span member);
 
+/* lists_sign.c */
+/** Put the signature of the list's domain in front of a letter's prefix: `prefix` and then the stage are
+ * the message. What cannot be signed at all goes out without. *fields_r: what was put, which is good for
+ * every letter that differs in its Received alone. */
+FIBER int lists_sign(
+	struct lists_post *p, struct spool_new *letter, struct span *fields_r, struct err *e);
+
+/** In the arena; `two` itself when there is no `one`. */
+struct span lists_join_spans(struct arena *a, struct span one, struct span two);
+
 /* lists_mail.c */
 /** One more letter that comes of this parcel; its recipients are filled in by the caller. */
 struct spool_new *lists_offspring(struct lists_post *p, size_t rcpt_count, struct err *e);

@@ -92,6 +92,7 @@ struct queue_opts {
 	struct span double_bounces;      /* address that reports nobody else can get go to;
 						   empty: the log alone */
 	int bounce_language;             /* enum bounce_language */
+	struct signer *signer;           /* of reports; NULL: they are not signed */
 	const struct log *log;
 };
 

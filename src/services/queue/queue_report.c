@@ -136,6 +136,7 @@ static FIBER int report(struct queue_shard *sh, struct arena *a, enum bounce_kin
 		.hostname = o->hostname,
 		.double_bounces = o->double_bounces,
 		.language = (enum bounce_language)o->bounce_language,
+		.signer = o->signer,
 		.log = o->log};
 	struct bounce_rcpt *rcpts = ARENA_ARRAY(a, struct bounce_rcpt, p->rcpt_count);
 	struct bounce_letter about = {.msg_id = p->msg_id,
@@ -204,6 +205,7 @@ static FIBER int report_local(
 		.hostname = o->hostname,
 		.double_bounces = o->double_bounces,
 		.language = (enum bounce_language)o->bounce_language,
+		.signer = o->signer,
 		.log = o->log};
 	struct bounce_rcpt rcpt = {.address = it->address,
 		.orcpt = it->orcpt,
