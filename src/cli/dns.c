@@ -140,7 +140,7 @@ const struct cli_command cli_dns = {
 	.group = "Looking at mail",
 	.line = "show what DNS says of our domains, and what it should say",
 	.text = "Looks up what other servers look up of this one (its address and the name of that "
-		"address, TLSA) and of each local domain, or of those named: MX, SPF, DMARC, TLSRPT, "
+		"address, TLSA) and of each local domain, or of those named: MX, SPF, DKIM, DMARC, TLSRPT, "
 		"MTA-STS. Each record that is missing or wrong stands there as it is written in a zone "
 		"file. Ends with 0 when all is well, 1 when something is to be done, 75 when look-ups "
 		"failed.",

@@ -224,7 +224,7 @@ static FIBER int start_all(struct host *h, struct fiber_group *control, struct e
 	return host_demo_write(h, e);
 }
 
-static FIBER void serve(struct host *h)
+static FIBER void serve(struct host *h, struct fiber_group *control)
 {
 	struct err e = {0};
 
@@ -239,6 +239,8 @@ static FIBER void serve(struct host *h)
 		h->exit_code = complain(h, EX_CONFIG, &e);
 		h->is_stopping = true;
 	}
+	if (h->config->is_demo)
+		fiber_start(control, "demo-keys", host_demo_keys, h, NULL);
 	while (!h->is_stopping) {
 		if (h->is_reloading) {
 			h->is_reloading = false;
@@ -282,7 +284,7 @@ static FIBER int host_main(void *arg)
 		h->exit_code = complain(h, EX_UNAVAILABLE, &e);
 		log_event(&h->log, LOG_ERROR, "host.start.failed", LF_STR("error", e.text));
 	} else {
-		serve(h);
+		serve(h, &control);
 	}
 	stop_all(h);
 	fiber_group_cancel(&control);

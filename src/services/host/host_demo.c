@@ -9,6 +9,7 @@
 #include "base/json_out.h"
 #include "store/directory.h"
 #include "services/host/host_priv.h"
+#include "services/sign/sign_key.h"
 
 /* The demo's people. Their passwords are made at the first start and kept in the store. */
 static const struct {
@@ -99,6 +100,36 @@ FIBER int host_demo_seed(struct host *h, struct err *e)
 	if (directory_setting_set(h->store, SPAN("postmaster"), span_str(people[0].address), e) < 0)
 		return -1;
 	return directory_setting_set(h->store, SPAN("demo.seeded"), SPAN("1"), e);
+}
+
+/* Making an RSA key takes longer than a start may. */
+FIBER int host_demo_keys(void *host)
+{
+	struct sign_key_new n = {.domain = SPAN(HOST_DEMO_DOMAIN),
+		.selector = SPAN("demo"),
+		.has_rsa = true,
+		.has_ed25519 = true,
+		.state = DKIM_KEYS_ACTIVE};
+	struct host *h = host;
+	struct dkim_keys_row *rows;
+	struct arena *a = arena_new();
+	struct err e = {0};
+	struct span done;
+	size_t count;
+	int rc = 0;
+
+	/* What its user has removed since stays removed. */
+	if (directory_setting(h->store, a, SPAN("demo.keys"), &done, &e) < 0) {
+		rc = e.code == ERR_NOT_FOUND ? 0 : -1;
+		if (rc == 0)
+			rc = sign_key_make(h->store, h->lane, a, &n, &rows, &count, &e);
+		if (rc == 0 || e.code == ERR_EXISTS)
+			rc = directory_setting_set(h->store, SPAN("demo.keys"), SPAN("1"), &e);
+		if (rc < 0)
+			log_event(&h->log, LOG_WARN, "host.demo.keys", LF_STR("error", e.text));
+	}
+	arena_free(&a);
+	return rc;
 }
 
 static void put_demo(struct host *h, struct buf *b, struct arena *a)

@@ -238,6 +238,8 @@ void host_local_prepare(struct host *h);
 /* host_demo.c */
 FIBER int host_demo_seed(struct host *h, struct err *e);
 FIBER int host_demo_write(struct host *h, struct err *e);
+/** A fiber of loop 0: the demo's domain gets its keys, at its first start. Nobody waits for it. */
+FIBER int host_demo_keys(void *host);
 
 /* host_control.c */
 FIBER int host_control_main(void *arg);

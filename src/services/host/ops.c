@@ -56,6 +56,15 @@
 	X("list.held", OPS_READ, op_list_held, "posts that wait for a moderator")                  \
 	X("list.approve", 0, op_list_approve, "")                                                  \
 	X("list.reject", 0, op_list_reject, "")                                                    \
+	X("key.add", 0, op_key_add, "keys that sign")                                              \
+	X("key.list", OPS_READ, op_key_list, "and their records")                                  \
+	X("key.check", OPS_READ | OPS_ONLINE, op_key_check, "what DNS says of them")               \
+	X("key.activate", 0, op_key_activate, "")                                                  \
+	X("key.retire", 0, op_key_retire, "")                                                      \
+	X("key.rotate", 0, op_key_rotate, "")                                                      \
+	X("key.remove", 0, op_key_remove, "")                                                      \
+	X("key.import", 0, op_key_import, "")                                                      \
+	X("key.export", OPS_READ, op_key_export, "the private key")                                \
 	X("tls.set", 0, op_tls_set, "how safe the way to a destination must be")                   \
 	X("tls.remove", 0, op_tls_remove, "")                                                      \
 	X("tls.list", OPS_READ, op_tls_list, "")                                                   \

@@ -5,6 +5,7 @@
 #include "base/enc.h"
 #include "store/directory.h"
 #include "services/host/host_priv.h"
+#include "services/host/ops_key.h"
 #include "services/host/ops_priv.h"
 
 /* What DNS should say of the domains that have their mail here, and what it does say. */
@@ -385,9 +386,45 @@ static FIBER int host_tlsa(struct advisor *v, struct err *e)
 	return put(v, &a, e);
 }
 
+/* The keys that sign for the domain (RFC 6376): each has a record. */
+static FIBER int domain_keys(struct advisor *v, struct span domain, struct err *e)
+{
+	struct advice none = {.domain = domain, .type = "TXT", .state = DNS_ADVICE_MISSING};
+	struct dkim_keys_row *rows;
+	size_t count;
+
+	if (dkim_keys_list(v->c->ctx->store, v->c->arena, domain, &rows, &count, e) < 0)
+		return -1;
+	for (size_t i = 0; i < count; i++) {
+		struct advice a = {.domain = domain, .type = "TXT"};
+		struct ops_key_found f;
+
+		if (ops_key_look(v->dns, v->c->arena, &rows[i], &f, e) < 0)
+			return -1;
+		a.name = f.key.name;
+		a.state = f.state;
+		a.found = f.found;
+		a.publish = f.state == DNS_ADVICE_OK || rows[i].state == DKIM_KEYS_RETIRING
+			? SPAN_NONE
+			: f.key.record;
+		a.why = arena_printf(
+			v->c->arena, "DKIM (%s): %s", dkim_keys_state_str(rows[i].state), f.why);
+		if (put(v, &a, e) < 0)
+			return -1;
+	}
+	if (count)
+		return 0;
+	none.name = span_str(
+		arena_printf(v->c->arena, "SELECTOR._domainkey." SPAN_FMT, SPAN_ARG(domain)));
+	none.why = "DKIM: the domain's mail is not signed, and large providers refuse such mail: "
+		   "yizhan key add DOMAIN";
+	return put(v, &none, e);
+}
+
 static FIBER int domain_all(struct advisor *v, struct span domain, struct err *e)
 {
-	if (domain_mx(v, domain, e) < 0 || domain_spf(v, domain, e) < 0)
+	if (domain_mx(v, domain, e) < 0 || domain_spf(v, domain, e) < 0 ||
+		domain_keys(v, domain, e) < 0)
 		return -1;
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
 		if (domain_text(v, domain, i, e) < 0)
