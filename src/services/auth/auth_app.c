@@ -33,13 +33,13 @@ bool auth_app_hash(struct span typed, struct buf *hex)
 	return is_ok && buf_ok(hex);
 }
 
-FIBER int auth_app_make(struct auth *a, struct arena *arena, struct account_app_password *app,
+FIBER int auth_app_make(struct store *s, struct arena *a, struct account_app_password *app,
 	struct span *password_r, struct err *e)
 {
 	static const char letters[] = "abcdefghjkmnpqrstvwxyz0123456789";
 	unsigned char random[AUTH_APP_CHARS];
-	struct buf *text = arena_buf(arena, AUTH_APP_TYPED);
-	struct buf *hex = arena_buf(arena, 2 * SHA256_DIGEST_LENGTH);
+	struct buf *text = arena_buf(a, AUTH_APP_TYPED);
+	struct buf *hex = arena_buf(a, 2 * SHA256_DIGEST_LENGTH);
 
 	if (RAND_bytes(random, sizeof(random)) != 1)
 		return err_set(e, ERR_STATE, "no random octets");
@@ -53,5 +53,5 @@ FIBER int auth_app_make(struct auth *a, struct arena *arena, struct account_app_
 	app->key_hash = buf_span(hex);
 	*password_r = buf_span(text);
 	/* SCRAM has no way to fold what is typed: it knows the form that is shown. */
-	return verifier_make(a->opts.store, arena, *password_r, &app->scram_sha256, e);
+	return verifier_make(s, a, *password_r, &app->scram_sha256, e);
 }

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "proto/sasl/sasl_prep.h"
-#include "store/verifier.h"
+#include "store/verifier_import.h"
 #include "services/auth/auth_priv.h"
 
 /* The queue of the hash lane is full. RFC 4954 section 6. */
@@ -60,7 +60,6 @@ struct password_job {
 	struct span verifier, imported;
 	struct span typed, prepared;
 	bool fits, fits_imported;
-	bool is_typed; /* it was the password as typed that the imported hash knows */
 };
 
 static int password_work(void *arg, struct err *e)
@@ -68,6 +67,12 @@ static int password_work(void *arg, struct err *e)
 	struct password_job *job = arg;
 
 	(void)e;
+	if (job->imported.len) {
+		job->fits_imported = verifier_imported_fits(job->imported, job->prepared);
+		/* Another system hashed what was typed. */
+		if (!job->fits_imported && !span_eq(job->typed, job->prepared))
+			job->fits_imported = verifier_imported_fits(job->imported, job->typed);
+	}
 	/* Everybody pays for one. */
 	if (!job->fits_imported)
 		job->fits = verifier_fits(job->verifier, job->prepared);

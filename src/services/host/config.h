@@ -110,6 +110,9 @@ struct config {
 		struct config_nets trusted;
 	} guard;
 	struct {
+		bool is_sha1;
+	} auth;
+	struct {
 		int64_t keep;
 		int conversations; /* enum trail_talk */
 	} trail;

@@ -28,6 +28,7 @@ const struct config_section config_sections[] = {
 	{"tls_policy", 0, 0, 0,
 		"How safe the way to other servers must be. Per destination: yizhan tls set; which rule wins: "
 		"docs/tls-policy.md."},
+	{"auth", 0, 0, 0, "Logins (docs/login.md)."},
 	{"guard", 0, 0, 0,
 		"How often somebody may be wrong at a login (docs/guard.md). A network is an IPv4 address, or "
 		"64 bits of IPv6. Who is banned, and the way back: yizhan ban list."},
@@ -211,6 +212,9 @@ const struct config_setting config_settings[] = {
 	{"tls_policy", "sts_address", CONFIG_TEXT, TOP(tls_policy.sts_address), "", NULL, 0, 0, false,
 		"The address where all policies are fetched (for laboratories). Empty: as DNS says."},
 
+	{"auth", "scram_sha1", CONFIG_BOOL, TOP(auth.is_sha1), "no", NULL, 0, 0, false,
+		"Keep a verifier for SCRAM-SHA-1 beside that for SCRAM-SHA-256 when a password is set, and offer "
+		"that mechanism: for clients that know no better one. Passwords set before have none."},
 	{"guard", "network_failures", CONFIG_NUMBER, TOP(guard.network_failures), "10", NULL, 1, 1000000, true,
 		"After so many failed logins within network_time a network is banned. The same wrong password "
 		"again counts once."},

@@ -198,7 +198,8 @@ static FIBER int start_all(struct host *h, struct fiber_group *control, struct e
 {
 	/* The key is there before the first letter can need it. */
 	if (host_demo_seed(h, e) < 0 || guard_begin(h->guard, e) < 0 ||
-		router_srs_turn(h->store, false, e) < 0 || host_filter_begin(h, e) < 0 ||
+		auth_begin(h->auth, e) < 0 || router_srs_turn(h->store, false, e) < 0 ||
+		host_filter_begin(h, e) < 0 ||
 		fiber_start(control, "srs", host_router_keep, h, e) < 0 ||
 		fiber_start(control, "tls", host_tls_keep, h, e) < 0)
 		return -1;
@@ -365,6 +366,7 @@ static int prepare(struct host *h, struct err *e)
 	h->lane = work_lane_new("host", 1, 64);
 	host_admit_init(&h->admit, h->config->listener_count);
 	h->guard = host_guard_make(h->config, h->store, &h->log);
+	host_auth_new(h);
 	h->settings = host_settings_new(h, config_ref(h->config));
 	return 0;
 }
@@ -380,6 +382,7 @@ static void dispose(struct host *h)
 	if (h->store)
 		store_close(&h->store);
 	host_road_free(h);
+	auth_free(&h->auth);
 	guard_free(&h->guard);
 	free_loops(h);
 	host_settings_unref(&h->settings);

@@ -14,6 +14,7 @@
 #include "net/tls_ring.h"
 #include "proto/smtp/smtp_server.h"
 #include "store/store.h"
+#include "services/auth/auth.h"
 #include "services/guard/guard.h"
 #include "services/host/host.h"
 #include "services/host/log_thread.h"
@@ -99,7 +100,8 @@ struct host_worker {
 	struct host_settings *settings; /* of this worker; replaced by a message */
 	struct router *router;
 	struct inbound *inbound;
-	struct fiber_group accepts, conns, queue, trail;
+	struct auth_book *book; /* of who is logged in here */
+	struct fiber_group accepts, conns, queue, trail, auth;
 	struct list_node conn_list;
 	struct fiber_cond changed;
 	bool is_stopping, is_queue_ready, is_queue_running;
@@ -149,6 +151,7 @@ struct host {
 	struct host_settings *settings;
 	struct host_admit admit;
 	struct guard *guard;
+	struct auth *auth;
 	struct fiber_group group; /* of loop 0: control, worker 0 */
 	struct fiber_cond changed;
 	bool is_draining; /* atomic: sessions of all threads look at it */
@@ -234,6 +237,13 @@ FIBER bool host_is_user(void *arg, struct span login);
 /** Before the addresses are bound, with the rights that we were started with: the drop directory, and the
  * listener that nobody had to write. What cannot be had is told in the log. */
 void host_local_prepare(struct host *h);
+
+/* host_auth.c */
+/** Before the loops run, after the store and the guard. */
+void host_auth_new(struct host *h);
+/** The book of a worker's sessions. */
+FIBER int host_auth_main(void *arg);
+void host_auth_put_status(struct host *h, struct json_out *j);
 
 /* host_demo.c */
 FIBER int host_demo_seed(struct host *h, struct err *e);

@@ -104,6 +104,8 @@ static FIBER void drain(struct host_worker *w)
 	fiber_group_join(&w->conns);
 	/* host.c has told the queue to stop; connections that ended late still gave it letters */
 	fiber_group_join(&w->queue);
+	fiber_group_cancel(&w->auth);
+	fiber_group_join(&w->auth);
 	trail_stop(w->host->trail, w->index);
 	fiber_group_join(&w->trail);
 }
@@ -126,13 +128,16 @@ FIBER int host_worker_main(void *arg)
 	fiber_group_init(&w->conns);
 	fiber_group_init(&w->queue);
 	fiber_group_init(&w->trail);
+	fiber_group_init(&w->auth);
 	fiber_cond_init(&w->changed);
 	list_init(&w->conn_list);
+	w->book = auth_book_new(h->auth);
 	w->router = router_new(&router);
 	inbound.router = w->router;
 	host_queue_wire(w, &inbound);
 	w->inbound = inbound_new(&inbound);
 	if (fiber_start(&w->trail, "trail", host_trail_main, w, &w->err) == 0 &&
+		fiber_start(&w->auth, "auth", host_auth_main, w, &w->err) == 0 &&
 		fiber_start(&w->queue, "queue", host_queue_main, w, &w->err) == 0 &&
 		start_acceptors(w, &w->err) == 0) {
 		w->is_ready = true;
@@ -143,6 +148,7 @@ FIBER int host_worker_main(void *arg)
 	drain(w);
 	inbound_free(&w->inbound);
 	router_free(&w->router);
+	auth_book_free(&w->book);
 	host_settings_unref(&w->settings);
 	report(w, true);
 	return 0;

@@ -101,6 +101,18 @@ static void put_inbound(struct metrics *m, struct host *h)
 		sum.refused_messages);
 }
 
+static void put_auth(struct metrics *m, struct host *h)
+{
+	struct auth_counters c;
+
+	auth_counters(h->auth, &c);
+	counter(m, "logins_total", "Logins.", c.good);
+	counter(m, "logins_wrong_total", "Logins with wrong credentials.", c.wrong);
+	counter(m, "logins_refused_total", "Logins that the guard had wait.", c.refused);
+	counter(m, "logins_cached_total", "Passwords that were found right lately.", c.cached);
+	counter(m, "passwords_derived_total", "Keys derived from passwords.", c.derived);
+}
+
 static void put_guard(struct metrics *m, struct host *h)
 {
 	struct guard_counters c;
@@ -167,6 +179,7 @@ FIBER int op_metrics(struct ops_call *c, struct err *e)
 	buf_init(&b, METRICS_MAX);
 	put_process(&m, h);
 	put_inbound(&m, h);
+	put_auth(&m, h);
 	put_guard(&m, h);
 	put_queue(&m, h, &st);
 	put_store(&m, h, &st);

@@ -101,7 +101,7 @@ static __attribute__((noinline, unused)) FIBER struct span stage_app(
 	app.account_id = account;
 	if (!app.scopes)
 		app.scopes = ACCOUNT_SCOPE_ALL;
-	if (auth_app_make(s->auth, s->a, &app, &password, &e) < 0 ||
+	if (auth_app_make(s->store, s->a, &app, &password, &e) < 0 ||
 		account_app_add(s->store, &app, &e) < 0)
 		fail_msg("%s", e.text);
 	return arena_span(s->a, password); /* with a NUL behind it */
