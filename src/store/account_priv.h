@@ -18,3 +18,5 @@ int account_moved(struct db *db, uint64_t id, struct err *e);
 int account_gone(struct err *e, uint64_t id);
 /** ERR_NOT_FOUND unless it is there. For closures. */
 int account_must_be(struct db *db, uint64_t id, struct err *e);
+/** ERR_EXISTS when an account, an alias or a list bears the name. For closures. */
+int account_address_is_free(struct db *db, struct span local, struct span domain, struct err *e);

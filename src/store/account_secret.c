@@ -2,7 +2,7 @@
 
 #include "base/clock.h"
 #include "run/loop.h"
-#include "store/account.h"
+#include "store/account_admin.h"
 #include "store/account_priv.h"
 #include "store/directory_priv.h"
 #include "store/store_priv.h"
@@ -74,6 +74,13 @@ FIBER int account_password_set(
 		result = store_write(s, "account.password", account_password_write, &p, e);
 	arena_free(&a);
 	return result;
+}
+
+FIBER int account_password_remove(struct store *s, uint64_t id, struct err *e)
+{
+	struct account_password p = {.id = id};
+
+	return store_write(s, "account.password", account_password_write, &p, e);
 }
 
 static int account_password_exchange(struct db *db, void *arg, struct err *e)

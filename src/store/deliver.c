@@ -6,7 +6,7 @@
 
 DB_SQL(sql_account,
 	"UPDATE account SET modseq = modseq + 1, messages = messages + 1, "
-	"octets = octets + $2 WHERE id = $1 RETURNING modseq");
+	"octets = octets + $2 WHERE id = $1 AND removed_ns = 0 RETURNING modseq");
 DB_SQL(sql_mailbox,
 	"UPDATE mailbox SET uidnext = uidnext + 1, highest_modseq = $3, "
 	"messages = messages + 1, unseen = unseen + 1, octets = octets + $4 "

@@ -61,6 +61,7 @@ enum directory_found {
 	DIRECTORY_ACCOUNT,
 	DIRECTORY_ALIAS,
 	DIRECTORY_LIST,
+	DIRECTORY_GROUP, /* an account whose mail its members get */
 };
 
 /* On which way it was found. */
@@ -68,7 +69,7 @@ enum directory_way {
 	DIRECTORY_EXACT,
 	DIRECTORY_SUBADDRESS, /* RFC 5233: without "+detail" */
 	DIRECTORY_CATCH_ALL,  /* the domain's alias '*' */
-	DIRECTORY_POSTMASTER, /* of the store */
+	DIRECTORY_POSTMASTER, /* of the domain (abuse), of the store */
 };
 
 struct directory_answer {
@@ -78,8 +79,11 @@ struct directory_answer {
 	uint64_t account_id; /* account */
 	struct span account; /* its primary address */
 	bool is_suspended;
+	bool is_removed;      /* account: it waits for its end */
+	bool has_quota;       /* account: ask account_room() */
 	bool is_forward_only; /* account: the targets instead of the mailbox */
-	size_t target_count;  /* of an alias; forwards of an account; owners, for a list's OWNER */
+	size_t target_count;  /* of an alias; forwards of an account; members of a group and its
+				 forwards; owners, for a list's OWNER */
 	struct span *targets; /* addresses "local@domain" */
 	uint64_t list_id;
 	enum directory_list_part list_part;
@@ -94,7 +98,8 @@ struct directory_question {
 };
 /** Look an address up: the address itself (account, its further addresses, alias, list, a list's
  * functions), then without its sub-address, then the domain's catch-all. postmaster of any local domain
- * is always found (its own entry, else the account or alias that is the store's postmaster). */
+ * is always found (its own entry, else the account or alias that is the store's postmaster), and so is
+ * abuse (its own entry, else postmaster's; RFC 2142 section 2). */
 FIBER int directory_find(struct store *s, struct arena *a, const struct directory_question *q,
 	struct directory_answer *answer_r, struct err *e);
 /** The same without sub-addresses. */
@@ -134,6 +139,8 @@ struct directory_domain {
 	enum directory_domain_kind kind;
 	enum directory_check check;
 	uint64_t accounts, aliases; /* list only */
+	uint64_t quota_octets;      /* of new accounts; 0 none */
+	uint64_t accounts_max;      /* 0 any number */
 };
 struct directory_account {
 	uint64_t id;
@@ -141,10 +148,19 @@ struct directory_account {
 	struct span name; /* display name */
 	bool is_suspended;
 	uint64_t quota_octets;     /* 0: none */
-	uint64_t messages, octets; /* list only */
-	uint64_t forwards;         /* list and find only */
+	uint64_t messages, octets; /* list and find only, as what follows is unless it says more */
+	uint64_t forwards;
 	bool is_forward_only;
 	int64_t created_ns;
+	unsigned kind;             /* enum account_kind; taken when it is added */
+	bool is_quota_default;     /* add: the quota is the domain's */
+	bool is_details_set;       /* set: the next six too */
+	uint64_t quota_messages;   /* 0: none */
+	struct span suspended_why; /* "" no reason was given */
+	struct span message_rate, recipient_rate, system_user;
+	bool is_sent_copied;
+	int64_t removed_ns; /* it waits for its end since then; 0 it does not */
+	bool has_password, has_import;
 };
 struct directory_alias {
 	struct span address;

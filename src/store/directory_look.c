@@ -2,20 +2,25 @@
 
 #include <string.h>
 
+#include "store/account.h"
 #include "store/db/db.h"
-#include "store/directory.h"
 #include "store/directory_priv.h"
 #include "store/store_priv.h"
 
 DB_SQL(sql_directory_domain, "SELECT kind, check_kind FROM domain WHERE name = $1");
 DB_SQL(sql_directory_account,
-	"SELECT id, is_suspended, is_forward_only, local, domain FROM account "
-	"WHERE domain = $1 AND local = $2");
+	"SELECT id, is_suspended, is_forward_only, local, domain, kind, removed_ns, "
+	"quota_octets + quota_messages FROM account WHERE domain = $1 AND local = $2");
 DB_SQL(sql_directory_address,
-	"SELECT a.id, a.is_suspended, a.is_forward_only, a.local, a.domain FROM address x "
-	"JOIN account a ON a.id = x.account_id WHERE x.domain = $1 AND x.local = $2");
+	"SELECT a.id, a.is_suspended, a.is_forward_only, a.local, a.domain, a.kind, a.removed_ns, "
+	"a.quota_octets + a.quota_messages FROM address x JOIN account a ON a.id = x.account_id WHERE x.domain = $1 AND x.local = $2");
 DB_SQL(sql_directory_forwards,
 	"SELECT target FROM forward WHERE account_id = $1 ORDER BY n LIMIT 1000");
+/* Members that receive, then forwards: who is not of this store. */
+DB_SQL(sql_directory_members,
+	"SELECT a.local || '@' || a.domain FROM account_member m JOIN account a "
+	"ON a.id = m.member_id WHERE m.account_id = $1 AND (m.rights & 8) <> 0 UNION ALL "
+	"SELECT target FROM forward WHERE account_id = $1 LIMIT 1001");
 DB_SQL(sql_directory_targets,
 	"SELECT target FROM alias WHERE domain = $1 AND local = $2 ORDER BY n LIMIT 1000");
 DB_SQL(sql_directory_list, "SELECT id FROM list WHERE domain = $1 AND local = $2");
@@ -23,7 +28,11 @@ DB_SQL(sql_directory_owners,
 	"SELECT address FROM list_member WHERE list_id = $1 AND role >= 8 LIMIT 1000");
 DB_SQL(sql_directory_recipient, "SELECT 1 FROM relay_rcpt WHERE domain = $1 AND local = $2");
 DB_SQL(sql_directory_postmaster, "SELECT value FROM setting WHERE name = $1");
-DB_SQL(sql_directory_first, "SELECT local, domain FROM account WHERE id > 0 ORDER BY id LIMIT 1");
+DB_SQL(sql_directory_first,
+	"SELECT local, domain FROM account WHERE id > 0 AND removed_ns = 0 AND is_suspended = 0 "
+	"AND kind <> 2 ORDER BY id LIMIT 1");
+
+_Static_assert(ACCOUNT_GROUP == 2 && ACCOUNT_RIGHT_RECEIVE == 8, "statements say these as numbers");
 
 const char *directory_check_str(enum directory_check c)
 {
@@ -133,20 +142,27 @@ static int directory_account(struct db *db, struct arena *a, struct span local, 
 
 	for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
 		struct span primary_local = SPAN_NONE, primary_domain = SPAN_NONE;
-		int64_t id = 0, is_suspended = 0, is_only = 0;
+		int64_t id = 0, is_suspended = 0, is_only = 0, kind = 0, removed = 0, quota = 0;
+		const struct db_sql *to = &sql_directory_forwards;
 		bool is_found;
 
-		if (db_get(db, e, a, ways[i], &is_found, "tt:iiitt", domain, local, &id,
-			    &is_suspended, &is_only, &primary_local, &primary_domain) < 0)
+		if (db_get(db, e, a, ways[i], &is_found, "tt:iiittiii", domain, local, &id,
+			    &is_suspended, &is_only, &primary_local, &primary_domain, &kind,
+			    &removed, &quota) < 0)
 			return -1;
 		if (!is_found)
 			continue;
 		answer->found = DIRECTORY_ACCOUNT;
+		if (kind == ACCOUNT_GROUP) {
+			answer->found = DIRECTORY_GROUP;
+			to = &sql_directory_members;
+		}
+		answer->is_removed = removed > 0;
+		answer->has_quota = quota > 0;
 		answer->account_id = (uint64_t)id;
 		answer->is_suspended = is_suspended != 0;
 		answer->account = directory_join(a, primary_local, primary_domain);
-		if (directory_take(
-			    db_query(db, e, &sql_directory_forwards, "i", id), a, answer, e) < 0)
+		if (directory_take(db_query(db, e, to, "i", id), a, answer, e) < 0)
 			return -1;
 		answer->is_forward_only = is_only && answer->target_count;
 		return 0;
@@ -211,33 +227,50 @@ static int directory_one(struct db *db, struct arena *a, struct span local, stru
 	return 0;
 }
 
-/* RFC 5321 section 4.5.1: postmaster is always accepted where mail is taken at all. */
-static int directory_postmaster(
-	struct db *db, struct arena *a, struct directory_answer *answer, struct err *e)
-{
-	struct span address = SPAN_NONE, local, domain;
-	bool is_found;
-
-	answer->way = DIRECTORY_POSTMASTER;
-	if (db_get(db, e, a, &sql_directory_postmaster, &is_found, "t:t", SPAN("postmaster"),
-		    &address) < 0)
-		return -1;
-	if (is_found && directory_address(a, address, &local, &domain, NULL) == 0 &&
-		directory_one(db, a, local, domain, answer, e) < 0)
-		return -1;
-	if (answer->found != DIRECTORY_UNKNOWN_USER)
-		return 0;
-	if (db_get(db, e, a, &sql_directory_first, &is_found, ":tt", &local, &domain) < 0)
-		return -1;
-	return is_found ? directory_one(db, a, local, domain, answer, e) : 0;
-}
-
 struct directory_look {
 	struct arena *a;
 	struct span local, base, domain; /* base: without the sub-address; "" there is none */
 	bool no_catch_all;
 	struct directory_answer *answer;
 };
+
+/* An account that takes no mail now answers for nobody else. */
+static void directory_pass_over(struct directory_answer *answer)
+{
+	if (answer->is_suspended || answer->is_removed)
+		*answer = (struct directory_answer){
+			.found = DIRECTORY_UNKNOWN_USER, .way = DIRECTORY_POSTMASTER};
+}
+
+/* RFC 5321 section 4.5.1: postmaster is always accepted where mail is taken at all; RFC 2142 section 2:
+ * and abuse, which is the domain's postmaster's when it is nobody's. */
+static int directory_postmaster(struct db *db, struct directory_look *look, struct err *e)
+{
+	struct directory_answer *answer = look->answer;
+	struct arena *a = look->a;
+	struct span address = SPAN_NONE, local, domain;
+	bool is_found;
+
+	answer->way = DIRECTORY_POSTMASTER;
+	if (span_eq(look->local, SPAN("abuse")) &&
+		directory_one(db, a, SPAN("postmaster"), look->domain, answer, e) < 0)
+		return -1;
+	directory_pass_over(answer);
+	if (answer->found != DIRECTORY_UNKNOWN_USER)
+		return 0;
+	if (db_get(db, e, a, &sql_directory_postmaster, &is_found, "t:t", SPAN("postmaster"),
+		    &address) < 0)
+		return -1;
+	if (is_found && directory_address(a, address, &local, &domain, NULL) == 0 &&
+		directory_one(db, a, local, domain, answer, e) < 0)
+		return -1;
+	directory_pass_over(answer);
+	if (answer->found != DIRECTORY_UNKNOWN_USER)
+		return 0;
+	if (db_get(db, e, a, &sql_directory_first, &is_found, ":tt", &local, &domain) < 0)
+		return -1;
+	return is_found ? directory_one(db, a, local, domain, answer, e) : 0;
+}
 
 static int directory_look_local(struct db *db, struct directory_look *look, struct err *e)
 {
@@ -258,8 +291,8 @@ static int directory_look_local(struct db *db, struct directory_look *look, stru
 		return -1;
 	if (answer->found == DIRECTORY_ALIAS)
 		answer->row = directory_join(look->a, SPAN("*"), look->domain);
-	else if (span_eq(look->local, SPAN("postmaster")))
-		return directory_postmaster(db, look->a, answer, e);
+	else if (span_eq(look->local, SPAN("postmaster")) || span_eq(look->local, SPAN("abuse")))
+		return directory_postmaster(db, look, e);
 	return 0;
 }
 

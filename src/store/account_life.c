@@ -1,0 +1,252 @@
+/* The end of an account, and whether a letter fits. */
+
+#include "base/clock.h"
+#include "store/account_admin.h"
+#include "store/account_priv.h"
+#include "store/directory_priv.h"
+#include "store/mailbox.h"
+#include "store/store_priv.h"
+
+/* --- marked, and taken back ---------------------------------------------------------------- */
+
+DB_SQL(sql_life_find, "SELECT id, removed_ns FROM account WHERE domain = $1 AND local = $2");
+DB_SQL(sql_life_mark, "UPDATE account SET removed_ns = $2 WHERE id = $1");
+DB_SQL(sql_life_next,
+	"SELECT id FROM account WHERE removed_ns > 0 AND removed_ns <= $1 "
+	"ORDER BY removed_ns LIMIT 1");
+
+/* removed_ns of one that is being taken apart: it goes on after a crash, and there is no way back. */
+#define ACCOUNT_ENDING 1
+
+struct account_end {
+	struct span local, domain, address;
+	int64_t now_ns; /* 0: it is taken back */
+	uint64_t id;
+};
+
+static int account_end_write(struct db *db, void *arg, struct err *e)
+{
+	struct account_end *x = arg;
+	int64_t id, removed_ns = 0;
+	bool is_found;
+
+	if (db_get(db, e, NULL, &sql_life_find, &is_found, "tt:ii", x->domain, x->local, &id,
+		    &removed_ns) < 0)
+		return -1;
+	if (!is_found)
+		return directory_missing(e, "account", x->address);
+	if ((removed_ns > 0) == (x->now_ns > 0)) {
+		err_set(e, ERR_STATE,
+			removed_ns > 0 ? "account '" SPAN_FMT
+					 "' is removed already (back: yizhan account "
+					 "restore; gone at once: account remove --now)"
+				       : "account '" SPAN_FMT "' is not removed",
+			SPAN_ARG(x->address));
+		return err_scope_set(e, ERR_SCOPE_RCPT, ERR_AGAIN_NEVER);
+	}
+	if (removed_ns == ACCOUNT_ENDING)
+		return err_set(e, ERR_STATE,
+			"account '" SPAN_FMT "' is being taken apart: there is no way back",
+			SPAN_ARG(x->address));
+	if (db_run(db, e, &sql_life_mark, "ii", id, x->now_ns) < 0)
+		return -1;
+	return account_moved(db, (uint64_t)id, e);
+}
+
+static FIBER int account_end(struct store *s, struct span address, int64_t now_ns, struct err *e)
+{
+	struct arena *a = arena_new();
+	struct account_end x = {.now_ns = now_ns};
+	int result = -1;
+
+	if (directory_address(a, address, &x.local, &x.domain, e) == 0) {
+		x.address = directory_join(a, x.local, x.domain);
+		result = store_write(s, "account.end", account_end_write, &x, e);
+	}
+	arena_free(&a);
+	return result;
+}
+
+FIBER int account_remove(struct store *s, struct span address, int64_t now_ns, struct err *e)
+{
+	return account_end(s, address, now_ns, e);
+}
+
+FIBER int account_restore(struct store *s, struct span address, struct err *e)
+{
+	return account_end(s, address, 0, e);
+}
+
+static int account_next_read(struct db *db, void *arg, struct err *e)
+{
+	struct account_end *x = arg;
+	int64_t id = 0;
+	bool is_found;
+
+	if (db_get(db, e, NULL, &sql_life_next, &is_found, "i:i", x->now_ns, &id) < 0)
+		return -1;
+	x->id = is_found ? (uint64_t)id : 0;
+	return 0;
+}
+
+FIBER int account_next_to_purge(struct store *s, int64_t before_ns, uint64_t *id_r, struct err *e)
+{
+	struct account_end x = {.now_ns = before_ns};
+
+	*id_r = 0;
+	if (store_read(s, "account.next", account_next_read, &x, e) < 0)
+		return -1;
+	*id_r = x.id;
+	return 0;
+}
+
+/* --- gone ---------------------------------------------------------------------------------- */
+
+DB_SQL(sql_purge_tombstones,
+	"DELETE FROM tombstone WHERE (mailbox_id, modseq, uid) IN (SELECT mailbox_id, modseq, uid "
+	"FROM tombstone WHERE mailbox_id = $1 LIMIT $2)");
+DB_SQL(sql_purge_account, "DELETE FROM account WHERE id = $1 AND removed_ns > 0");
+DB_SQL(sql_purge_addresses, "DELETE FROM address WHERE account_id = $1");
+DB_SQL(sql_purge_forwards, "DELETE FROM forward WHERE account_id = $1");
+DB_SQL(sql_purge_mailboxes, "DELETE FROM mailbox WHERE account_id = $1");
+DB_SQL(sql_purge_members, "DELETE FROM account_member WHERE account_id = $1");
+DB_SQL(sql_purge_member_of, "DELETE FROM account_member WHERE member_id = $1");
+DB_SQL(sql_purge_send_as, "DELETE FROM send_as WHERE account_id = $1");
+DB_SQL(sql_purge_apps, "DELETE FROM app_password WHERE account_id = $1");
+DB_SQL(sql_purge_certificates, "DELETE FROM account_certificate WHERE account_id = $1");
+
+struct account_purge {
+	uint64_t id, mailbox_id;
+	bool is_more;
+};
+
+static int account_purge_mark(struct db *db, void *arg, struct err *e)
+{
+	struct account_purge *p = arg;
+
+	if (account_must_be(db, p->id, e) < 0 ||
+		db_run(db, e, &sql_life_mark, "ii", (int64_t)p->id, (int64_t)ACCOUNT_ENDING) < 0)
+		return -1;
+	return account_moved(db, p->id, e);
+}
+
+static int account_purge_tombstones(struct db *db, void *arg, struct err *e)
+{
+	struct account_purge *p = arg;
+
+	if (db_run(db, e, &sql_purge_tombstones, "ii", (int64_t)p->mailbox_id,
+		    (int64_t)ACCOUNT_PURGE_SLICE) < 0)
+		return -1;
+	p->is_more = db_changes(db) == ACCOUNT_PURGE_SLICE;
+	return 0;
+}
+
+/* What is left is little: a closure takes it at once. */
+static int account_purge_rows(struct db *db, void *arg, struct err *e)
+{
+	static const struct db_sql *const tables[] = {&sql_purge_addresses, &sql_purge_forwards,
+		&sql_purge_mailboxes, &sql_purge_members, &sql_purge_member_of, &sql_purge_send_as,
+		&sql_purge_apps, &sql_purge_certificates};
+	struct account_purge *p = arg;
+
+	if (db_run(db, e, &sql_purge_account, "i", (int64_t)p->id) < 0)
+		return -1;
+	if (db_changes(db) == 0)
+		return account_gone(e, p->id);
+	for (size_t i = 0; i < ARRAY_LEN(tables); i++)
+		if (db_run(db, e, tables[i], "i", (int64_t)p->id) < 0)
+			return -1;
+	store_changed(db, STORE_DIRECTORY);
+	return 0;
+}
+
+static FIBER int account_purge_mailbox(
+	struct store *s, struct account_purge *p, uint64_t mailbox_id, struct err *e)
+{
+	p->mailbox_id = mailbox_id;
+	if (mailbox_expunge(s, mailbox_id, NULL, 0, NULL, e) < 0)
+		return -1;
+	do {
+		if (store_write(s, "account.tombstones", account_purge_tombstones, p, e) < 0)
+			return -1;
+	} while (p->is_more);
+	return 0;
+}
+
+FIBER int account_purge(struct store *s, uint64_t id, struct err *e)
+{
+	struct arena *a = arena_new();
+	struct account_purge p = {.id = id};
+	struct mailbox_info *folders;
+	size_t count;
+	int result = -1;
+
+	/* Marked first, so that nothing is delivered while the mailboxes are emptied. */
+	if (store_write(s, "account.end", account_purge_mark, &p, e) < 0 ||
+		mailbox_folders(s, a, id, &folders, &count, e) < 0)
+		goto out;
+	for (size_t i = 0; i < count; i++)
+		if (account_purge_mailbox(s, &p, folders[i].id, e) < 0)
+			goto out;
+	result = store_write(s, "account.purge", account_purge_rows, &p, e);
+out:
+	arena_free(&a);
+	return result;
+}
+
+FIBER int directory_account_remove(struct store *s, struct span address, struct err *e)
+{
+	struct arena *a = arena_new();
+	struct directory_account acc;
+	int result = -1;
+
+	if (directory_account_find(s, a, address, &acc, e) == 0)
+		result = account_purge(s, acc.id, e);
+	arena_free(&a);
+	return result;
+}
+
+/* --- room for a letter --------------------------------------------------------------------- */
+
+DB_SQL(sql_fit, "SELECT octets, messages, quota_octets, quota_messages FROM account WHERE id = $1");
+
+struct account_fits_look {
+	struct account_fit *fits;
+	size_t count;
+	int64_t octets;
+};
+
+static int account_fits_read(struct db *db, void *arg, struct err *e)
+{
+	struct account_fits_look *look = arg;
+
+	for (size_t i = 0; i < look->count; i++) {
+		struct account_fit *f = &look->fits[i];
+		int64_t octets = 0, messages = 0, quota = 0, quota_messages = 0;
+		bool is_found;
+
+		if (db_get(db, e, NULL, &sql_fit, &is_found, "i:iiii", (int64_t)f->id, &octets,
+			    &messages, &quota, &quota_messages) < 0)
+			return -1;
+		f->is_never = quota > 0 && look->octets > quota;
+		f->is_full = f->is_never ||
+			(quota > 0 && (octets >= quota || look->octets > quota - octets)) ||
+			(quota_messages > 0 && messages >= quota_messages);
+	}
+	return 0;
+}
+
+FIBER int account_fits(
+	struct store *s, struct account_fit *fits, size_t count, uint64_t octets, struct err *e)
+{
+	struct account_fits_look look = {
+		.octets = octets > INT64_MAX ? INT64_MAX : (int64_t)octets};
+
+	for (size_t done = 0; done < count; done += look.count) {
+		look.fits = fits + done;
+		look.count = count - done < ACCOUNT_FITS_MAX ? count - done : ACCOUNT_FITS_MAX;
+		if (store_read(s, "account.fits", account_fits_read, &look, e) < 0)
+			return -1;
+	}
+	return 0;
+}
