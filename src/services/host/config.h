@@ -113,6 +113,10 @@ struct config {
 		bool is_sha1;
 	} auth;
 	struct {
+		int64_t grace;
+		int over_quota; /* 0 defer, 1 refuse */
+	} accounts;
+	struct {
 		int64_t keep;
 		int conversations; /* enum trail_talk */
 	} trail;

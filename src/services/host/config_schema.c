@@ -29,6 +29,7 @@ const struct config_section config_sections[] = {
 		"How safe the way to other servers must be. Per destination: yizhan tls set; which rule wins: "
 		"docs/tls-policy.md."},
 	{"auth", 0, 0, 0, "Logins (docs/login.md)."},
+	{"accounts", 0, 0, 0, "Accounts: their end, their room (docs/accounts.md)."},
 	{"guard", 0, 0, 0,
 		"How often somebody may be wrong at a login (docs/guard.md). A network is an IPv4 address, or "
 		"64 bits of IPv6. Who is banned, and the way back: yizhan ban list."},
@@ -215,6 +216,12 @@ const struct config_setting config_settings[] = {
 	{"auth", "scram_sha1", CONFIG_BOOL, TOP(auth.is_sha1), "no", NULL, 0, 0, false,
 		"Keep a verifier for SCRAM-SHA-1 beside that for SCRAM-SHA-256 when a password is set, and offer "
 		"that mechanism: for clients that know no better one. Passwords set before have none."},
+
+	{"accounts", "grace", CONFIG_TIME, TOP(accounts.grace), "30d", NULL, 0, 3650 * CLOCK_DAY, true,
+		"How long an account that was removed can be restored; then it and its mail are gone."},
+	{"accounts", "over_quota", CONFIG_WORD, TOP(accounts.over_quota), "defer", "defer refuse", 0, 0, true,
+		"Mail for a full mailbox: defer (452 4.2.2, the sender tries again) or refuse (552 5.2.2)."},
+
 	{"guard", "network_failures", CONFIG_NUMBER, TOP(guard.network_failures), "10", NULL, 1, 1000000, true,
 		"After so many failed logins within network_time a network is banned. The same wrong password "
 		"again counts once."},

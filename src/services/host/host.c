@@ -201,6 +201,7 @@ static FIBER int start_all(struct host *h, struct fiber_group *control, struct e
 		auth_begin(h->auth, e) < 0 || router_srs_turn(h->store, false, e) < 0 ||
 		host_filter_begin(h, e) < 0 ||
 		fiber_start(control, "srs", host_router_keep, h, e) < 0 ||
+		fiber_start(control, "accounts", host_accounts_keep, h, e) < 0 ||
 		fiber_start(control, "tls", host_tls_keep, h, e) < 0)
 		return -1;
 	for (size_t i = 1; i < h->worker_count; i++) {

@@ -281,6 +281,10 @@ FIBER int host_router_ask(void *arg, struct arena *a, struct span destination, s
 	enum router_asked *asked_r, struct span *said_r, struct err *e);
 /** A fiber of loop 0: the key of SRS turns in time. */
 FIBER int host_router_keep(void *host);
+/* ---- host_accounts.c ---- */
+/** A fiber of loop 0: accounts whose grace time is over go. */
+FIBER int host_accounts_keep(void *host);
+
 /** An administrator wants letters tried: pauses of destinations are over. */
 void host_queue_forgive(struct host *h);
 /** An administrator has held or dropped letters: those in memory are to obey too. */

@@ -63,6 +63,7 @@ struct host_settings *host_settings_new(struct host *h, struct config *c)
 		.relay_networks = c->relay_networks.items,
 		.relay_network_count = c->relay_networks.count,
 		.received_max = (unsigned)c->limits.received,
+		.is_quota_refused = c->accounts.over_quota == 1,
 		.expire_ns = {[SPOOL_CLASS_NORMAL] = c->queue.expire,
 			[SPOOL_CLASS_REPORT] = c->queue.expire_report,
 			[SPOOL_CLASS_BULK] = c->queue.expire_bulk},

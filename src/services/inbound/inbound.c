@@ -105,6 +105,18 @@ static unsigned on_extensions(void *ctx, const struct smtp_session *s)
 		(c->is_relay ? SMTP_FUTURERELEASE : 0);
 }
 
+/* SIZE counts when it was given; a letter that turns out larger is taken: there was room. */
+static FIBER int check_room(
+	struct inbound_conn *c, struct smtp_session *s, struct router_answer *ans, struct err *e)
+{
+	enum router_room room;
+
+	if (router_room(c->in->opts.router, s->txn, ans, s->mail.has_size ? s->mail.size : 0, &room,
+		    e) < 0)
+		return -1;
+	return room == ROUTER_ROOM ? 0 : router_room_err(room, c->policy->is_quota_refused, e);
+}
+
 static FIBER void on_rcpt(
 	void *ctx, struct smtp_session *s, struct smtp_rcpt *rcpt, struct smtp_reply *r)
 {
@@ -129,8 +141,11 @@ static FIBER void on_rcpt(
 		smtp_reply_from_err(r, &e);
 		return;
 	}
-	if (ans->verdict != ROUTER_OK) {
-		router_verdict_err(ans->verdict, &e);
+	if (ans->verdict != ROUTER_OK)
+		rc = router_verdict_err(ans->verdict, &e);
+	else
+		rc = check_room(c, s, ans, &e);
+	if (rc < 0) {
 		smtp_reply_from_err(r, &e);
 		c->in->counters.refused_recipients++;
 		log_event(&s->log, LOG_INFO, "smtp.in.rcpt.refused", LF("from", s->mail.from.whole),

@@ -51,9 +51,16 @@ FIBER int lists_add_rcpt(struct lists_post *p, struct spool_new *letter, size_t 
 	struct span sender, struct err *e)
 {
 	struct router_answer ans;
+	enum router_room room = ROUTER_ROOM;
 
-	if (router_resolve_address(p->router, p->a, to, true, &ans, e) < 0)
+	if (router_resolve_address(p->router, p->a, to, true, &ans, e) < 0 ||
+		(ans.verdict == ROUTER_OK &&
+			router_room(p->router, p->a, &ans, body_len(p->parcel->body), &room, e) <
+				0))
 		return -1;
+	/* Who has no room gets no copy: the report goes to the list, which counts it. */
+	for (size_t i = 0; room != ROUTER_ROOM && i < ans.target_count; i++)
+		router_target_full(&ans.targets[i]);
 	for (size_t i = 0; ans.verdict == ROUTER_OK && i < ans.target_count; i++) {
 		struct spool_rcpt_new *r = &letter->rcpts[letter->rcpt_count];
 

@@ -66,6 +66,8 @@ struct router_target {
 	struct span address; /* after rewriting: what the next hop or Delivered-To is told */
 	bool is_local;
 	bool is_list; /* the list service's: destination "list:ID", the address tells the function */
+	bool has_quota; /* local: account_room() has to be asked */
+	bool is_full;   /* made by router_room(): no room, the sender gets a report */
 	uint64_t account_id;
 	struct span destination; /* remote: services/router/destination.h has the forms */
 	struct span via;         /* the alias or account of ours that passed it on; "" none */
@@ -83,7 +85,7 @@ struct router_target {
 
 struct router_answer {
 	enum router_verdict verdict;
-	bool is_alias;       /* passed on by an alias, an account or a list's owners */
+	bool is_alias;       /* passed on by an alias, a group, an account or a list's owners */
 	size_t dead_count;   /* targets of an alias that lead nowhere and were left out */
 	size_t target_count; /* 0 unless verdict is ROUTER_OK */
 	struct router_target *targets;
@@ -98,6 +100,7 @@ struct router_answer {
 	X(DOMAIN, "domain")   /* whose it is */                                                    \
 	X(ACCOUNT, "account")                                                                      \
 	X(ALIAS, "alias")                                                                          \
+	X(GROUP, "group") /* its members, and where it passes on to */                             \
 	X(LIST, "list")                                                                            \
 	X(FORWARD, "forward") /* an account passes it on */                                        \
 	X(SRS, "srs")         /* a bounce on its way back, or a rewritten sender */                \
@@ -179,6 +182,24 @@ void router_spool_rcpt(const struct router_target *t, struct spool_rcpt_new *rcp
 /** The refusal as an error with its SMTP triple, scope recipient. Returns -1. */
 int router_verdict_err(enum router_verdict v, struct err *e);
 const char *router_verdict_str(enum router_verdict v);
+
+/* ---- room ---- */
+
+enum router_room {
+	ROUTER_ROOM,
+	ROUTER_ROOM_NONE,  /* full */
+	ROUTER_ROOM_NEVER, /* it is more than the mailbox may ever hold */
+};
+/** Would a letter of `octets` (0: not known) fit where the answer leads? One read, and none where nobody
+ * has a quota. When some of several targets are full they are changed to what fails with a report
+ * (destination "refused:5.2.2 …"), and there is room; without room for any the answer stays as it was. */
+FIBER int router_room(struct router *r, struct arena *a, struct router_answer *ans, uint64_t octets,
+	enum router_room *room_r, struct err *e);
+/** What a target that is full becomes. */
+void router_target_full(struct router_target *t);
+/** The refusal: 452 4.2.2 (the sender tries again), or 552 5.2.2 when `is_refused` or it never fits.
+ * Returns -1. */
+int router_room_err(enum router_room room, bool is_refused, struct err *e);
 
 /* ---- loops ---- */
 

@@ -106,6 +106,7 @@ static void account_add(
 		return;
 	t->address = h->depth && dir->account.len ? dir->account : h->written;
 	t->is_local = true;
+	t->has_quota = dir->has_quota;
 	t->account_id = dir->account_id;
 	t->via = h->via;
 	fill_way(w, h, dir->account, t);
@@ -174,18 +175,37 @@ static void pass_on(struct router_walk *w, struct router_hop *h, const struct di
 		hop_add(w, h, dir->targets[i], via);
 }
 
+/* An account or a group that takes no mail: one that is removed is nobody. */
+static bool is_closed(
+	struct router_walk *w, const struct router_hop *h, const struct directory_answer *dir)
+{
+	if (!dir->is_suspended && !dir->is_removed)
+		return false;
+	router_note(w->q->record, ROUTER_STEP_ACCOUNT, h->depth, dir->row,
+		dir->is_removed ? "is removed" : "is suspended");
+	w->ans->dead_count++;
+	if (!h->up && !dir->is_removed)
+		w->ans->verdict = ROUTER_SUSPENDED;
+	return true;
+}
+
+static void take_group(
+	struct router_walk *w, struct router_hop *h, const struct directory_answer *dir)
+{
+	if (is_closed(w, h, dir))
+		return;
+	router_note(w->q->record, ROUTER_STEP_GROUP, h->depth, dir->row, "has %zu member%s",
+		dir->target_count, dir->target_count == 1 ? "" : "s");
+	pass_on(w, h, dir, h->written);
+}
+
 static void take_account(
 	struct router_walk *w, struct router_hop *h, const struct directory_answer *dir)
 {
 	struct router_record *rec = w->q->record;
 
-	if (dir->is_suspended) {
-		router_note(rec, ROUTER_STEP_ACCOUNT, h->depth, dir->row, "is suspended");
-		w->ans->dead_count++;
-		if (!h->up)
-			w->ans->verdict = ROUTER_SUSPENDED;
+	if (is_closed(w, h, dir))
 		return;
-	}
 	router_note(rec, ROUTER_STEP_ACCOUNT, h->depth, dir->row, "the mailbox of " SPAN_FMT,
 		SPAN_ARG(dir->account));
 	if (!dir->is_forward_only)
@@ -388,6 +408,7 @@ static FIBER int take(struct router_walk *w, struct router_hop *h,
 		pass_on(w, h, dir, h->written);
 		return 0;
 	case DIRECTORY_LIST: take_list(w, h, dir); return 0;
+	case DIRECTORY_GROUP: take_group(w, h, dir); return 0;
 	}
 	MUST(!"a kind of answer that is none");
 	return 0;

@@ -1,0 +1,49 @@
+#include "services/host/host_priv.h"
+#include "store/account_admin.h"
+
+/* Accounts that were removed and whose grace time is over go for good: a fiber of loop 0, so that one
+ * after the other does. What was begun before a crash goes on (docs/accounts.md). */
+
+#define ACCOUNTS_LOOK_MIN_NS (1 * CLOCK_SEC)
+#define ACCOUNTS_LOOK_MAX_NS CLOCK_HOUR
+#define ACCOUNTS_LOOK_PART   10 /* of the grace time */
+
+static int64_t look_after(int64_t grace)
+{
+	int64_t ns = grace / ACCOUNTS_LOOK_PART;
+
+	if (ns < ACCOUNTS_LOOK_MIN_NS)
+		return ACCOUNTS_LOOK_MIN_NS;
+	return ns > ACCOUNTS_LOOK_MAX_NS ? ACCOUNTS_LOOK_MAX_NS : ns;
+}
+
+static FIBER int purge_all(struct host *h, int64_t grace, struct err *e)
+{
+	uint64_t id;
+
+	do {
+		if (account_next_to_purge(h->store, loop_wall_ns() - grace, &id, e) < 0)
+			return -1;
+		if (!id)
+			return 0;
+		if (account_purge(h->store, id, e) < 0)
+			return -1;
+		log_event(&h->log, LOG_INFO, "host.account.gone", LF_INT("account", id));
+	} while (true);
+}
+
+FIBER int host_accounts_keep(void *arg)
+{
+	struct host *h = arg;
+	int64_t grace;
+
+	do {
+		struct err e = {0};
+
+		grace = h->settings->config->accounts.grace;
+		if (purge_all(h, grace, &e) < 0 && e.code != ERR_CANCELLED)
+			log_event(
+				&h->log, LOG_WARN, "host.account.failed", LF_STR("error", e.text));
+	} while (fiber_sleep(look_after(grace), NULL) == 0);
+	return 0;
+}
