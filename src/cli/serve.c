@@ -39,7 +39,7 @@ static void put_places(const struct host *h)
 	for (size_t i = 0; host_place(h, i, &place); i++) {
 		buf_clear(&b);
 		addr_put(&b, place.addr);
-		printf("  %-10s %s%s\n", place.listener, buf_cstr(&b), tls[place.tls]);
+		printf("  %-11s %s%s\n", place.listener, buf_cstr(&b), tls[place.tls]);
 	}
 	buf_fini(&b);
 }

@@ -9,12 +9,12 @@ DB_SQL(sql_account,
 	"octets = octets + $2 WHERE id = $1 AND removed_ns = 0 RETURNING modseq");
 DB_SQL(sql_mailbox,
 	"UPDATE mailbox SET uidnext = uidnext + 1, highest_modseq = $3, "
-	"messages = messages + 1, unseen = unseen + 1, octets = octets + $4 "
+	"messages = messages + 1, unseen = unseen + $5, octets = octets + $4 "
 	"WHERE account_id = $1 AND name = $2 RETURNING id, uidnext - 1");
 DB_SQL(sql_message,
 	"INSERT INTO message (id, mailbox_id, uid, modseq, flags, received_ns, "
 	"blob_id, blob_octets, size, keywords, subject, sender, prefix) "
-	"VALUES ($1, $2, $3, $4, 0, $5, $6, $7, $8, '', $9, $10, $11)");
+	"VALUES ($1, $2, $3, $4, $12, $5, $6, $7, $8, '', $9, $10, $11)");
 DB_SQL(sql_new_modseq, "UPDATE account SET modseq = modseq + 1 WHERE id = $1 RETURNING modseq");
 DB_SQL(sql_create,
 	"INSERT INTO mailbox (id, account_id, name, uidvalidity, uidnext, "
@@ -53,13 +53,16 @@ struct place {
 static int count_in(struct db *db, const struct delivery *d, struct span folder, uint64_t size,
 	struct place *p, bool *is_found_r, struct err *e)
 {
-	return db_get(db, e, NULL, &sql_mailbox, is_found_r, "itii:ii", (int64_t)d->account_id,
-		folder, p->modseq, (int64_t)size, &p->mailbox_id, &p->uid);
+	int64_t unseen = !(d->flags & MAILBOX_SEEN);
+
+	return db_get(db, e, NULL, &sql_mailbox, is_found_r, "itiii:ii", (int64_t)d->account_id,
+		folder, p->modseq, (int64_t)size, unseen, &p->mailbox_id, &p->uid);
 }
 
 static int find_place(
 	struct db *db, const struct delivery *d, uint64_t size, struct place *p, struct err *e)
 {
+	struct span made_name = d->is_folder_made ? d->folder : SPAN("INBOX");
 	uint64_t made;
 	bool is_found;
 
@@ -71,11 +74,12 @@ static int find_place(
 			(unsigned long long)d->account_id);
 	if (count_in(db, d, d->folder, size, p, &is_found, e) < 0)
 		return -1;
-	if (!is_found && count_in(db, d, SPAN("INBOX"), size, p, &is_found, e) < 0)
+	if (!is_found && !d->is_folder_made &&
+		count_in(db, d, SPAN("INBOX"), size, p, &is_found, e) < 0)
 		return -1;
 	if (!is_found &&
-		(mailbox_create_tx(db, d->account_id, SPAN("INBOX"), &made, e) < 0 ||
-			count_in(db, d, SPAN("INBOX"), size, p, &is_found, e) < 0))
+		(mailbox_create_tx(db, d->account_id, made_name, &made, e) < 0 ||
+			count_in(db, d, made_name, size, p, &is_found, e) < 0))
 		return -1;
 	if (p->uid > UID_MAX)
 		return err_set(e, ERR_LIMIT, "mailbox %lld has used all its UIDs",
@@ -105,6 +109,7 @@ int deliver_tx(struct db *db, struct delivery *d, struct err *e)
 	db_bind_text(st, 9, d->head->subject);
 	db_bind_text(st, 10, d->head->sender);
 	db_bind_bytes(st, 11, d->prefix);
+	db_bind_i64(st, 12, d->flags);
 	if (db_finish(st, e) < 0)
 		return -1;
 	d->uid = (uint32_t)p.uid;

@@ -21,6 +21,8 @@ struct delivery {
 	uint64_t id; /* its own, for ever: a second delivery with it is ERR_EXISTS */
 	uint64_t account_id;
 	struct span folder;
+	bool is_folder_made; /* it is made when it is not there; else INBOX takes its place */
+	unsigned flags;      /* enum mailbox_flag */
 	struct span prefix;
 	uint64_t blob_id, blob_octets;
 	int64_t received_ns;
@@ -28,7 +30,7 @@ struct delivery {
 	uint32_t uid; /* result */
 };
 /** Allots UID and MODSEQ, keeps the counters. The caller has counted the body's reference.
- * ERR_NOT_FOUND when the account is gone. A folder that is not there becomes INBOX. */
+ * ERR_NOT_FOUND when the account is gone. */
 int deliver_tx(struct db *db, struct delivery *d, struct err *e);
 
 /** Make a folder; ERR_EXISTS. Its UIDVALIDITY is new to the account. */

@@ -90,6 +90,11 @@ struct spool_new {
 	struct spool_rcpt_new *rcpts;
 	size_t rcpt_count;
 	bool is_held; /* accept, but do not try (bench ingest) */
+	/* One more local copy, in the same transaction whatever becomes of the recipients: what its
+	 * author keeps. It has the body alone, no prefix, and is no recipient. 0: none. */
+	uint64_t copy_account_id;
+	struct span copy_folder; /* made when it is not there */
+	unsigned copy_flags;     /* enum mailbox_flag */
 	/* "" or a name under which it is accepted at most once, however often that is tried:
 	 * ERR_EXISTS and was_there when it was (maildrop.h). */
 	struct span once;

@@ -66,8 +66,9 @@ static void make_ids(struct store *s, struct spool_ready *r)
 	if (!r->blob_id)
 		r->blob_id = blob_new_id(s, r->octets);
 	r->first_rcpt = rcpt = store_new_ids(s, r->row_count + 1);
-	delivery = store_new_ids(s, r->local_count + 1);
+	delivery = store_new_ids(s, r->local_count + 2);
 	r->first_delivery = delivery;
+	r->copy_id = delivery + r->local_count;
 	for (size_t i = 0; i < l->rcpt_count; i++)
 		l->rcpts[i].rcpt_id = l->rcpts[i].is_local && r->is_local_now ? delivery++ : rcpt++;
 }
@@ -85,14 +86,15 @@ FIBER int spool_prepare(struct store *s, struct arena *a, struct spool_new *lett
 	if (r->blob_id)
 		FAULT(ACCEPT_STAGED);
 	make_ids(s, r);
-	return r->local_count ? scan_head(s, r, e) : 0;
+	return r->local_count || letter->copy_account_id ? scan_head(s, r, e) : 0;
 }
 
 /* ---- the closure ---- */
 
 static int put_body(struct db *db, struct spool_ready *r, struct err *e)
 {
-	int64_t refs = (r->row_count ? 1 : 0) + (r->is_local_now ? (int64_t)r->local_count : 0);
+	int64_t refs = (r->row_count ? 1 : 0) + (r->is_local_now ? (int64_t)r->local_count : 0) +
+		(r->letter->copy_account_id ? 1 : 0);
 	struct span bytes;
 
 	if (stage_blob_id(r->letter->body))
@@ -198,6 +200,25 @@ static int put_local(
 	return 0;
 }
 
+/* What its author keeps. */
+static int put_copy(struct db *db, struct spool_ready *r, struct err *e)
+{
+	const struct spool_new *l = r->letter;
+	struct delivery d = {
+		.id = r->copy_id,
+		.account_id = l->copy_account_id,
+		.folder = l->copy_folder,
+		.is_folder_made = true,
+		.flags = l->copy_flags,
+		.blob_id = r->blob_id,
+		.blob_octets = r->octets,
+		.received_ns = l->arrived_ns,
+		.head = &r->head,
+	};
+
+	return l->copy_account_id ? deliver_tx(db, &d, e) : 0;
+}
+
 int spool_accept_tx(struct db *db, struct spool_ready *r, struct err *e)
 {
 	struct spool_new *l = r->letter;
@@ -213,6 +234,8 @@ int spool_accept_tx(struct db *db, struct spool_ready *r, struct err *e)
 						       : put_rcpt(db, r, rcpt, e)) < 0)
 			return -1;
 	}
+	if (put_copy(db, r, e) < 0)
+		return -1;
 	if (r->row_count) {
 		store_count(db, STORE_COUNT_QUEUE_MESSAGES, 1);
 		store_count(db, STORE_COUNT_QUEUE_RCPTS, (int64_t)r->row_count);

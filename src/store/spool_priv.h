@@ -52,7 +52,7 @@ struct spool_ready {
 	struct arena *a;
 	struct deliver_head head;
 	uint64_t blob_id, octets;
-	uint64_t first_rcpt, first_delivery;
+	uint64_t first_rcpt, first_delivery, copy_id;
 	size_t remote_count, local_count, row_count; /* rows: what enters queue_rcpt */
 	bool is_lease, is_local_now;
 };

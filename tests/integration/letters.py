@@ -23,11 +23,12 @@ HOST = "127.0.0.1"
 PREFIX = re.compile(
     rb"Return-Path: <(?P<return_path>[^\r\n]*)>\r\n"
     rb"Delivered-To: (?P<delivered_to>[^\r\n]+)\r\n"
-    rb"Received: from (?P<helo>\S+) \((?P<peer>\[[^\]\r\n]+\]|unix)\)\r\n"
+    rb"Received: from (?P<helo>\S+) \((?P<peer>\[[^\]\r\n]+\]|unix|hidden)\)\r\n"
     rb"(?:\t\(using (?P<tls>TLSv1\.[23]) with cipher (?P<cipher>[A-Z0-9_-]+) \((?P<bits>\d+) bits\)\)\r\n)?"
     rb"\tby (?P<by>\S+) \(Yizhan\) with (?P<protocol>[A-Z0-9]+) id (?P<id>[0-9A-Z]+)"
     rb"(?:\r\n\tfor <(?P<rcpt>[^\r\n]+)>)?;\r\n"
-    rb"\t(?P<date>[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d [+-]\d{4})\r\n")
+    rb"\t(?P<date>[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d [+-]\d{4})\r\n"
+    rb"(?:DKIM-Signature:[^\r\n]*\r\n(?:[ \t][^\r\n]*\r\n)*)*")  # the last: mail that is ours to sign
 
 Received = collections.namedtuple("Received", "helo peer tls by protocol id rcpt date")
 

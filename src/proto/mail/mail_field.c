@@ -80,6 +80,10 @@ static void put_from(struct buf *b, const struct mail_received *r)
 {
 	bool is_good = is_host_like(r->helo, r->is_smtputf8);
 
+	if (r->is_client_hidden) {
+		buf_str(b, "localhost (hidden)");
+		return;
+	}
 	if (is_good)
 		buf_span_put(b, r->helo);
 	else if (r->peer.len)

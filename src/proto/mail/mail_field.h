@@ -11,6 +11,7 @@ struct mail_received {    /* RFC 5321 section 4.4 */
 	struct span peer; /* "[192.0.2.1]"; "" for a Unix socket */
 	struct span by;   /* our host name */
 	bool is_lmtp, is_esmtp, is_tls, is_auth, is_smtputf8;
+	bool is_client_hidden; /* helo, ptr and peer are not shown: a client who has logged in */
 	struct span tls_version, tls_cipher;
 	unsigned tls_bits;
 	struct span id;

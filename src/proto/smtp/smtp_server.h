@@ -94,6 +94,9 @@ struct smtp_decider {
 	/** Which of SMTP_SERVER_EXTENSIONS this client is offered, whatever the listener; asked when it
 	 * greets. NULL: none. REQUIRETLS is offered under TLS only. Does not yield. */
 	unsigned (*extensions)(void *ctx, const struct smtp_session *s);
+	/** May this client do anything yet? Asked before MAIL and VRFY; false: `r` says why not (530). NULL:
+	 * everybody may. Does not yield. */
+	bool (*admits)(void *ctx, const struct smtp_session *s, struct smtp_reply *r);
 	/** May lower s->mail.priority, and says so then: 250 2.3.6 (RFC 6710 section 4.2). */
 	FIBER void (*mail)(
 		void *ctx, struct smtp_session *s, const struct smtp_mail *m, struct smtp_reply *r);

@@ -75,13 +75,17 @@ void smtp_server_auth_offer(const struct smtp_server *sv, struct buf *list)
 
 bool smtp_server_auth_check(struct smtp_server *sv, const struct smtp_command *c)
 {
+	struct smtp_server_auth x;
 	struct buf list;
 	bool is_offered;
 
 	buf_init(&list, SMTP_SERVER_AUTH_LIST_MAX);
-	smtp_server_auth_offer(sv, &list);
+	is_offered = auth_init(sv, &x);
+	if (is_offered)
+		sasl_server_offer(&x.opts, &list);
 	/* Without TLS perhaps all of them wait for it: 538 says so. */
-	is_offered = buf_len(&list) || (sv->s.opts->tls && !sv->s.tls && sv->decider->auth_offer);
+	is_offered = buf_len(&list) || (is_offered && sv->s.opts->tls && !sv->s.tls);
+	auth_fini(&x);
 	buf_fini(&list);
 	if (!is_offered)
 		smtp_reply_set(&sv->reply, 502, 5, 5, 1, "AUTH is not offered");
@@ -99,9 +103,13 @@ bool smtp_server_auth_check(struct smtp_server *sv, const struct smtp_command *c
 }
 
 /* RFC 4954 section 4 and 6. */
-static void auth_no_mech(struct smtp_server *sv, const struct err *why)
+static void auth_no_mech(
+	struct smtp_server *sv, const struct smtp_server_auth *x, const struct err *why)
 {
-	if (why->code == ERR_TLS)
+	/* offered, but nothing of it without TLS */
+	bool is_tls_missing = !sv->s.tls && sv->s.opts->tls && !x->opts.mechs[0];
+
+	if (why->code == ERR_TLS || is_tls_missing)
 		smtp_reply_set(&sv->reply, 538, 5, 7, 11,
 			"Encryption required for requested authentication mechanism");
 	else
@@ -263,7 +271,7 @@ FIBER int smtp_server_auth(struct smtp_server *sv, struct smtp_command *c, struc
 		x.sasl = sasl_server_new(mech, &x.opts, sv->decider->sasl,
 			sv->decider->sasl_ctx ? sv->decider->sasl_ctx(sv->ctx) : sv->ctx, &why);
 	if (!x.sasl)
-		auth_no_mech(sv, &why);
+		auth_no_mech(sv, &x, &why);
 	else if (span_find(initial, ' ') >= 0)
 		smtp_reply_set(&sv->reply, 501, 5, 5, 4, "Too many arguments");
 	else if (initial.len == 0)

@@ -196,10 +196,18 @@ static bool check_times(struct smtp_server *sv, const struct smtp_mail *m)
 	return false;
 }
 
+static bool check_admitted(struct smtp_server *sv, const struct smtp_command *c)
+{
+	(void)c;
+	return !sv->decider->admits || sv->decider->admits(sv->ctx, &sv->s, &sv->reply);
+}
+
 static bool check_mail(struct smtp_server *sv, const struct smtp_command *c)
 {
 	const struct smtp_server_limits *l = &sv->s.opts->limits;
 
+	if (!check_admitted(sv, c))
+		return false;
 	if (l->transactions && sv->transactions >= l->transactions) {
 		smtp_reply_set(&sv->reply, 421, 4, 7, 0, "%s Too many messages in one session",
 			sv->s.opts->hostname);
@@ -404,7 +412,7 @@ static const struct verb_rule rules[SMTP_VERB_COUNT] = {
 		.act = act_noop},
 	[SMTP_VRFY] = {.phases = PH_ANY,
 		.flags = VERB_LAST | VERB_JUNK,
-		.check = NULL,
+		.check = check_admitted,
 		.act = act_vrfy},
 	[SMTP_HELP] = {.phases = PH_ANY, .flags = VERB_JUNK, .check = NULL, .act = act_help},
 	[SMTP_QUIT] = {.phases = PH_ANY | PH(REFUSED),

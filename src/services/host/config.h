@@ -100,6 +100,11 @@ struct config {
 		bool is_loopback, is_tls, is_hold;
 		int bounce_language; /* enum bounce_language */
 	} queue;
+	struct { /* of our own people */
+		bool is_client_hidden;
+		int authors;                       /* enum submission_authors */
+		const char *messages, *recipients; /* rates, or "none" */
+	} submission;
 	struct {                               /* mail of the users of this machine */
 		const char *socket, *maildrop; /* "": in the data directory; "none" */
 		struct config_texts trusted_users;

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/gcra.h"
 #include "base/must.h"
 
 static void set_presets(struct arena *a, void *base, const char *section)
@@ -68,6 +69,8 @@ static void demo_listeners(struct config *c)
 		int protocol, tls;
 	} demo[] = {
 		{"smtp", "127.0.0.1:2525", CONFIG_SMTP, CONFIG_TLS_STARTTLS},
+		{"submission", "127.0.0.1:5870", CONFIG_SUBMISSION, CONFIG_TLS_STARTTLS},
+		{"submissions", "127.0.0.1:4650", CONFIG_SUBMISSION, CONFIG_TLS_IMPLICIT},
 	};
 
 	c->listener_count = ARRAY_LEN(demo);
@@ -254,6 +257,16 @@ static void check_listed(struct reading *r, const struct config_section *s)
 	}
 }
 
+static void check_rate(struct reading *r, const char *name, const char *text)
+{
+	struct gcra_rate rate;
+
+	if (!span_eq(span_str(text), SPAN("none")) && !gcra_parse(span_str(text), &rate))
+		config_error(r->errs, 0,
+			"submission: %s: \"%s\" is no rate (\"300/1h\", \"300/1h burst 50\", none)",
+			name, text);
+}
+
 static void read_tree(struct reading *r, cfg_t *cfg)
 {
 	struct config *c = r->config;
@@ -269,6 +282,8 @@ static void read_tree(struct reading *r, cfg_t *cfg)
 		read_listed(r, cfg, s);
 		check_listed(r, s);
 	}
+	check_rate(r, "messages", c->submission.messages);
+	check_rate(r, "recipients", c->submission.recipients);
 	if (!!c->tls.certificate[0] != !!c->tls.key[0])
 		config_error(r->errs, 0, "tls: \"certificate\" and \"key\" go together");
 	if (c->is_demo)

@@ -33,6 +33,9 @@ const struct config_section config_sections[] = {
 	{"guard", 0, 0, 0,
 		"How often somebody may be wrong at a login (docs/guard.md). A network is an IPv4 address, or "
 		"64 bits of IPv6. Who is banned, and the way back: yizhan ban list."},
+	{"submission", 0, 0, 0,
+		"Mail of our own people, who log in (RFC 6409): listeners with protocol = submission. What "
+		"is asked of their mail: docs/submission.md."},
 	{"local", 0, 0, 0,
 		"Mail of the users of this machine: sendmail, cron, PHP. They do not log in; the kernel says "
 		"who they are. docs/local.md."},
@@ -243,6 +246,17 @@ const struct config_setting config_settings[] = {
 		"time are forgotten first."},
 	{"guard", "trusted", CONFIG_NETS, TOP(guard.trusted), "", NULL, 0, 0, true,
 		"Networks that are never banned, as loopback, relay_networks and proxy_networks never are."},
+	{"submission", "hide_client", CONFIG_BOOL, TOP(submission.is_client_hidden), "no", NULL, 0, 0, true,
+		"Leave the address and the name of the client's machine out of the Received field. The "
+		"station log keeps them."},
+	{"submission", "authors", CONFIG_WORD, TOP(submission.authors), "own", "own one", 0, 0, true,
+		"A From field with several authors. own: when each is an address of the account; Sender is "
+		"added. one: never."},
+	{"submission", "messages", CONFIG_TEXT, TOP(submission.messages), "300/1h burst 300", NULL, 1, 0, true,
+		"How many messages an account may send: \"300/1h\", evenly but for a burst at the start (a tenth, "
+		"when no burst is given); more get 450 4.7.1. none: any number. An account's own rate wins."},
+	{"submission", "recipients", CONFIG_TEXT, TOP(submission.recipients), "1000/1h burst 1000", NULL, 1, 0, true,
+		"The same for recipients."},
 	{"local", "socket", CONFIG_TEXT, TOP(local.socket), "", NULL, 0, 100, false,
 		"The Unix socket where it is taken. Empty: \"submit\" in the data directory; none: nowhere. "
 		"There is no need for it where a listener with protocol = submission has a Unix socket."},

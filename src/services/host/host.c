@@ -368,6 +368,7 @@ static int prepare(struct host *h, struct err *e)
 	host_admit_init(&h->admit, h->config->listener_count);
 	h->guard = host_guard_make(h->config, h->store, &h->log);
 	host_auth_new(h);
+	host_submission_new(h);
 	h->settings = host_settings_new(h, config_ref(h->config));
 	return 0;
 }
@@ -384,6 +385,7 @@ static void dispose(struct host *h)
 		store_close(&h->store);
 	host_road_free(h);
 	auth_free(&h->auth);
+	submission_free(&h->submission);
 	guard_free(&h->guard);
 	free_loops(h);
 	host_settings_unref(&h->settings);

@@ -48,6 +48,7 @@ static bool is_mail_busy(const struct host_conn *c)
 static const struct host_service conn_services[CONFIG_PROTOCOLS] = {
 	[CONFIG_SMTP] = {serve_mail, is_mail_busy, SMTP_FULL},
 	[CONFIG_LMTP] = {serve_mail, is_mail_busy, SMTP_FULL},
+	[CONFIG_SUBMISSION] = {host_submission_serve, is_mail_busy, SMTP_FULL, .is_login = true},
 };
 
 bool host_conn_serves(int protocol)

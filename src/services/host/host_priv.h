@@ -25,6 +25,7 @@
 #include "services/local/place.h"
 #include "services/pool/pool.h"
 #include "services/lists/lists.h"
+#include "services/submission/submission.h"
 #include "services/queue/queue.h"
 #include "services/bounce/bounce.h"
 #include "services/router/router.h"
@@ -46,6 +47,7 @@ struct host_settings {
 	int refs; /* atomic */
 	struct config *config;
 	struct inbound_policy policy;
+	struct submission_policy submission;
 	struct smtp_server_opts *smtp; /* one a listener */
 	int64_t connections_max;
 	struct arena *arena;
@@ -152,6 +154,7 @@ struct host {
 	struct host_admit admit;
 	struct guard *guard;
 	struct auth *auth;
+	struct submission *submission;
 	struct fiber_group group; /* of loop 0: control, worker 0 */
 	struct fiber_cond changed;
 	bool is_draining; /* atomic: sessions of all threads look at it */
@@ -189,7 +192,8 @@ struct host_conn {
 	struct stream *stream;
 	struct fiber *fiber;
 	struct inbound_conn inbound; /* SMTP, LMTP, submission */
-	bool is_busy;                /* HTTP: within a request */
+	struct submission_conn submission;
+	bool is_busy; /* HTTP: within a request */
 };
 /* How a protocol is served. */
 struct host_service {
@@ -244,6 +248,15 @@ void host_auth_new(struct host *h);
 /** The book of a worker's sessions. */
 FIBER int host_auth_main(void *arg);
 void host_auth_put_status(struct host *h, struct json_out *j);
+/* host_submission.c */
+/** Before the loops run, after the auth room. */
+void host_submission_new(struct host *h);
+/** "300/1h", "300/1h burst 50", "none". */
+bool host_rate_parse(const char *text, struct gcra_rate *rate_r);
+void host_submission_policy(const struct config *c, struct submission_policy *p);
+/** As in struct host_service. */
+FIBER void host_submission_serve(struct host_conn *c, const char *refuse);
+void host_submission_put_status(struct host *h, struct json_out *j);
 
 /* host_demo.c */
 FIBER int host_demo_seed(struct host *h, struct err *e);

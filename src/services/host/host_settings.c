@@ -69,6 +69,7 @@ struct host_settings *host_settings_new(struct host *h, struct config *c)
 			[SPOOL_CLASS_BULK] = c->queue.expire_bulk},
 		.is_hold = c->queue.is_hold,
 	};
+	host_submission_policy(c, &s->submission);
 	s->policy.filter_networks = c->filter.networks.items;
 	s->policy.filter_network_count = c->filter.networks.count;
 	s->policy.filter_key = span_of(h->filter_secret, sizeof(h->filter_secret));

@@ -121,8 +121,10 @@ FIBER int host_worker_main(void *arg)
 		.ask = host_router_ask,
 		.is_user = host_is_user,
 		.ask_arg = w};
-	struct inbound_opts inbound = {
-		.store = h->store, .hostname = h->config->hostname, .log = &w->log};
+	struct inbound_opts inbound = {.store = h->store,
+		.hostname = h->config->hostname,
+		.log = &w->log,
+		.signer = h->signer};
 
 	fiber_group_init(&w->accepts);
 	fiber_group_init(&w->conns);

@@ -77,21 +77,26 @@ static FIBER void on_connect(void *ctx, struct smtp_session *s, struct smtp_repl
 
 static FIBER void on_helo(void *ctx, struct smtp_session *s, struct smtp_reply *r)
 {
-	(void)ctx;
-	(void)s;
+	struct inbound_conn *c = ctx;
+
 	(void)r;
+	/* STARTTLS has forgotten who it was (RFC 3207 section 4.2). */
+	if (c->submission && !s->auth_user.len)
+		submission_forget(c->submission);
 }
 
 static FIBER void on_mail(
 	void *ctx, struct smtp_session *s, const struct smtp_mail *m, struct smtp_reply *r)
 {
-	const struct inbound_conn *c = ctx;
+	struct inbound_conn *c = ctx;
 
 	/* RFC 6710 section 4.2: nobody jumps the queue by asking for it, but whoever may relay. */
-	if (m->priority > 0 && !c->is_relay) {
+	if (m->priority > 0 && !inbound_may_relay(c)) {
 		s->mail.priority = 0;
 		smtp_reply_set(r, 250, 2, 3, 6, "0 is the highest priority for you here");
 	}
+	if (c->submission)
+		inbound_submission_mail(c, s, r);
 }
 
 /* Each is honoured on every path that a letter can take from here: docs/rfc.md. RFC 4865 section 3: a
@@ -102,7 +107,7 @@ static unsigned on_extensions(void *ctx, const struct smtp_session *s)
 
 	(void)s;
 	return SMTP_DELIVERBY | SMTP_MT_PRIORITY | SMTP_REQUIRETLS |
-		(c->is_relay ? SMTP_FUTURERELEASE : 0);
+		(c->is_relay || c->submission ? SMTP_FUTURERELEASE : 0);
 }
 
 /* SIZE counts when it was given; a letter that turns out larger is taken: there was room. */
@@ -126,7 +131,7 @@ static FIBER void on_rcpt(
 	struct router_question q = {.local = rcpt->to.local,
 		.domain = rcpt->to.domain,
 		.sender = s->mail.from.whole,
-		.may_relay = c->is_relay};
+		.may_relay = inbound_may_relay(c)};
 	struct err e = {0};
 
 	int rc = router_resolve(c->in->opts.router, s->txn, &q, ans, &e);
@@ -152,6 +157,10 @@ static FIBER void on_rcpt(
 			LF("to", rcpt->to.whole), LF_STR("reason", e.text));
 		return;
 	}
+	if (c->submission && submission_rcpt(c->submission, &e) < 0) {
+		smtp_reply_from_err(r, &e);
+		return;
+	}
 	rcpt->user = ans;
 }
 
@@ -169,21 +178,34 @@ static FIBER void on_body_begin(void *ctx, struct smtp_session *s, struct smtp_r
 	if (t->is_stripped)
 		inbound_strip_init(&t->strip);
 	c->txn = t;
+	if (c->submission)
+		inbound_submission_begin(c, s);
+	inbound_sign_begin(c, s);
 }
 
-/* Keep content, but for the field of the filter hop. */
-static FIBER int keep(struct inbound_conn *c, struct span octets, struct err *e)
+/* Into the stage, and to whoever signs what is in it. */
+FIBER int inbound_put(struct inbound_txn *t, struct span octets, struct err *e)
+{
+	if (t->sign)
+		sign_feed(t->sign, octets);
+	return stage_put(t->stage, octets, e);
+}
+
+/* But for the field of the filter hop. */
+FIBER int inbound_keep(struct inbound_conn *c, struct span octets, struct err *e)
 {
 	struct inbound_txn *t = c->txn;
 
+	if (!t->header.is_done)
+		mail_header_feed(&t->header, octets);
 	while (t->is_stripped && t->strip.state != STRIP_BODY && octets.len) {
 		size_t n = inbound_strip_feed(&t->strip, t->arena, c->policy, octets);
 
 		octets = span_skip(octets, n);
-		if (stage_put(t->stage, buf_span(&t->strip.out), e) < 0)
+		if (inbound_put(t, buf_span(&t->strip.out), e) < 0)
 			return -1;
 	}
-	return octets.len ? stage_put(t->stage, octets, e) : 0;
+	return octets.len ? inbound_put(t, octets, e) : 0;
 }
 
 static FIBER void on_body_data(
@@ -192,12 +214,12 @@ static FIBER void on_body_data(
 	struct inbound_conn *c = ctx;
 	struct err e = {0};
 
-	if (!c->txn->header.is_done)
-		mail_header_feed(&c->txn->header, octets);
-	if (keep(c, octets, &e) == 0)
+	if ((c->submission ? inbound_submission_data(c, s, octets, &e)
+			   : inbound_keep(c, octets, &e)) == 0)
 		return;
-	log_event(&s->log, LOG_WARN, "smtp.in.body.failed", LF_STR("error", e.text),
-		LF_INT("octets", stage_len(c->txn->stage)));
+	if (e.smtp / 100 != 5) /* what is refused for good has been told */
+		log_event(&s->log, LOG_WARN, "smtp.in.body.failed", LF_STR("error", e.text),
+			LF_INT("octets", stage_len(c->txn->stage)));
 	smtp_reply_from_err(r, &e);
 	/* What is refused need not be kept while the rest comes in. */
 	stage_free(&c->txn->stage);
@@ -208,7 +230,10 @@ static void on_reset(void *ctx, struct smtp_session *s)
 	struct inbound_conn *c = ctx;
 
 	(void)s;
+	if (c->submission)
+		submission_done(c->submission, c->txn && c->txn->is_accepted);
 	if (c->txn) {
+		submission_gate_free(&c->txn->gate);
 		stage_free(&c->txn->stage);
 		mail_header_fini(&c->txn->header);
 		if (c->txn->is_stripped)
@@ -217,7 +242,7 @@ static void on_reset(void *ctx, struct smtp_session *s)
 	c->txn = NULL;
 }
 
-static void put_peer(struct buf *b, const struct smtp_session *s)
+static void put_peer(struct buf *b, const struct inbound_conn *c, const struct smtp_session *s)
 {
 	addr_put_ip(b, s->peer);
 	if (s->helo.len) {
@@ -225,6 +250,7 @@ static void put_peer(struct buf *b, const struct smtp_session *s)
 		buf_span_put(b, s->helo);
 		buf_char(b, ')');
 	}
+	inbound_put_user(c, b);
 }
 
 _Static_assert((int)SMTP_NOTIFY_NEVER == (int)SPOOL_NOTIFY_NEVER &&
@@ -274,7 +300,7 @@ static void letter_envelope(
 	struct inbound *in = c->in;
 	int64_t now = loop_wall_ns();
 
-	put_peer(peer, s);
+	put_peer(peer, c, s);
 	letter->id = store_new_id(in->opts.store);
 	letter->env = (struct spool_envelope){
 		.reverse_path = s->mail.from.whole,
@@ -283,6 +309,7 @@ static void letter_envelope(
 		.body_type = (enum spool_body)s->mail.body,
 		.is_smtputf8 = s->mail.is_smtputf8,
 		.origin = !addr_is_ip(s->peer) ? SPAN("unix")
+			: c->submission        ? SPAN("submission")
 			: s->is_lmtp           ? SPAN("lmtp")
 					       : SPAN("smtp"),
 		.peer = buf_span(peer),
@@ -302,8 +329,15 @@ static void letter_envelope(
 	letter->body = c->txn->stage;
 	letter->is_held = c->policy->is_hold;
 	/* `for` with several recipients would show the Bcc ones (RFC 5321 section 7.6). */
-	letter->prefix = received_field(s, span_str(in->opts.hostname), letter->id,
-		s->rcpt_count == 1 ? s->rcpts[0].to.whole : SPAN_NONE, time_now(in, now));
+	letter->prefix = received_field(s,
+		&(struct received_opts){.hostname = span_str(in->opts.hostname),
+			.id = letter->id,
+			.for_address = s->rcpt_count == 1 ? s->rcpts[0].to.whole : SPAN_NONE,
+			.time = time_now(in, now),
+			.is_client_hidden = c->submission &&
+				c->submission->policy->is_client_hidden});
+	if (c->submission)
+		inbound_submission_letter(c, letter);
 }
 
 static void log_accepted(
@@ -324,27 +358,31 @@ static FIBER int letter_accept(
 	struct spool_new letter = {0};
 	struct inbound_counts counts;
 	struct buf peer;
+	int rc;
 
-	buf_init(&peer, 512);
+	buf_init(&peer, 1024);
 	letter_envelope(c, s, &letter, &peer);
 	*id_r = letter.id;
 	if (inbound_filter_takes(c)) {
-		if (inbound_filter_send(c, s, &letter, &counts, e) < 0) {
-			buf_fini(&peer);
-			return -1;
-		}
+		rc = inbound_filter_send(c, s, &letter, &counts, e);
 	} else {
+		rc = inbound_sign_end(c, s, &letter, e);
 		inbound_filter_restore(c, &letter);
-		inbound_rcpts(c, s, &letter, &counts);
+		if (rc == 0)
+			inbound_rcpts(c, s, &letter, &counts);
+	}
+	if (rc < 0) {
+		buf_fini(&peer);
+		return -1;
 	}
 
 	bool is_remote = counts.remote && !letter.is_held && in->opts.wants;
 	bool is_lease = is_remote && in->opts.wants(in->opts.arg, &letter);
 	FAULT(ACCEPT_BODY);
-	int rc = spool_accept(in->opts.store, &letter, is_lease, e);
-
+	rc = spool_accept(in->opts.store, &letter, is_lease, e);
 	if (rc == 0) {
 		FAULT(ACCEPT_COMMITTED);
+		c->txn->is_accepted = true;
 		in->counters.messages++;
 		in->counters.recipients_local += counts.local;
 		in->counters.recipients_remote += counts.remote;
@@ -381,15 +419,15 @@ static FIBER void on_body_end(
 	struct err e = {0};
 	uint64_t id = 0;
 	unsigned hops;
-	int rc;
+	int rc = c->submission ? inbound_submission_end(c, s, &e) : 0;
 
 	mail_header_finish(&c->txn->header);
 	hops = c->txn->header.count[MAIL_RECEIVED];
 
-	if (hops > c->policy->received_max) {
+	if (rc == 0 && hops > c->policy->received_max) {
 		rc = err_set(&e, ERR_LIMIT, "Too many hops: the message goes round in circles");
 		err_smtp(&e, 554, 5, 4, 6);
-	} else {
+	} else if (rc == 0) {
 		rc = inbound_loops(c, s, &e);
 		if (rc == 0)
 			rc = inbound_filter_return(c, s, &e);
@@ -424,10 +462,16 @@ const struct smtp_decider inbound_decider = {
 	.connect = on_connect,
 	.helo = on_helo,
 	.extensions = on_extensions,
+	.admits = inbound_on_admits,
 	.mail = on_mail,
 	.rcpt = on_rcpt,
 	.body_begin = on_body_begin,
 	.body_data = on_body_data,
 	.body_end = on_body_end,
+	.auth_offer = inbound_on_auth_offer,
+	.sasl = &auth_decider,
+	.sasl_ctx = inbound_on_sasl_ctx,
+	.auth = inbound_on_auth,
+	.ended = inbound_on_ended,
 	.reset = on_reset,
 };

@@ -15,12 +15,15 @@
 #include "store/spool.h"
 #include "services/pool/pool.h"
 #include "services/router/router.h"
+#include "services/sign/sign.h"
+#include "services/submission/submission.h"
 #include "services/trail/trail.h"
 
 struct inbound;
 
 #define INBOUND_RECEIVED_MAX     2048         /* octets of our Received field */
 #define INBOUND_FILTER_FIELD_MAX (256 * 1024) /* octets of the field that goes through the filter */
+#define INBOUND_SENT_FOLDER      "Sent"       /* where an account's own copies go */
 #define INBOUND_STRIP_OUT_MAX    (16 * 1024)  /* gathered before it is kept */
 
 /* What the configuration says; shared by the connections that began with it, never changed. */
@@ -48,6 +51,7 @@ struct inbound_opts {
 	const char *hostname;
 	const struct log *log;
 	struct trail_book *trail; /* of the same loop; NULL: none */
+	struct signer *signer;    /* NULL: nothing is signed */
 	/** NULL: nobody carries mail on. Asked before a letter with remote recipients is accepted:
 	 * shall it be leased to this process at once? Does not yield. */
 	bool (*wants)(void *arg, const struct spool_new *letter);
@@ -74,9 +78,11 @@ struct inbound_txn;
 struct inbound_conn {
 	struct inbound *in;
 	const struct inbound_policy *policy;
-	bool is_relay;           /* the listener's word, or the client's network */
-	bool is_filtered;        /* the content filter brings mail back here */
-	const char *refuse;      /* non-NULL: 421 4.7.0 with this text instead of a greeting */
+	bool is_relay;    /* the listener's word, or the client's network */
+	bool is_filtered; /* the content filter brings mail back here */
+	struct submission_conn
+		*submission; /* who may send what, on a listener of submission; NULL elsewhere */
+	const char *refuse;  /* non-NULL: 421 4.7.0 with this text instead of a greeting */
 	struct inbound_txn *txn; /* lives in the session's transaction arena; NULL between */
 };
 

@@ -81,10 +81,11 @@ static void put_rcpts(struct buf *b, struct arena *a, const struct inbound_polic
 	}
 }
 
-static int make_field(struct arena *a, const struct inbound_policy *policy,
-	const struct smtp_session *s, const struct spool_new *letter, struct span *field_r,
-	struct err *e)
+static int make_field(const struct inbound_conn *c, const struct smtp_session *s,
+	const struct spool_new *letter, struct span *field_r, struct err *e)
 {
+	const struct inbound_policy *policy = c->policy;
+	struct arena *a = s->txn;
 	const struct spool_envelope *env = &letter->env;
 	struct span id = id_text(a, letter->id), all;
 	struct buf b, folded;
@@ -93,7 +94,8 @@ static int make_field(struct arena *a, const struct inbound_policy *policy,
 	buf_span_put(&b, id);
 	buf_char(&b, ':');
 	buf_span_put(&b, prove(a, policy, "front", id, TAG_OCTETS));
-	buf_printf(&b, ";f=%s;p=%d;", env->is_requiretls ? "T" : "", env->priority);
+	buf_printf(&b, ";f=%s%s;p=%d;", env->is_requiretls ? "T" : "",
+		inbound_may_relay(c) ? "S" : "", env->priority);
 	if (env->by_mode)
 		buf_printf(&b, "b=%u:%u:%lld;", (unsigned)env->by_mode, (unsigned)env->by_trace,
 			(long long)env->by_ns);
@@ -278,7 +280,10 @@ static void take_word(struct arena *a, char key, struct span value, struct inbou
 	uint64_t n;
 
 	switch (key) {
-	case 'f': r->is_requiretls = span_find(value, 'T') >= 0; break;
+	case 'f':
+		r->is_requiretls = span_find(value, 'T') >= 0;
+		r->is_signed = span_find(value, 'S') >= 0;
+		break;
 	case 'p':
 		if (span_starts(value, SPAN("-")) && span_u64_max(span_skip(value, 1), 9, &n))
 			r->priority = -(int)n;
@@ -412,7 +417,7 @@ int inbound_filter_send(struct inbound_conn *c, struct smtp_session *s, struct s
 {
 	struct span field;
 
-	if (make_field(s->txn, c->policy, s, letter, &field, e) < 0)
+	if (make_field(c, s, letter, &field, e) < 0)
 		return -1;
 	letter->prefix = span_str(
 		arena_printf(s->txn, SPAN_FMT SPAN_FMT, SPAN_ARG(letter->prefix), SPAN_ARG(field)));
@@ -459,7 +464,7 @@ FIBER int inbound_filter_return(struct inbound_conn *c, struct smtp_session *s, 
 		return 0;
 	back->proven = ARENA_ARRAY(s->txn, bool, s->rcpt_count + 1);
 	if (t->stage && t->strip.state != STRIP_BODY &&
-		stage_put(t->stage, inbound_strip_end(&t->strip, s->txn, c->policy), e) < 0)
+		inbound_put(t, inbound_strip_end(&t->strip, s->txn, c->policy), e) < 0)
 		return -1;
 	if (!c->is_filtered)
 		return t->strip.proofs == 0

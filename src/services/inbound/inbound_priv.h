@@ -12,8 +12,15 @@ struct received_time {
 
 /** Our Received field (RFC 5321 section 4.4), folded, with its CRLF, in s->txn. `for_address` is
  * empty unless there is exactly one recipient. */
-struct span received_field(const struct smtp_session *s, struct span hostname, uint64_t id,
-	struct span for_address, const struct received_time *time);
+struct received_opts {
+	struct span hostname;
+	uint64_t id;
+	struct span for_address;
+	const struct received_time *time;
+	bool is_client_hidden; /* neither its address nor its name */
+};
+struct span received_field(const struct smtp_session *s, const struct received_opts *o);
+
 struct inbound {
 	struct inbound_opts opts;
 	struct inbound_counters counters;
@@ -59,6 +66,7 @@ struct inbound_return {
 	bool by_trace;
 	int64_t by_ns;
 	unsigned ret;
+	bool is_signed; /* when it leaves: it was submitted here */
 	struct span envid;
 	bool *proven; /* one a recipient of the session: it went to the filter for that one */
 };
@@ -68,12 +76,16 @@ struct inbound_txn {
 	struct stage *stage;
 	struct mail_header header; /* counts Received fields */
 	struct span message_id;    /* without angle brackets; "" */
+	struct span from;          /* the first From field's value */
 	struct router_delivered delivered;
 	bool is_tls_optional; /* "TLS-Required: No" (RFC 8689 section 5) */
 	bool is_bulk;         /* Precedence says so */
 	bool is_stripped;     /* the filter's field is taken out */
 	struct inbound_strip strip;
-	struct inbound_return *back; /* it comes back from the filter; NULL: it does not */
+	struct inbound_return *back;  /* it comes back from the filter; NULL: it does not */
+	struct submission_gate *gate; /* its header is checked and made whole; NULL: it is not */
+	bool is_gate_passed, is_accepted;
+	struct sign_job *sign; /* what leaves under a name of ours; NULL: it is not signed */
 };
 
 /* inbound_rcpt.c */
@@ -104,6 +116,39 @@ int inbound_filter_send(struct inbound_conn *c, struct smtp_session *s, struct s
 FIBER int inbound_filter_return(struct inbound_conn *c, struct smtp_session *s, struct err *e);
 /** What it was sent with counts again, when it comes from the filter. */
 void inbound_filter_restore(const struct inbound_conn *c, struct spool_new *letter);
+
+/* inbound_submission.c */
+
+/** May mail for anywhere come in here? */
+bool inbound_may_relay(const struct inbound_conn *c);
+/** Into the stage, and to whoever signs what is in it. */
+FIBER int inbound_put(struct inbound_txn *t, struct span octets, struct err *e);
+/** Content as it is to go on: counted, and without the field of the filter hop. */
+FIBER int inbound_keep(struct inbound_conn *c, struct span octets, struct err *e);
+FIBER void inbound_submission_mail(
+	struct inbound_conn *c, struct smtp_session *s, struct smtp_reply *r);
+void inbound_submission_begin(struct inbound_conn *c, struct smtp_session *s);
+/** Octets of a message; the header waits until it is whole. */
+FIBER int inbound_submission_data(
+	struct inbound_conn *c, struct smtp_session *s, struct span octets, struct err *e);
+/** The message has ended, perhaps within its header. */
+FIBER int inbound_submission_end(struct inbound_conn *c, struct smtp_session *s, struct err *e);
+/** What its author keeps, and who it was. */
+void inbound_submission_letter(struct inbound_conn *c, struct spool_new *letter);
+void inbound_put_user(const struct inbound_conn *c, struct buf *b);
+/** Is this letter signed when it leaves? Then begin. */
+void inbound_sign_begin(struct inbound_conn *c, struct smtp_session *s);
+/** Under our Received field stand the signatures. */
+FIBER int inbound_sign_end(
+	struct inbound_conn *c, struct smtp_session *s, struct spool_new *letter, struct err *e);
+
+/* For the table of decisions. */
+bool inbound_on_admits(void *ctx, const struct smtp_session *s, struct smtp_reply *r);
+bool inbound_on_auth_offer(void *ctx, const struct smtp_session *s, struct sasl_server_opts *o);
+void *inbound_on_sasl_ctx(void *ctx);
+FIBER void inbound_on_auth(
+	void *ctx, struct smtp_session *s, bool is_accepted, struct smtp_reply *r);
+const char *inbound_on_ended(void *ctx, const struct smtp_session *s);
 
 /* inbound_trail.c */
 

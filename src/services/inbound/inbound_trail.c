@@ -24,6 +24,8 @@ void inbound_note_field(void *arg, const struct mail_field *f)
 
 	if (f->id == MAIL_MESSAGE_ID && !t->message_id.len)
 		t->message_id = arena_span(t->arena, trail_message_id(f->value));
+	else if (f->id == MAIL_FROM && !t->from.len)
+		t->from = arena_span(t->arena, f->value);
 	else if (f->id == MAIL_DELIVERED_TO && f->value.len <= DELIVERED_MAX)
 		router_delivered_add(&t->delivered, bare_address(mail_unfold(t->arena, f->value)));
 	else if (f->id == MAIL_PRECEDENCE)
@@ -34,7 +36,8 @@ void inbound_note_field(void *arg, const struct mail_field *f)
 			f, SPAN("No")); /* RFC 8689 section 5: the one value */
 }
 
-static void put_session(struct json_out *j, const struct smtp_session *s)
+static void put_session(
+	struct json_out *j, const struct inbound_conn *c, const struct smtp_session *s)
 {
 	struct buf b;
 
@@ -50,6 +53,12 @@ static void put_session(struct json_out *j, const struct smtp_session *s)
 	}
 	if (s->auth_user.len)
 		json_kv_span(j, "login", s->auth_user);
+	if (c->submission && c->submission->is_known) {
+		buf_init(&b, 512);
+		inbound_put_user(c, &b);
+		json_kv_span(j, "user", buf_span(&b));
+		buf_fini(&b);
+	}
 }
 
 static bool has_room(const struct json_out *j)
@@ -101,7 +110,7 @@ void inbound_trail(
 		return;
 	json_kv_span(j, "from", letter->env.reverse_path);
 	json_kv_u64(j, "octets", stage_len(letter->body));
-	put_session(j, s);
+	put_session(j, c, s);
 	json_key(j, "recipients");
 	json_open_array(j);
 	for (; i < s->rcpt_count && has_room(j); i++)
@@ -125,7 +134,7 @@ void inbound_trail_refused(const struct inbound_conn *c, const struct smtp_sessi
 	if (!j)
 		return;
 	json_kv_span(j, "from", s->mail.from.whole);
-	put_session(j, s);
+	put_session(j, c, s);
 	json_kv_span(j, "to", s->rcpt_count ? s->rcpts[0].to.whole : SPAN_NONE);
 	json_kv_u64(j, "code", why->smtp);
 	json_kv_str(j, "reason", why->text);

@@ -22,20 +22,20 @@ static struct span ascii_where_it_can(struct arena *a, struct span address)
 	return span_str(arena_printf(a, SPAN_FMT "@" SPAN_FMT, SPAN_ARG(local), SPAN_ARG(label)));
 }
 
-struct span received_field(const struct smtp_session *s, struct span hostname, uint64_t id,
-	struct span for_address, const struct received_time *time)
+struct span received_field(const struct smtp_session *s, const struct received_opts *o)
 {
 	struct mail_received r = {.helo = span_sub(s->helo, 0, SMTP_DOMAIN_MAX),
-		.by = hostname,
+		.by = o->hostname,
 		.is_lmtp = s->is_lmtp,
 		.is_esmtp = s->is_esmtp,
 		.is_tls = s->tls != NULL,
 		.is_auth = s->auth_user.len > 0,
 		.is_smtputf8 = s->mail.is_smtputf8,
-		.for_address = ascii_where_it_can(s->txn, for_address),
+		.is_client_hidden = o->is_client_hidden,
+		.for_address = ascii_where_it_can(s->txn, o->for_address),
 		.priority = s->mail.priority,
-		.wall_sec = time->sec,
-		.zone_minutes = time->zone_minutes};
+		.wall_sec = o->time->sec,
+		.zone_minutes = o->time->zone_minutes};
 	struct buf b, peer, text;
 
 	buf_init(&b, INBOUND_RECEIVED_MAX);
@@ -44,7 +44,7 @@ struct span received_field(const struct smtp_session *s, struct span hostname, u
 	if (addr_is_ip(s->peer))
 		addr_put_literal(&peer, s->peer);
 	r.peer = buf_span(&peer);
-	enc_put_id(&text, id);
+	enc_put_id(&text, o->id);
 	r.id = buf_span(&text);
 	if (s->tls) {
 		r.tls_version = span_str(s->tls->version);

@@ -2,9 +2,11 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/must.h"
 #include "run/loop.h"
 #include "services/submission/submission_priv.h"
 
@@ -324,4 +326,24 @@ void submission_done(struct submission_conn *c, bool is_accepted)
 	}
 	c->taken_messages = c->taken_recipients = 0;
 	mark(c, true);
+}
+
+/* Nobody shall guess from one Message-ID the next one. */
+static uint64_t random_number(void)
+{
+	uint64_t n;
+
+	MUST(getrandom(&n, sizeof(n), 0) == sizeof(n));
+	return n;
+}
+
+void submission_gate_wire(const struct submission_conn *c, struct submission_gate_opts *opts)
+{
+	opts->policy = c->policy;
+	opts->user = &c->user;
+	opts->lane = c->sub->opts.lane;
+	opts->wall_sec = loop_wall_ns() / CLOCK_SEC;
+	opts->zone_minutes = clock_zone_minutes(opts->wall_sec);
+	opts->random[0] = random_number();
+	opts->random[1] = random_number();
 }

@@ -134,6 +134,8 @@ struct submission_gate_opts {
 	FIBER int (*may)(void *arg, struct span address, struct err *e);
 	void *arg;
 };
+/** Fill what the connection knows: policy, user, lane, the time, random numbers. Does not yield. */
+void submission_gate_wire(const struct submission_conn *c, struct submission_gate_opts *opts);
 struct submission_gate;
 /** Lives in `a`, which must outlive it; what it holds otherwise goes with submission_gate_free. */
 struct submission_gate *submission_gate_new(

@@ -218,10 +218,14 @@ static void test_demo(void **state)
 	assert_true(c->is_demo);
 	assert_int_equal(c->port_offset, 7);
 	assert_string_equal(c->data, "/tmp/x");
-	assert_int_equal(c->listener_count, 1);
+	assert_int_equal(c->listener_count, 3);
 	assert_string_equal(c->listeners[0].addresses.items[0], "127.0.0.1:2525");
+	assert_string_equal(c->listeners[1].addresses.items[0], "127.0.0.1:5870");
+	assert_int_equal(c->listeners[1].protocol, CONFIG_SUBMISSION);
+	assert_string_equal(c->listeners[2].addresses.items[0], "127.0.0.1:4650");
+	assert_int_equal(c->listeners[2].tls, CONFIG_TLS_IMPLICIT);
 	assert_int_equal(c->relay_networks.count, 0);
-	assert_int_equal(d->listener_count, 1);
+	assert_int_equal(d->listener_count, 3);
 	assert_true(d->is_demo);
 	config_unref(&d);
 	d = config_ref(c);

@@ -21,6 +21,7 @@ struct field_case {
 	const char *tls; /* version */
 	const char *auth, *for_address;
 	const char *expected;
+	bool is_hidden;
 };
 
 static void test_received_field(void **state)
@@ -56,6 +57,12 @@ static void test_received_field(void **state)
 			"Received: from [192.0.2.1] (helo=x \\(y\\)??Evil: 1;\"<> [192.0.2.1])\r\n\tby "
 			"mx.example (Yizhan) with SMTP "
 			"id 0000000000001;\r\n\t" DATE "\r\n"},
+		{"a client that is hidden", "laptop", "192.0.2.1:9", true, false, false, "TLSv1.3",
+			"alice", "",
+			"Received: from localhost (hidden)\r\n\t(using TLSv1.3 with cipher "
+			"TLS_AES_256_GCM_SHA384 (256 bits))\r\n\tby mx.example (Yizhan) with ESMTPSA id "
+			"0000000000001;\r\n\t" DATE "\r\n",
+			.is_hidden = true},
 		{"no name, local", "", "unix:/x", false, false, false, NULL, NULL, "",
 			"Received: from localhost (unix)\r\n\tby mx.example (Yizhan) with SMTP id "
 			"0000000000001;\r\n\t" DATE "\r\n"},
@@ -77,8 +84,12 @@ static void test_received_field(void **state)
 
 		assert_int_equal(addr_parse(span_str(c->peer), 0, &peer, NULL), 0);
 		s.txn = arena_new();
-		struct span f = received_field(
-			&s, SPAN("mx.example"), 1, span_str(c->for_address), &epoch);
+		struct received_opts o = {.hostname = SPAN("mx.example"),
+			.id = 1,
+			.for_address = span_str(c->for_address),
+			.time = &epoch,
+			.is_client_hidden = c->is_hidden};
+		struct span f = received_field(&s, &o);
 		if (!span_eq(f, span_str(c->expected)))
 			print_message("%s: " SPAN_FMT "\n", c->name, SPAN_ARG(f));
 		assert_true(span_eq(f, span_str(c->expected)));
@@ -100,8 +111,11 @@ static void test_received_is_bounded(void **state)
 		addr_parse(SPAN("[2001:db8:1111:2222:3333:4444:5555:6666]:9"), 0, &peer, NULL), 0);
 	s.helo = span_of(helo, sizeof(helo));
 	s.txn = arena_new();
-	struct span f = received_field(
-		&s, SPAN("mx.example"), UINT64_MAX >> 1, span_of(path, sizeof(path)), &epoch);
+	struct received_opts o = {.hostname = SPAN("mx.example"),
+		.id = UINT64_MAX >> 1,
+		.for_address = span_of(path, sizeof(path)),
+		.time = &epoch};
+	struct span f = received_field(&s, &o);
 	assert_true(f.len < INBOUND_RECEIVED_MAX);
 	arena_free(&s.txn);
 }
