@@ -141,6 +141,12 @@ int cli_read_size(const char *option, const char *text, uint64_t *octets_r);
 /* ---- list_import.c ---- */
 int cli_list_import(struct cli_call *c);
 
+/* ---- dns.c ---- */
+/** A record as it stands in a zone file: TXT in quotes, cut where a string ends (RFC 1035 section 3.3). In
+ * `a`. */
+const char *cli_zone_line(
+	struct arena *a, const char *name, const char *type, const char *publish, char gap);
+
 /* ---- alias_import.c ---- */
 int cli_alias_import(struct cli_call *c);
 
@@ -157,7 +163,7 @@ int cli_help_group(const char *group);
 
 extern const struct cli_command cli_serve, cli_status, cli_metrics, cli_help_command, cli_version,
 	cli_backup, cli_restore, cli_check, cli_reload, cli_bench_command, cli_probe, cli_send,
-	cli_sendmail, cli_trace, cli_dns, cli_explain;
+	cli_sendmail, cli_init, cli_trace, cli_dns, cli_explain;
 extern const struct cli_command cli_forward, cli_recipients;
 extern const struct cli_command cli_ban[];
 extern const struct cli_command cli_queue[], cli_mailbox[], cli_domain[], cli_account[],

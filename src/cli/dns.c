@@ -30,14 +30,13 @@ static enum mark mark_of(struct span state)
 	return MARK_NONE;
 }
 
-/* As it stands in a zone file: TXT in quotes, cut where a string ends (RFC 1035 section 3.3). */
-static const char *zone_line(struct arena *a, const struct json_in *row, char gap)
+const char *cli_zone_line(
+	struct arena *a, const char *name, const char *type, const char *publish, char gap)
 {
-	struct span type = json_in_text(row, "type"), data = json_in_text(row, "publish");
-	const char *text = arena_printf(a, SPAN_FMT ".%cIN%c" SPAN_FMT "%c",
-		SPAN_ARG(json_in_text(row, "name")), gap, gap, SPAN_ARG(type), gap);
+	struct span data = span_str(publish);
+	const char *text = arena_printf(a, "%s.%cIN%c%s%c", name, gap, gap, type, gap);
 
-	if (!span_eq(type, SPAN("TXT")))
+	if (strcmp(type, "TXT") != 0)
 		return arena_printf(a, "%s" SPAN_FMT, text, SPAN_ARG(data));
 	for (bool is_first = true; data.len || is_first; is_first = false) {
 		text = arena_printf(a, "%s%s\"" SPAN_FMT "\"", text, is_first ? "" : " ",
@@ -45,6 +44,13 @@ static const char *zone_line(struct arena *a, const struct json_in *row, char ga
 		data = span_skip(data, data.len < 255 ? data.len : 255);
 	}
 	return text;
+}
+
+static const char *zone_line(struct arena *a, const struct json_in *row, char gap)
+{
+	return cli_zone_line(a, arena_str(a, json_in_text(row, "name")),
+		arena_str(a, json_in_text(row, "type")), arena_str(a, json_in_text(row, "publish")),
+		gap);
 }
 
 static const char *found(struct arena *a, const struct json_in *row)
@@ -118,6 +124,7 @@ static int run_dns(struct cli_call *c)
 	buf_init(&args, DNS_ARGS_MAX);
 	json_out_init(&j, &args);
 	json_open_object(&j);
+	json_kv_bool(&j, "offline", cli_value(c, "offline") != NULL);
 	json_key(&j, "domains");
 	json_open_array(&j);
 	for (size_t i = 0; i < c->operand_count; i++)
@@ -145,6 +152,7 @@ const struct cli_command cli_dns = {
 		"file. Ends with 0 when all is well, 1 when something is to be done, 75 when look-ups "
 		"failed.",
 	.operands = {{"DOMAIN", NULL, true, true}},
-	.options = {{"zone", NULL, "only the lines for a zone file"}},
+	.options = {{"zone", NULL, "only the lines for a zone file"},
+		{"offline", NULL, "tell what to publish without looking anything up"}},
 	.run = run_dns,
 };

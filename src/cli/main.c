@@ -9,6 +9,7 @@
 
 const struct cli_command *const cli_commands[] = {
 	&cli_serve,
+	&cli_init,
 	&cli_status,
 	&cli_metrics,
 	&cli_reload,

@@ -42,5 +42,7 @@ const char *host_data(const struct host *h);
 bool host_demo_account(
 	const struct host *h, size_t i, const char **address_r, const char **password_r);
 
+/** Why an address cannot be bound: who holds it, when that can be seen. */
+void host_bind_holder(struct buf *b, const struct addr *a);
 /** DIR/control.sock, for those who connect. In `a`. */
 char *host_control_path(struct arena *a, const char *data);

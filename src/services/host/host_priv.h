@@ -168,8 +168,6 @@ struct host {
 /* host_bind.c */
 int host_bind_all(struct host *h, struct err *e);
 void host_bind_close(struct host *h);
-/** Why an address cannot be bound: who holds it, when that can be seen. */
-void host_bind_holder(struct buf *b, const struct addr *a);
 
 /* host_worker.c */
 /** Run as the main fiber of a worker's loop (or, for worker 0, a fiber of loop 0). */

@@ -11,6 +11,6 @@ struct ops_key_found {
 	const char *why;
 	struct dns_answer found;
 };
-/** Look the record of a key up, and judge it. All lives in `a`. -1: the row is no key, or cancelled. */
+/** Look the record of a key up, and judge it. `dns` NULL: it is taken as not published. All lives in `a`. -1: the row is no key, or cancelled. */
 FIBER int ops_key_look(struct dns *dns, struct arena *a, const struct dkim_keys_row *row,
 	struct ops_key_found *found_r, struct err *e);
