@@ -70,6 +70,26 @@ bad:
 	return false;
 }
 
+bool enc_get_base64url(struct buf *b, struct span text)
+{
+	struct buf plain;
+	bool is_good = true;
+
+	buf_init(&plain, text.len + 3);
+	for (size_t i = 0; i < text.len && is_good; i++) {
+		char c = text.ptr[i];
+
+		is_good = c != '+' && c != '/' && c != '=';
+		buf_char(&plain, c == '-' ? '+' : c == '_' ? '/' : c);
+	}
+	while (buf_len(&plain) % 4)
+		buf_char(&plain, '=');
+	/* one character alone is none: three of padding are no base64 */
+	is_good = is_good && enc_get_base64(b, buf_span(&plain));
+	buf_fini(&plain);
+	return is_good;
+}
+
 void enc_put_hex(struct buf *b, struct span s)
 {
 	static const char digits[] = "0123456789abcdef";

@@ -10,6 +10,9 @@ void enc_put_base64(struct buf *b, struct span s);
  * space). false and nothing appended when it is not. */
 bool enc_get_base64(struct buf *b, struct span text);
 
+/** The same of base64url without padding (RFC 7515 section 2). */
+bool enc_get_base64url(struct buf *b, struct span text);
+
 void enc_put_hex(struct buf *b, struct span s);
 bool enc_get_hex(struct buf *b, struct span text);
 

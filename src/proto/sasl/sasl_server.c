@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json_out.h"
 #include "base/mem.h"
 #include "base/must.h"
 #include "base/secret.h"
@@ -139,6 +140,21 @@ static bool server_bearer(struct span value, struct span *token_r)
 	return true;
 }
 
+/* RFC 7628 section 3.2.2 */
+static void server_token_error(const struct sasl_server_opts *o, struct buf *challenge)
+{
+	struct json_out j;
+
+	json_out_init(&j, challenge);
+	json_open_object(&j);
+	json_kv_str(&j, "status", "invalid_token");
+	if (o->oauth_scope && o->oauth_scope[0])
+		json_kv_str(&j, "scope", o->oauth_scope);
+	if (o->oauth_discovery && o->oauth_discovery[0])
+		json_kv_str(&j, "openid-configuration", o->oauth_discovery);
+	json_close(&j);
+}
+
 static FIBER int server_token(struct sasl_server *s, struct span token, struct buf *challenge,
 	enum sasl_verdict *verdict_r, struct err *e)
 {
@@ -156,7 +172,7 @@ static FIBER int server_token(struct sasl_server *s, struct span token, struct b
 		return sasl_server_accept(s, verdict_r, e);
 	/* RFC 7628 section 3.2.2: said before the client's dummy answer and our refusal */
 	s->why = "token";
-	buf_str(challenge, "{\"status\":\"invalid_token\"}");
+	server_token_error(s->opts, challenge);
 	return 0;
 }
 

@@ -35,6 +35,8 @@ struct sasl_server_opts {      /* spans are borrowed for as long as the exchange
 	struct span tls_exporter, tls_unique, tls_server_end_point;
 	struct span secret;  /* at least SASL_SERVER_SECRET_MIN random octets, kept over restarts */
 	unsigned iterations; /* told for users who have no keys: what the others have; 10000 */
+	/* OAuth: what a client whose token is refused is told (RFC 7628 section 3.2.2); NULL, "": nothing. */
+	const char *oauth_scope, *oauth_discovery;
 };
 
 /* What is kept of a password (RFC 5802 section 3). */

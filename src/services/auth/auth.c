@@ -20,6 +20,7 @@ struct auth *auth_new(const struct auth_opts *opts)
 	a->opts = *opts;
 	pthread_mutex_init(&a->lock, NULL);
 	a->cache = auth_cache_new();
+	auth_oauth_new(a);
 	store_subscribe(opts->store, STORE_DIRECTORY, auth_book_ring, a);
 	return a;
 }
@@ -32,6 +33,7 @@ void auth_free(struct auth **a)
 	*a = NULL;
 	if (!was)
 		return;
+	auth_oauth_free(was);
 	auth_cache_free(&was->cache);
 	auth_bells_free(was);
 	pthread_mutex_destroy(&was->lock);
@@ -48,9 +50,9 @@ int64_t auth_wall_ns(const struct auth *a)
 /* Strongest first: clients that take the first one they know take a good one. */
 static const char *mechs(const struct auth *a, bool is_external)
 {
-	return arena_printf(a->arena, "SCRAM-SHA-256-PLUS SCRAM-SHA-256%s%s PLAIN LOGIN",
+	return arena_printf(a->arena, "SCRAM-SHA-256-PLUS SCRAM-SHA-256%s PLAIN LOGIN%s%s",
 		a->opts.is_sha1 ? " SCRAM-SHA-1-PLUS SCRAM-SHA-1" : "",
-		is_external ? " EXTERNAL" : "");
+		a->oauth ? " OAUTHBEARER XOAUTH2" : "", is_external ? " EXTERNAL" : "");
 }
 
 FIBER int auth_begin(struct auth *a, struct err *e)
@@ -102,9 +104,11 @@ bool auth_offer(const struct auth_conn *c, struct sasl_server_opts *o)
 
 	if (!a->has_secret)
 		return false;
-	o->mechs = a->mechs;
+	o->mechs = c->is_external ? a->mechs_external : a->mechs;
 	o->secret = span_of(a->secret, sizeof(a->secret));
 	o->iterations = VERIFIER_ITERATIONS;
+	o->oauth_scope = a->opts.oauth.scope;
+	o->oauth_discovery = a->opts.oauth.discovery;
 	return true;
 }
 

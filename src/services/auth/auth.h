@@ -19,12 +19,13 @@
  * right are remembered for at most AUTH_CACHE_NS, as an HMAC under a key of this process over the whole
  * of (account, credential, scope, name, password): any change of the account makes it another one. */
 
-#include "net/stream.h"
+#include "net/tls.h"
 #include "proto/sasl/sasl_server.h"
 #include "store/account.h"
 #include "services/guard/guard.h"
 
 struct auth;
+struct dns;
 
 #define AUTH_CACHE_NS  (5 * CLOCK_MIN)
 #define AUTH_CACHE_MAX 65536
@@ -38,6 +39,7 @@ struct auth_oauth {
 	const char *jwks_url, *issuer, *audience;
 	const char *user_claim; /* "email" */
 	const char *scope;      /* that a token must have; "" any */
+	const char *discovery;  /* the provider's openid-configuration, told to clients; "" */
 	const char *ca_file;
 };
 
@@ -48,6 +50,10 @@ struct auth_opts {
 	bool is_sha1;            /* keep and offer SCRAM-SHA-1 as well */
 	struct auth_oauth oauth; /* both URLs NULL or "": no tokens */
 	struct work_lane *fetch_lane;
+	struct dns *dns; /* for the provider's name; NULL: the system looks it up */
+	/* Who may sign clients' certificates for addresses of accounts (net/tls.h); NULL: nobody, only pins
+	 * of accounts count. */
+	struct tls_authority *client_authority;
 	int64_t (*wall_ns)(void); /* NULL: loop_wall_ns; tests move it */
 };
 struct auth *auth_new(const struct auth_opts *opts);
@@ -72,6 +78,7 @@ struct auth_conn {
 	struct auth *auth;
 	enum account_scope scope;
 	const struct stream *stream; /* its peer, TLS and client certificate */
+	bool is_external;            /* the certificate was somebody's when auth_look asked */
 	struct auth_who who;
 	struct arena *arena; /* own */
 	/* the room's own: what the questions of this exchange have found */
@@ -81,6 +88,9 @@ struct auth_conn {
 void auth_conn_init(
 	struct auth_conn *c, struct auth *a, enum account_scope scope, const struct stream *stream);
 void auth_conn_fini(struct auth_conn *c);
+/** Before what can be done is told (EHLO, CAPABILITY): whose certificate has the client shown? EXTERNAL is
+ * offered only where that is known. Nothing without a certificate. */
+FIBER void auth_look(struct auth_conn *c);
 /** For smtp_decider.auth_offer and its likes: mechs, secret, iterations. Does not yield. */
 bool auth_offer(const struct auth_conn *c, struct sasl_server_opts *o);
 /** Its ctx is a struct auth_conn. */

@@ -103,6 +103,7 @@ struct auth_bell {
 	bool is_posted;
 };
 
+struct oauth;
 struct auth {
 	struct auth_opts opts;
 	struct arena *arena;
@@ -110,7 +111,7 @@ struct auth {
 	bool has_secret;
 	const char *mechs, *mechs_external; /* without and with EXTERNAL */
 	struct auth_cache *cache;
-	void *oauth; /* auth_oauth.c's */
+	struct oauth *oauth; /* auth_oauth.c's; NULL: no tokens */
 	pthread_mutex_t lock;
 	struct auth_bell *bells;
 	atomic_uint_fast64_t good, wrong, refused, cached, derived;
@@ -132,17 +133,15 @@ void auth_book_ring(void *auth);
 void auth_bells_free(struct auth *a);
 
 /* ---- auth_oauth.c ---- */
-/** What auth_new and auth_free call when a provider is configured; NULL in a->oauth: no tokens. */
-int auth_oauth_new(struct auth *a, struct err *e);
+/** For auth_new and auth_free. NULL in a->oauth: no provider is configured, so there are no tokens. */
+void auth_oauth_new(struct auth *a);
 void auth_oauth_free(struct auth *a);
-/** Is the token good? `claimed`: whom the client says it is for, "" nobody. *yes_r, and the name of an
- * account in user_r. auth_try_begin was called with `claimed`; auth_sasl.c looks the account up. -1: the
- * provider cannot be asked now. */
+/** Begins an attempt. Is the token good, and of whom? `claimed`: whom the client says it is for, "" nobody.
+ * *yes_r, and the primary address in user_r. -1 with 454 4.7.0: the provider cannot be asked now. */
 FIBER int auth_token(struct auth_conn *c, struct span claimed, struct span token,
 	struct buf *user_r, bool *yes_r, struct err *e);
 
 /* ---- auth_external.c ---- */
-/** Has the client shown a certificate? Does not yield. */
-bool auth_external_has(const struct auth_conn *c);
-/** Whose it is: *yes_r, and the primary address in user_r. */
+/** Begins an attempt when the client has shown a certificate. Whose is it? *yes_r, and the primary address
+ * in user_r. */
 FIBER int auth_external(struct auth_conn *c, struct buf *user_r, bool *yes_r, struct err *e);

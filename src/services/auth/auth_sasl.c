@@ -268,8 +268,21 @@ static FIBER int ask_may_act(
 	return auth_may_act(ctx, authzid, yes_r, e);
 }
 
+static FIBER int ask_token(void *ctx, struct span claimed, struct span token, struct buf *user_r,
+	bool *yes_r, struct err *e)
+{
+	return auth_token(ctx, claimed, token, user_r, yes_r, e);
+}
+
+static FIBER int ask_external(void *ctx, struct buf *user_r, bool *yes_r, struct err *e)
+{
+	return auth_external(ctx, user_r, yes_r, e);
+}
+
 const struct sasl_decider auth_decider = {
 	.keys = ask_keys,
 	.password = ask_password,
+	.token = ask_token,
+	.external = ask_external,
 	.may_act = ask_may_act,
 };

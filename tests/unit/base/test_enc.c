@@ -171,6 +171,22 @@ static void bad_ids_are_refused(void **state)
 	assert_true(id == 31);
 }
 
+static void base64url_is_strict(void **state)
+{
+	static const char *const bad[] = {
+		"A", "AA==", "AA=", "A+", "A/", "AB", "AAB", "A A", "AA\n"};
+	struct buf b;
+
+	buf_init(&b, 100);
+	assert_true(enc_get_base64url(&b, SPAN("-_-_Zg")));
+	assert_true(span_eq(buf_span(&b), SPAN("\xfb\xff\xbf\x66")));
+	assert_true(enc_get_base64url(&b, SPAN("")));
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+		assert_false(enc_get_base64url(&b, span_str(bad[i])));
+	assert_int_equal(buf_len(&b), 4);
+	buf_fini(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -181,6 +197,7 @@ int main(void)
 		cmocka_unit_test(past_the_cap_is_refused_whole),
 		cmocka_unit_test(ids_read_back_and_sort),
 		cmocka_unit_test(bad_ids_are_refused),
+		cmocka_unit_test(base64url_is_strict),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
