@@ -125,7 +125,7 @@ FIBER int host_demo_keys(void *host)
 			rc = sign_key_make(h->store, h->lane, a, &n, &rows, &count, &e);
 		if (rc == 0 || e.code == ERR_EXISTS)
 			rc = directory_setting_set(h->store, SPAN("demo.keys"), SPAN("1"), &e);
-		if (rc < 0)
+		if (rc < 0 && e.code != ERR_CANCELLED)
 			log_event(&h->log, LOG_WARN, "host.demo.keys", LF_STR("error", e.text));
 	}
 	arena_free(&a);
