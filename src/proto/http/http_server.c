@@ -175,7 +175,7 @@ static FIBER int refuse(struct http_exchange *x, const struct err *why, struct e
 	/* Where the next request would begin nobody knows. */
 	sv->is_closing = sv->is_lingering = true;
 	x->is_body_over = true;
-	rc = http_reply_error(x, x->r.head.status, why->text, e);
+	rc = http_reply_error(x, x->r.head.status, x->r.head.status == 408 ? NULL : why->text, e);
 	log_request(x, why);
 	return rc;
 }
@@ -300,8 +300,10 @@ FIBER int http_server_run(struct stream *stream, const struct http_server_opts *
 
 	start(&sv);
 	stream_set_timeout(stream, opts->limits.head_ns);
+	conn->is_idle = true;
 	if (opts->is_tls_implicit)
 		rc = tls_accept(stream, opts->tls, &why);
+	conn->is_idle = false;
 	while (rc == 0 && !sv.is_closing)
 		rc = serve_one(&sv, &why);
 	stream_set_timeout(stream, HTTP_SERVER_LINGER_NS);

@@ -131,6 +131,11 @@ struct config {
 		struct config_nets networks;
 	} filter;
 	struct {
+		struct config_nets proxies, metrics_networks;
+		int proxy_field; /* enum http_proxy_field */
+		int64_t hsts, head_time, idle_time;
+	} http;
+	struct {
 		const char *destination;
 		int format, level; /* enum log_format, enum log_level */
 	} log;

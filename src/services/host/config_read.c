@@ -71,6 +71,7 @@ static void demo_listeners(struct config *c)
 		{"smtp", "127.0.0.1:2525", CONFIG_SMTP, CONFIG_TLS_STARTTLS},
 		{"submission", "127.0.0.1:5870", CONFIG_SUBMISSION, CONFIG_TLS_STARTTLS},
 		{"submissions", "127.0.0.1:4650", CONFIG_SUBMISSION, CONFIG_TLS_IMPLICIT},
+		{"web", "127.0.0.1:8080", CONFIG_HTTP, CONFIG_TLS_NONE},
 	};
 
 	c->listener_count = ARRAY_LEN(demo);
@@ -196,6 +197,8 @@ static void check_listener(struct reading *r, struct config_listener *l, unsigne
 	if (!is_octal)
 		config_error(r->errs, line, "mode: \"%lld\" is not octal", (long long)l->unix_mode);
 	l->unix_mode = octal;
+	if (l->protocol == CONFIG_HTTP && l->tls == CONFIG_TLS_STARTTLS)
+		l->tls = CONFIG_TLS_NONE; /* the default of the mail's protocols */
 	for (size_t i = 0; i < l->addresses.count; i++) {
 		if (span_starts(span_str(l->addresses.items[i]), SPAN("unix:"))) {
 			l->is_relay = l->protocol != CONFIG_SUBMISSION;

@@ -45,6 +45,8 @@ const struct config_section config_sections[] = {
 	{"filter", 0, 0, 0,
 		"A content filter that mail is sent through by SMTP before it goes on. It comes "
 		"back on a listener with filtered = yes. While the filter is down, mail waits for it."},
+	{"http", 0, 0, 0,
+		"What listeners with protocol = http do: the station's pages, /healthz, /metrics."},
 	{"log", 0, 0, 0, "Where events are written."},
 };
 const size_t config_section_count = ARRAY_LEN(config_sections);
@@ -85,7 +87,8 @@ const struct config_setting config_settings[] = {
 		"587, or 465 with tls = implicit; http 80 or 443). "
 		"May be left out when systemd hands over a socket of this name."},
 	{"listener", "tls", CONFIG_WORD, LISTENER(tls), "starttls", "none starttls implicit", 0, 0, false,
-		"none; starttls: offered; implicit: the handshake comes first. A Unix socket has none."},
+		"none; starttls: offered; implicit: the handshake comes first. A Unix socket has none, http none "
+		"or implicit."},
 	{"listener", "proxy_networks", CONFIG_NETS, LISTENER(proxy_networks), "", NULL, 0, 0, false,
 		"Clients in these networks are proxies and must send a PROXY header (version 1 or 2)."},
 	{"listener", "relay", CONFIG_BOOL, LISTENER(is_relay), "no", NULL, 0, 0, false,
@@ -281,6 +284,21 @@ const struct config_setting config_settings[] = {
 		"unfiltered, until the filter answers again (what is in the queue for it still waits)."},
 	{"filter", "networks", CONFIG_NETS, TOP(filter.networks), "127.0.0.0/8 ::1/128", NULL, 0, 0, true,
 		"Where the filter may connect from when it brings mail back."},
+
+	{"http", "proxies", CONFIG_NETS, TOP(http.proxies), "", NULL, 0, 0, true,
+		"Reverse proxies in these networks are believed when they say who the client is and "
+		"whether it came by https. Nobody else is, not even loopback."},
+	{"http", "proxy_field", CONFIG_WORD, TOP(http.proxy_field), "x-forwarded", "x-forwarded forwarded", 0, 0, true,
+		"Where they say it: X-Forwarded-For and X-Forwarded-Proto, or Forwarded (RFC 7239). The other "
+		"one is not looked at: it could be the client's own."},
+	{"http", "metrics_networks", CONFIG_NETS, TOP(http.metrics_networks), "127.0.0.0/8 ::1/128", NULL, 0, 0, false,
+		"Clients in these networks may read /metrics."},
+	{"http", "hsts", CONFIG_TIME, TOP(http.hsts), "0", NULL, 0, 3650 * CLOCK_DAY, true,
+		"For how long browsers that came by https are told to come so again. 0: they are not told."},
+	{"http", "head_time", CONFIG_TIME, TOP(http.head_time), "10s", NULL, CLOCK_SEC, 5 * CLOCK_MIN, true,
+		"How long a request's header may take, and the first request after the connection."},
+	{"http", "idle_time", CONFIG_TIME, TOP(http.idle_time), "60s", NULL, CLOCK_SEC, CLOCK_HOUR, true,
+		"How long a client may be silent between requests."},
 
 	{"log", "destination", CONFIG_TEXT, TOP(log.destination), "stderr", NULL, 1, 0, true,
 		"stderr, journald, or a file (opened again at SIGHUP)."},

@@ -369,6 +369,7 @@ static int prepare(struct host *h, struct err *e)
 	h->guard = host_guard_make(h->config, h->store, &h->log);
 	host_auth_new(h);
 	host_submission_new(h);
+	host_web_new(h);
 	h->settings = host_settings_new(h, config_ref(h->config));
 	return 0;
 }
@@ -391,6 +392,7 @@ static void dispose(struct host *h)
 	host_settings_unref(&h->settings);
 	if (h->admit.key)
 		host_admit_fini(&h->admit);
+	web_free(&h->web);
 	host_tls_free(h);
 	host_bind_close(h);
 	if (h->control_fd >= 0)

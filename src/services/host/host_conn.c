@@ -49,6 +49,7 @@ static const struct host_service conn_services[CONFIG_PROTOCOLS] = {
 	[CONFIG_SMTP] = {serve_mail, is_mail_busy, SMTP_FULL},
 	[CONFIG_LMTP] = {serve_mail, is_mail_busy, SMTP_FULL},
 	[CONFIG_SUBMISSION] = {host_submission_serve, is_mail_busy, SMTP_FULL, .is_login = true},
+	[CONFIG_HTTP] = {host_web_serve, host_web_is_busy, HOST_WEB_FULL},
 };
 
 bool host_conn_serves(int protocol)

@@ -32,6 +32,7 @@
 #include "services/sign/sign.h"
 #include "services/tlspolicy/tlspolicy.h"
 #include "services/trail/trail.h"
+#include "services/web/web.h"
 
 #define HOST_DEMO_DOMAIN   "yizhan.test"
 #define HOST_BACKLOG       4096
@@ -49,6 +50,7 @@ struct host_settings {
 	struct inbound_policy policy;
 	struct submission_policy submission;
 	struct smtp_server_opts *smtp; /* one a listener */
+	struct http_server_opts *http; /* the same; those of its protocol count */
 	int64_t connections_max;
 	struct arena *arena;
 };
@@ -147,6 +149,7 @@ struct host {
 	bool is_road_begun;
 	struct signer *signer;
 	struct trail *trail;
+	struct web *web; /* routes; never changed once connections are served */
 	struct lists *lists;
 	struct queue *queue;
 	struct work_lane *lane;
@@ -191,7 +194,7 @@ struct host_conn {
 	struct fiber *fiber;
 	struct inbound_conn inbound; /* SMTP, LMTP, submission */
 	struct submission_conn submission;
-	bool is_busy; /* HTTP: within a request */
+	struct http_conn http;
 };
 /* How a protocol is served. */
 struct host_service {
@@ -204,6 +207,17 @@ struct host_service {
 };
 /** Is there a service for it? */
 bool host_conn_serves(int protocol);
+/* host_web.c */
+/** All routes. Before the loops run, after the addresses are bound. */
+void host_web_new(struct host *h);
+void host_web_opts(struct host *h, const struct config *c, const struct config_listener *l,
+	struct http_server_opts *o);
+FIBER void host_web_serve(struct host_conn *c, const char *refuse);
+bool host_web_is_busy(const struct host_conn *c);
+#define HOST_WEB_FULL                                                                              \
+	SPAN("HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 30\r\n"        \
+	     "Content-Length: 0\r\n\r\n")
+
 struct host_acceptor { /* one for each address and worker; host_accept_main frees it */
 	struct host_worker *worker;
 	struct host_bound *bound;
@@ -357,6 +371,9 @@ size_t host_tls_troubles(struct host *h, struct arena *a, const char ***texts_r)
 void host_tls_put_status(struct host *h, struct json_out *j);
 
 /* for the operations */
+#define HOST_METRICS_MAX (512 * 1024)
+/** The counters as Prometheus reads them. Any loop. */
+FIBER int host_metrics_put(struct host *h, struct buf *b, struct err *e);
 /** SHA-256 of the public key of the certificate that is shown, in hex, in `a`; "" without one. */
 struct span host_spki(struct host *h, struct arena *a);
 /** Of all workers; *connections_r: taken since the start. */

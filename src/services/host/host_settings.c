@@ -80,6 +80,9 @@ struct host_settings *host_settings_new(struct host *h, struct config *c)
 	s->smtp = ARENA_ARRAY(arena, struct smtp_server_opts, c->listener_count + 1);
 	for (size_t i = 0; i < c->listener_count; i++)
 		smtp_opts(h, c, &c->listeners[i], &s->smtp[i]);
+	s->http = ARENA_ARRAY(arena, struct http_server_opts, c->listener_count + 1);
+	for (size_t i = 0; i < c->listener_count; i++)
+		host_web_opts(h, c, &c->listeners[i], &s->http[i]);
 	return s;
 }
 

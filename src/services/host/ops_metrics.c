@@ -7,8 +7,6 @@
 /* The server's counters in Prometheus' text exposition format, version 0.0.4: one family after the other,
  * each with its help and type. Names are for ever: dashboards stand on them. */
 
-#define METRICS_MAX (512 * 1024)
-
 struct metrics {
 	struct buf *b;
 	const char *name; /* of the family at hand */
@@ -166,28 +164,34 @@ static void put_store(struct metrics *m, const struct host *h, const struct stor
 	counter(m, "trail_lost_total", "Events that it had no room for.", t.lost);
 }
 
-FIBER int op_metrics(struct ops_call *c, struct err *e)
+FIBER int host_metrics_put(struct host *h, struct buf *b, struct err *e)
 {
-	struct host *h = c->ctx->host;
 	struct store_stats st = {0};
-	struct buf b;
-	struct metrics m = {.b = &b};
-	int rc = -1;
+	struct metrics m = {.b = b};
 
-	if (store_stats(c->ctx->store, &st, e) < 0)
+	if (store_stats(h->store, &st, e) < 0)
 		return -1;
-	buf_init(&b, METRICS_MAX);
 	put_process(&m, h);
 	put_inbound(&m, h);
 	put_auth(&m, h);
 	put_guard(&m, h);
 	put_queue(&m, h, &st);
 	put_store(&m, h, &st);
-	if (buf_ok(&b)) {
+	if (!buf_ok(b))
+		return err_set(e, ERR_LIMIT, "more metrics than there is room for");
+	return 0;
+}
+
+FIBER int op_metrics(struct ops_call *c, struct err *e)
+{
+	struct buf b;
+	int rc;
+
+	buf_init(&b, HOST_METRICS_MAX);
+	rc = host_metrics_put(c->ctx->host, &b, e);
+	if (rc == 0) {
 		json_kv_span(ops_row(c), "text", buf_span(&b));
 		rc = ops_row_end(c, e);
-	} else {
-		err_set(e, ERR_LIMIT, "more metrics than %d octets", METRICS_MAX);
 	}
 	buf_fini(&b);
 	return rc;

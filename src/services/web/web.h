@@ -60,9 +60,14 @@ FIBER int web_handle(void *ctx, struct http_exchange *x, struct err *e);
 
 /* ---- what is there from the start ---- */
 
-/* Where a client finds what; told on the front page. */
+/* Where a mail program finds what; told on the front page. */
 struct web_service {
-	enum { WEB_SERVICE_SUBMISSION, WEB_SERVICE_IMAP, WEB_SERVICE_POP3, WEB_SERVICE_MX } kind;
+	enum web_service_kind {
+		WEB_SERVICE_SUBMISSION,
+		WEB_SERVICE_IMAP,
+		WEB_SERVICE_POP3,
+		WEB_SERVICE_KINDS
+	} kind;
 	uint16_t port;
 	bool is_tls, is_starttls; /* from the first octet; or after a command */
 };

@@ -31,7 +31,6 @@ static const char *const service_words[][LANGUAGES] = {
 	[WEB_SERVICE_SUBMISSION] = {"Sending mail (SMTP)", "发信（SMTP）"},
 	[WEB_SERVICE_IMAP] = {"Reading mail (IMAP)", "收信（IMAP）"},
 	[WEB_SERVICE_POP3] = {"Fetching mail (POP3)", "收信（POP3）"},
-	[WEB_SERVICE_MX] = {"Mail from other servers", "其他邮件服务器投递"},
 };
 static const char *const no_tls_words[LANGUAGES] = {"none", "无"};
 
@@ -50,26 +49,48 @@ static void put_services(struct buf *b, const struct web_site *site, enum langua
 	}
 }
 
-/* A page's source with its {{words}} filled in. */
+/* The next {{word}} of a source, with what stands before and behind it; false at the end. */
+static bool next_word(struct span *source, struct span *before_r, struct span *word_r)
+{
+	ptrdiff_t at = span_find_span(*source, SPAN("{{")), end;
+
+	if (at < 0)
+		return false;
+	*before_r = span_sub(*source, 0, (size_t)at);
+	*source = span_skip(*source, (size_t)at + 2);
+	end = span_find_span(*source, SPAN("}}"));
+	MUST(end >= 0);
+	*word_r = span_sub(*source, 0, (size_t)end);
+	*source = span_skip(*source, (size_t)end + 2);
+	return true;
+}
+
+/* A page's source with its words filled in. {{if services}} … {{end}} is left out where there are none. */
 static void put_page(
 	struct buf *b, struct span source, const struct web_site *site, enum language l)
 {
-	ptrdiff_t at;
+	struct span before, word;
+	size_t kept = 0;
+	bool is_left_out = false;
 
-	while ((at = span_find_span(source, SPAN("{{"))) >= 0) {
-		struct span rest = span_skip(source, (size_t)at + 2), word;
-		ptrdiff_t end = span_find_span(rest, SPAN("}}"));
-
-		MUST(end >= 0);
-		buf_span_put(b, span_sub(source, 0, (size_t)at));
-		word = span_sub(rest, 0, (size_t)end);
-		source = span_skip(rest, (size_t)end + 2);
+	while (next_word(&source, &before, &word)) {
+		buf_span_put(b, before);
+		if (is_left_out)
+			buf_truncate(b, kept);
 		if (span_eq(word, SPAN("host")))
 			http_html_put(b, span_str(site->hostname));
 		else if (span_eq(word, SPAN("services")))
 			put_services(b, site, l);
+		else if (span_eq(word, SPAN("if services")))
+			is_left_out = !site->service_count;
+		else if (span_eq(word, SPAN("end")))
+			is_left_out = false;
 		else
 			MUST(!"a word that a page knows");
+		if (!is_left_out || span_eq(word, SPAN("if services")))
+			kept = buf_len(b);
+		else
+			buf_truncate(b, kept);
 	}
 	buf_span_put(b, source);
 }

@@ -111,7 +111,6 @@ static struct web *make(const bool *is_draining)
 	static const struct web_service services[] = {
 		{.kind = WEB_SERVICE_SUBMISSION, .port = 465, .is_tls = true},
 		{.kind = WEB_SERVICE_SUBMISSION, .port = 587, .is_starttls = true},
-		{.kind = WEB_SERVICE_MX, .port = 25},
 	};
 	struct web_site site = {"mx.<test", services, ARRAY_LEN(services), is_draining};
 	struct web *w = web_new();
@@ -150,6 +149,22 @@ static void paths_and_hosts_lead_to_routes(void **state)
 		}
 		http_play_fini(&p);
 	}
+	web_free(&w);
+}
+
+static void a_page_without_services_has_no_table(void **state)
+{
+	struct web_site site = {.hostname = "mx.test"};
+	struct web *w = web_new();
+	struct http_play p;
+
+	web_add_site(w, &site);
+	ask(&p, w, SPAN(AT("a.test", "GET /", "")));
+	assert_non_null(strstr(buf_cstr(&p.out), "<h1>mx.test</h1>"));
+	assert_non_null(strstr(buf_cstr(&p.out), "postmaster@mx.test"));
+	assert_null(strstr(buf_cstr(&p.out), "<table>"));
+	assert_null(strstr(buf_cstr(&p.out), "{{"));
+	http_play_fini(&p);
 	web_free(&w);
 }
 
@@ -210,6 +225,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(paths_and_hosts_lead_to_routes),
+		cmocka_unit_test(a_page_without_services_has_no_table),
 		cmocka_unit_test(health_tells_that_we_stop),
 		cmocka_unit_test(files_come_in_the_form_that_is_liked_best),
 	};

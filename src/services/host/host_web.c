@@ -1,0 +1,106 @@
+#include "services/host/host_priv.h"
+
+/* HTTP: what the web listeners serve, and one connection of theirs. Rooms that have pages of their own
+ * register them in host_web_new. */
+
+/* ---- what is there ---- */
+
+static FIBER int metrics(void *arg, struct web_call *c, struct err *e)
+{
+	struct host *h = arg;
+	const struct config_nets *nets = &h->config->http.metrics_networks;
+	struct buf *b = arena_buf(c->r->arena, HOST_METRICS_MAX);
+
+	if (!web_client_is_in(c, nets->items, nets->count))
+		return http_reply_error(
+			c->x, 403, "Only networks that the configuration names may look here.", e);
+	if (host_metrics_put(h, b, e) < 0)
+		return -1;
+	http_set(c->x, "Cache-Control", SPAN("no-store"));
+	return http_reply(c->x, 200, "text/plain; version=0.0.4; charset=utf-8", buf_span(b), e);
+}
+
+/* What a mail program can be pointed at; false: nothing. */
+static bool describe(const struct host_place *p, struct web_service *s)
+{
+	*s = (struct web_service){.kind = WEB_SERVICE_SUBMISSION,
+		.port = addr_port(p->addr),
+		.is_tls = p->tls == CONFIG_TLS_IMPLICIT,
+		.is_starttls = p->tls == CONFIG_TLS_STARTTLS};
+	return addr_is_ip(p->addr) && p->protocol == CONFIG_SUBMISSION;
+}
+
+static bool is_told(const struct web_service *list, size_t count, const struct web_service *s)
+{
+	for (size_t i = 0; i < count; i++)
+		if (list[i].kind == s->kind && list[i].port == s->port)
+			return true;
+	return false;
+}
+
+/* Each port once, in the order of its kind: what people look for comes first. */
+static void add_site(struct host *h)
+{
+	struct web_service *list = ARENA_ARRAY(h->arena, struct web_service, h->bound_count + 1);
+	struct web_site site = {
+		.hostname = h->config->hostname, .services = list, .is_draining = &h->is_draining};
+	struct host_place place;
+	struct web_service s;
+
+	for (unsigned kind = 0; kind < WEB_SERVICE_KINDS; kind++)
+		for (size_t i = 0; host_place(h, i, &place); i++)
+			if (describe(&place, &s) && s.kind == kind &&
+				!is_told(list, site.service_count, &s))
+				list[site.service_count++] = s;
+	web_add_site(h->web, &site);
+}
+
+void host_web_new(struct host *h)
+{
+	h->web = web_new();
+	add_site(h);
+	web_add(h->web,
+		&(struct web_route){
+			.path = "/metrics", .methods = WEB_GET, .handle = metrics, .arg = h});
+}
+
+/* ---- how it is served ---- */
+
+void host_web_opts(struct host *h, const struct config *c, const struct config_listener *l,
+	struct http_server_opts *o)
+{
+	*o = (struct http_server_opts){
+		.is_tls_implicit = l->tls == CONFIG_TLS_IMPLICIT,
+		.tls = h->tls[CONFIG_HTTP],
+		.proxies = c->http.proxies.items,
+		.proxy_count = c->http.proxies.count,
+		.proxy_field = c->http.proxy_field ? HTTP_PROXY_FORWARDED : HTTP_PROXY_X_FORWARDED,
+		.hsts_sec = c->http.hsts / CLOCK_SEC,
+		.log = &h->log,
+		.is_draining = &h->is_draining,
+		.handle = web_handle,
+	};
+	http_server_limits_default(&o->limits);
+	o->limits.head_ns = c->http.head_time;
+	o->limits.idle_ns = c->http.idle_time;
+}
+
+FIBER void host_web_serve(struct host_conn *c, const char *refuse)
+{
+	const struct http_server_opts *o = &c->settings->http[c->bound->listener];
+	struct err e = {0};
+
+	if (refuse) {
+		/* no handshake for somebody who is sent away */
+		if (!o->is_tls_implicit)
+			stream_put(c->stream, HOST_WEB_FULL);
+		return;
+	}
+	if (http_server_run(c->stream, o, &c->http, c->worker->host->web, &e) < 0)
+		log_event(&c->worker->log, LOG_DEBUG, "http.broken", LF_STR("error", e.text));
+}
+
+bool host_web_is_busy(const struct host_conn *c)
+{
+	return !c->http.is_idle;
+}
