@@ -160,6 +160,51 @@ void dkim_message_end(struct dkim_message *m)
 	}
 }
 
+struct fronting {
+	struct span front;
+	struct dkim_field *fields;
+	size_t count, max;
+};
+
+static void note_front(void *arg, const struct mail_field *f)
+{
+	struct fronting *x = arg;
+	struct span whole = span_sub(x->front, (size_t)f->offset, (size_t)f->len);
+
+	if (x->fields && x->count < x->max)
+		x->fields[x->count] = (struct dkim_field){.name = span_sub(whole, 0, f->name.len),
+			.whole = whole,
+			.hash = dkim_name_hash(f->name)};
+	x->count++;
+}
+
+static void walk_front(struct fronting *x)
+{
+	struct mail_header h;
+
+	x->count = 0;
+	mail_header_init(&h, note_front, x);
+	mail_header_feed(&h, x->front);
+	mail_header_finish(&h);
+	mail_header_fini(&h);
+}
+
+void dkim_message_with_front(const struct dkim_message *m, struct arena *a, struct span front,
+	struct dkim_message *with_r)
+{
+	struct fronting x = {.front = front};
+
+	walk_front(&x);
+	x.max = x.count;
+	x.fields = ARENA_ARRAY(a, struct dkim_field, x.count + m->field_count);
+	walk_front(&x);
+	if (m->field_count)
+		memcpy(x.fields + x.max, m->fields, m->field_count * sizeof(*m->fields));
+	*with_r = *m;
+	with_r->fields = x.fields;
+	with_r->field_count = x.max + m->field_count;
+}
+
 /* ---- the digest that is signed ---- */
 
 static void hash_field(void *arg, struct span octets)

@@ -59,6 +59,11 @@ void dkim_message_feed(struct dkim_message *m, struct span octets);
 /** The message has ended; digests have their values. */
 void dkim_message_end(struct dkim_message *m);
 
+/** The same message with further fields above its own: `front`, which lives in the caller's hands and
+ * ends with CRLF. *with_r borrows from `m` and `a`; it is not to be fed or ended with dkim_message_fini. */
+void dkim_message_with_front(const struct dkim_message *m, struct arena *a, struct span front,
+	struct dkim_message *with_r);
+
 uint64_t dkim_name_hash(struct span name);
 /** The digest of the fields that `names` (an h=) means, from the bottom up where a name is repeated
  * (RFC 6376 section 5.4.2), then of the signature's own field without its b=. False: more

@@ -105,6 +105,9 @@ struct config {
 		int authors;                       /* enum submission_authors */
 		const char *messages, *recipients; /* rates, or "none" */
 	} submission;
+	struct {
+		const char *url; /* "" none */
+	} lists;
 	struct {                               /* mail of the users of this machine */
 		const char *socket, *maildrop; /* "": in the data directory; "none" */
 		struct config_texts trusted_users;

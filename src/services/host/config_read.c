@@ -260,6 +260,19 @@ static void check_listed(struct reading *r, const struct config_section *s)
 	}
 }
 
+/* RFC 8058 section 3.1: the address is one of https. */
+static void check_lists(struct reading *r)
+{
+	struct span url = span_str(r->config->lists.url);
+
+	if (url.len &&
+		(!span_starts(url, SPAN("https://")) || span_has_line_break(url) ||
+			!span_is_ascii(url) || span_find(url, ' ') >= 0 ||
+			span_find(url, '>') >= 0 || url.ptr[url.len - 1] == '/'))
+		config_error(r->errs, 0,
+			"lists: url: \"%s\" is not like \"https://lists.example.org\"",
+			r->config->lists.url);
+}
 static void check_rate(struct reading *r, const char *name, const char *text)
 {
 	struct gcra_rate rate;
@@ -285,6 +298,7 @@ static void read_tree(struct reading *r, cfg_t *cfg)
 		read_listed(r, cfg, s);
 		check_listed(r, s);
 	}
+	check_lists(r);
 	check_rate(r, "messages", c->submission.messages);
 	check_rate(r, "recipients", c->submission.recipients);
 	if (!!c->tls.certificate[0] != !!c->tls.key[0])

@@ -25,6 +25,7 @@ const struct config_section config_sections[] = {
 	{"store", 0, 0, 0, "The store in the data directory."},
 	{"resolver", 0, 0, 0, "How names are looked up."},
 	{"queue", 0, 0, 0, "How mail for others is tried."},
+	{"lists", 0, 0, 0, "Mailing lists (docs/lists.md)."},
 	{"tls_policy", 0, 0, 0,
 		"How safe the way to other servers must be. Per destination: yizhan tls set; which rule wins: "
 		"docs/tls-policy.md."},
@@ -198,6 +199,10 @@ const struct config_setting config_settings[] = {
 		"Use STARTTLS where the other server offers it."},
 	{"queue", "hold", CONFIG_BOOL, TOP(queue.is_hold), "no", NULL, 0, 0, true,
 		"Take mail for others, but do not try to send it until it is released."},
+	{"lists", "url", CONFIG_TEXT, TOP(lists.url), "", NULL, 0, 200, false,
+		"Where the web reaches a listener of this server with protocol = http: "
+		"\"https://lists.example.org\". Then each copy of a post says how its one reader leaves "
+		"the list with one click (RFC 8058). Empty: by mail only."},
 	{"queue", "double_bounces", CONFIG_TEXT, TOP(queue.double_bounces), "", NULL, 0, 255, false,
 		"Who gets the reports that nobody else can get. Empty: only the log."},
 	{"queue", "bounce_language", CONFIG_WORD, TOP(queue.bounce_language), "auto", "auto en zh", 0, 0, false,

@@ -119,6 +119,7 @@ void host_queue_new(struct host *h)
 	struct lists_opts lists = {.store = h->store,
 		.dns = &h->dns,
 		.hostname = c->hostname,
+		.url = c->lists.url,
 		.log = &h->log,
 		.router = router_here,
 		.arg = h};

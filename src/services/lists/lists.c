@@ -59,6 +59,11 @@ static FIBER int key_load(struct lists *l, struct err *e)
 	return rc;
 }
 
+FIBER int lists_need_key(struct lists *l, struct err *e)
+{
+	return l->has_key ? 0 : key_load(l, e);
+}
+
 /* ---- verdicts ---- */
 
 static void verdict(
@@ -134,7 +139,7 @@ static FIBER int work(struct lists *l, struct outbound_parcel *parcel, struct er
 	struct destination d;
 	uint64_t id;
 
-	if (!l->has_key && key_load(l, e) < 0)
+	if (lists_need_key(l, e) < 0)
 		return -1;
 	if (destination_cut(parcel->destination, &d, e) < 0 || !span_u64(d.name, &id))
 		return err_set(e, ERR_STATE, "no list: " SPAN_FMT, SPAN_ARG(parcel->destination));

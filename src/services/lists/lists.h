@@ -13,6 +13,7 @@
 #include "services/sign/sign.h"
 
 struct lists;
+struct web;
 
 #define LISTS_COPIES         500 /* recipients of one letter */
 #define LISTS_HEADER_MAX     (256 * 1024)
@@ -27,6 +28,9 @@ struct lists;
 #define LISTS_BOUNCE_LIMIT   500
 #define LISTS_BOUNCE_GAP_NS  (20 * CLOCK_HOUR)
 #define LISTS_BOUNCE_HALF_NS (7 * CLOCK_DAY)
+#define LISTS_PERSONAL_MAX                                                                         \
+	5000 /* members of a list whose copies each have a way to leave of their own */
+#define LISTS_URL_MAX 200
 
 struct lists_opts {
 	struct store *store; /* borrowed, as all here */
@@ -34,6 +38,8 @@ struct lists_opts {
 		*dns; /* where it will be once the resolver is there; NULL inside: nobody's policy
 				 * is known */
 	const char *hostname;
+	const char *
+		url; /* "https://lists.example.org": where the web reaches this server; "" nowhere */
 	struct signer *signer; /* of copies and questions; NULL: they are not signed */
 	const struct log *log;
 	/** The router of the loop that asks. */
@@ -43,6 +49,9 @@ struct lists_opts {
 
 struct lists *lists_new(const struct lists_opts *opts);
 void lists_free(struct lists **l);
+
+/** Serve what members do on the web: below /leave/. Before the listeners open; `w` may be NULL. */
+void lists_web_add(struct lists *l, struct web *w);
 
 /** For queue_opts.carriers: "list:". `lists` is the struct lists. */
 FIBER int lists_carry(void *lists, struct outbound_carrier *c, struct err *e);

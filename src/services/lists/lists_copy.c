@@ -90,8 +90,10 @@ struct copy {
 	struct lists_post *p;
 	struct buf *head; /* the message's header as it goes out */
 	bool is_prefixed, is_rewritten, has_footer;
-	bool is_signed;
-	struct span signature; /* once is_signed; "" when no key signs for the list's domain */
+	bool is_personal; /* each member's copy says how that one leaves (RFC 8058) */
+	bool is_begun;
+	struct sign_job *job;  /* once is_begun; NULL: no key signs for the list's domain */
+	struct span signature; /* of copies that are not personal */
 };
 
 static bool needs_prefix(const struct lists_post *p)
@@ -199,8 +201,9 @@ static int make_head(struct copy *c, struct err *e)
 }
 
 /* What stands in front of each copy: our Received and the fields of the list. */
-static struct span copy_prefix(struct lists_post *p, uint64_t id)
+static struct span copy_prefix(const struct copy *c, uint64_t id)
 {
+	struct lists_post *p = c->p;
 	int64_t now = loop_wall_ns() / CLOCK_SEC;
 	struct mail_received r = {.by = span_str(p->lists->opts.hostname),
 
@@ -226,7 +229,8 @@ static struct span copy_prefix(struct lists_post *p, uint64_t id)
 		put_address_field(b, "List-Post", p->address);
 	put_address_field(b, "List-Help", lists_address(p, "request", SPAN_NONE));
 	put_address_field(b, "List-Subscribe", lists_address(p, "join", SPAN_NONE));
-	put_address_field(b, "List-Unsubscribe", lists_address(p, "leave", SPAN_NONE));
+	if (!c->is_personal)
+		put_address_field(b, "List-Unsubscribe", lists_address(p, "leave", SPAN_NONE));
 	put_address_field(b, "List-Owner", lists_address(p, "owner", SPAN_NONE));
 	buf_str(b, "Precedence: list\r\n");
 	MUST(buf_ok(b));
@@ -282,27 +286,42 @@ static FIBER struct spool_new *copy_begin(struct copy *c, struct err *e)
 	l->env.priority = p->parcel->env.priority;
 	l->env.reverse_path = lists_address(p, "bounces", SPAN_NONE);
 	l->expires_ns = p->parcel->expires_ns;
-	l->prefix = copy_prefix(p, l->id);
+	l->prefix = copy_prefix(c, l->id);
 	if (stage_put(l->body, buf_span(c->head), e) < 0 ||
 		lists_put_body(p, l->body, p->body_at, e) < 0 ||
 		(c->has_footer && put_footer(p, l->body, e) < 0))
 		return NULL;
-	/* One signature for all: Received, where they differ, is not signed. */
-	if (c->is_signed)
-		l->prefix = lists_join_spans(p->a, c->signature, l->prefix);
-	else if (lists_sign(p, l, &c->signature, e) < 0)
+	/* One pass over the body for all: Received, where letters differ, is not signed. */
+	if (!c->is_begun &&
+		(lists_sign_begin(p, l, &c->job, e) < 0 ||
+			(!c->is_personal &&
+				lists_sign_end(p, c->job, SPAN_NONE, &c->signature, e) < 0)))
 		return NULL;
-	c->is_signed = true;
+	c->is_begun = true;
+	l->prefix = lists_join_spans(p->a, c->signature, l->prefix);
 	return l;
 }
 
 /* ---- who gets one ---- */
 
+static FIBER int add_member(struct copy *c, struct spool_new *l, struct span address, struct err *e)
+{
+	struct lists_post *p = c->p;
+	struct lists_to to = {.address = address, .sender = lists_bounce_path(p, address)};
+	struct span signature;
+
+	if (c->is_personal) {
+		to.front = lists_leave_fields(p, address);
+		if (lists_sign_end(p, c->job, to.front, &signature, e) < 0)
+			return -1;
+		to.front = lists_join_spans(p->a, signature, to.front);
+	}
+	return lists_add_rcpt(p, l, COPY_RCPTS, &to, e);
+}
+
 static FIBER int copy_page(struct copy *c, const struct mlist_member *page, size_t count,
 	struct spool_new **l, struct err *e)
 {
-	struct lists_post *p = c->p;
-
 	for (size_t i = 0; i < count; i++) {
 		const struct mlist_member *m = &page[i];
 
@@ -313,8 +332,7 @@ static FIBER int copy_page(struct copy *c, const struct mlist_member *page, size
 			if (!*l)
 				return -1;
 		}
-		if (lists_add_rcpt(
-			    p, *l, COPY_RCPTS, m->address, lists_bounce_path(p, m->address), e) < 0)
+		if (add_member(c, *l, m->address, e) < 0)
 			return -1;
 	}
 	return 0;
@@ -331,6 +349,7 @@ FIBER int lists_copy(struct lists_post *p, struct err *e)
 
 	c.is_rewritten = p->list.rewrite == MLIST_REWRITE_ALWAYS ||
 		(p->list.rewrite == MLIST_REWRITE_NEEDED && is_changed && lists_is_strict(p));
+	c.is_personal = lists_leave_fields(p, p->address).len > 0;
 	if (make_head(&c, e) < 0)
 		return -1;
 	while (count == MLIST_PAGE) {

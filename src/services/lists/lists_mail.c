@@ -47,13 +47,13 @@ struct spool_new *lists_offspring(struct lists_post *p, size_t rcpt_count, struc
 	return l;
 }
 
-FIBER int lists_add_rcpt(struct lists_post *p, struct spool_new *letter, size_t cap, struct span to,
-	struct span sender, struct err *e)
+FIBER int lists_add_rcpt(struct lists_post *p, struct spool_new *letter, size_t cap,
+	const struct lists_to *to, struct err *e)
 {
 	struct router_answer ans;
 	enum router_room room = ROUTER_ROOM;
 
-	if (router_resolve_address(p->router, p->a, to, true, &ans, e) < 0 ||
+	if (router_resolve_address(p->router, p->a, to->address, true, &ans, e) < 0 ||
 		(ans.verdict == ROUTER_OK &&
 			router_room(p->router, p->a, &ans, body_len(p->parcel->body), &room, e) <
 				0))
@@ -69,11 +69,14 @@ FIBER int lists_add_rcpt(struct lists_post *p, struct spool_new *letter, size_t 
 		letter->rcpt_count++;
 		router_spool_rcpt(&ans.targets[i], r);
 		r->notify = SPOOL_NOTIFY_FAILURE;
-		r->orcpt = span_str(arena_printf(p->a, "rfc822;" SPAN_FMT, SPAN_ARG(to)));
+		r->orcpt = span_str(arena_printf(p->a, "rfc822;" SPAN_FMT, SPAN_ARG(to->address)));
 		if (r->is_local)
-			r->prefix = mail_local_prefix(p->a, sender, r->address, letter->prefix);
+			r->prefix = mail_local_prefix(p->a, to->sender, r->address,
+				lists_join_spans(p->a, to->front, letter->prefix));
 		else
-			r->sender = sender.len ? sender : SPAN("<>");
+			r->sender = to->sender.len ? to->sender : SPAN("<>");
+		if (!r->is_local)
+			r->prefix = to->front;
 	}
 	return 0;
 }
@@ -120,18 +123,17 @@ FIBER int lists_say_from(struct lists_post *p, struct span from, struct span to,
 {
 	struct buf *out = arena_buf(p->a, MAIL_TEXT_MAX + 4 * text.len);
 	struct spool_new *l;
-	struct span fields;
+	struct lists_to rcpt = {.address = to};
+	struct sign_job *job;
 
 	if (build(p, from, to, subject, text, out, e) < 0)
 		return -1;
 	l = lists_offspring(p, ROUTER_TARGETS_MAX, e);
-	if (lists_add_rcpt(p, l, ROUTER_TARGETS_MAX, to, SPAN_NONE, e) < 0)
+	if (stage_put(l->body, buf_span(out), e) < 0 || lists_sign_begin(p, l, &job, e) < 0 ||
+		lists_sign_end(p, job, SPAN_NONE, &l->prefix, e) < 0 ||
+		lists_add_rcpt(p, l, ROUTER_TARGETS_MAX, &rcpt, e) < 0)
 		return -1;
-	if (!l->rcpt_count) { /* it leads nowhere: nobody to be told */
+	if (!l->rcpt_count) /* it leads nowhere: nobody to be told */
 		p->parcel->offspring_count--;
-		return 0;
-	}
-	if (stage_put(l->body, buf_span(out), e) < 0)
-		return -1;
-	return lists_sign(p, l, &fields, e);
+	return 0;
 }

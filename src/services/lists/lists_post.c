@@ -189,7 +189,9 @@ FIBER int lists_take_post(struct lists_post *p, struct err *e)
 static FIBER int add_role(
 	struct lists_post *p, void *arg, const struct mlist_member *m, struct err *e)
 {
-	return lists_add_rcpt(p, arg, ROUTER_TARGETS_MAX, m->address, SPAN_NONE, e);
+	struct lists_to to = {.address = m->address};
+
+	return lists_add_rcpt(p, arg, ROUTER_TARGETS_MAX, &to, e);
 }
 
 FIBER int lists_to_roles(struct lists_post *p, unsigned roles, struct err *e)

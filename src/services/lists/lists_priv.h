@@ -43,6 +43,10 @@ struct lists_post {
 	bool is_loop; /* it has been here */
 };
 
+/* lists.c */
+/** The key of tags and tokens is there. */
+FIBER int lists_need_key(struct lists *l, struct err *e);
+
 /* lists_read.c */
 /** Read the header and what is asked of it. */
 FIBER int lists_read(struct lists_post *p, struct err *e);
@@ -77,21 +81,33 @@ FIBER int lists_bounce(struct lists_post *p, struct err *e);
 struct span lists_bounce_path(struct lists_post *p, struct span member);
 
 /* lists_sign.c */
-/** Put the signature of the list's domain in front of a letter's prefix: `prefix` and then the stage are
- * the message. What cannot be signed at all goes out without. *fields_r: what was put, which is good for
- * every letter that differs in its Received alone. */
-FIBER int lists_sign(
-	struct lists_post *p, struct spool_new *letter, struct span *fields_r, struct err *e);
-
-/** In the arena; `two` itself when there is no `one`. */
+/** Begin to sign a letter, whose prefix and stage are the message, for the list's domain. *job_r NULL: no
+ * key signs for it. */
+FIBER int lists_sign_begin(struct lists_post *p, const struct spool_new *letter,
+	struct sign_job **job_r, struct err *e);
+/** The fields, in the arena, of that message with `front` above it: good for every letter that differs in
+ * its Received alone. "" without a job, and where a message cannot be signed. */
+FIBER int lists_sign_end(struct lists_post *p, struct sign_job *job, struct span front,
+	struct span *fields_r, struct err *e);
+/** In the arena; one of them itself when the other is empty. */
 struct span lists_join_spans(struct arena *a, struct span one, struct span two);
+
+/* lists_web.c */
+/** Fields for one member's copies (RFC 8058): an address of the web at which one request ends it. "" when
+ * this server has no such address, or the list is too large for copies of each one's own. */
+struct span lists_leave_fields(struct lists_post *p, struct span member);
 
 /* lists_mail.c */
 /** One more letter that comes of this parcel; its recipients are filled in by the caller. */
 struct spool_new *lists_offspring(struct lists_post *p, size_t rcpt_count, struct err *e);
+/* Who a letter goes to, and what is his alone. */
+struct lists_to {
+	struct span address, sender;
+	struct span front; /* fields in front of the letter's prefix */
+};
 /** Recipients that an address leads to, appended. */
-FIBER int lists_add_rcpt(struct lists_post *p, struct spool_new *letter, size_t cap, struct span to,
-	struct span sender, struct err *e);
+FIBER int lists_add_rcpt(struct lists_post *p, struct spool_new *letter, size_t cap,
+	const struct lists_to *to, struct err *e);
 /** A letter of the list itself (`from`: "join", "owner" …) to one address. `text` in UTF-8. */
 FIBER int lists_say(struct lists_post *p, const char *from, struct span to, struct span subject,
 	struct span text, struct err *e);

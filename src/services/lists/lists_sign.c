@@ -10,8 +10,8 @@ struct span lists_join_spans(struct arena *a, struct span one, struct span two)
 {
 	struct buf *b;
 
-	if (!one.len)
-		return two;
+	if (!one.len || !two.len)
+		return one.len ? one : two;
 	b = arena_buf(a, one.len + two.len);
 	buf_span_put(b, one);
 	buf_span_put(b, two);
@@ -39,37 +39,38 @@ static FIBER int feed(struct sign_job *job, const struct spool_new *letter, stru
 	return rc;
 }
 
-static FIBER int sign(struct lists_post *p, struct arena *a, const struct spool_new *letter,
-	struct buf *fields, struct err *e)
-{
-	struct sign_job *job = sign_job_new(p->lists->opts.signer, a);
-
-	return feed(job, letter, e) < 0 ? -1 : sign_end(job, p->list.domain, fields, e);
-}
-
-FIBER int lists_sign(
-	struct lists_post *p, struct spool_new *letter, struct span *fields_r, struct err *e)
+FIBER int lists_sign_begin(struct lists_post *p, const struct spool_new *letter,
+	struct sign_job **job_r, struct err *e)
 {
 	struct signer *signer = p->lists->opts.signer;
-	struct buf *fields = arena_buf(p->a, SIGN_FIELDS_MAX);
-	struct err why = {0};
-	struct arena *a;
 	bool has = false;
-	int rc;
 
-	*fields_r = SPAN_NONE;
+	*job_r = NULL;
 	if (!signer)
 		return 0;
 	if (signer_has(signer, p->list.domain, &has, e) < 0)
 		return -1;
 	if (!has)
 		return 0;
-	a = arena_new();
-	rc = sign(p, a, letter, fields, &why);
-	arena_free(&a);
-	if (rc < 0 && why.enh_class != 5) /* later may work */
-		return err_copy(e, &why);
-	*fields_r = buf_span(fields);
-	letter->prefix = lists_join_spans(p->a, *fields_r, letter->prefix);
-	return 0;
+	*job_r = sign_job_new(signer, p->a);
+	return feed(*job_r, letter, e);
+}
+
+FIBER int lists_sign_end(struct lists_post *p, struct sign_job *job, struct span front,
+	struct span *fields_r, struct err *e)
+{
+	struct err why = {0};
+	struct buf fields;
+	int rc;
+
+	*fields_r = SPAN_NONE;
+	if (!job)
+		return 0;
+	buf_init(&fields, SIGN_FIELDS_MAX);
+	rc = sign_front(job, front, p->list.domain, &fields, &why);
+	if (rc == 0)
+		*fields_r = arena_span(p->a, buf_span(&fields));
+	buf_fini(&fields);
+	/* What cannot be signed at all goes out without; else later may work. */
+	return rc == 0 || why.enh_class == 5 ? 0 : err_copy(e, &why);
 }

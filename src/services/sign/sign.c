@@ -258,6 +258,7 @@ void signer_stats(const struct signer *s, struct sign_stats *stats_r)
 
 struct sign_job {
 	struct signer *signer;
+	bool is_ended;
 	struct dkim_sign_settings settings;
 	struct dkim_message message;
 };
@@ -293,6 +294,7 @@ void sign_feed(struct sign_job *job, struct span octets)
 
 struct sign_work {
 	struct sign_job *job;
+	const struct dkim_message *message;
 	const struct sign_keys *keys;
 	struct buf *fields;
 };
@@ -305,14 +307,14 @@ static int sign_with(void *arg, struct err *e)
 	for (size_t i = 0; i < w->keys->count; i++)
 		keys[i] = (struct dkim_sign_key){span_str(w->keys->keys[i].domain),
 			span_str(w->keys->keys[i].selector), w->keys->keys[i].key};
-	return dkim_sign(&w->job->message, &w->job->settings, keys, w->keys->count, w->fields, e);
+	return dkim_sign(w->message, &w->job->settings, keys, w->keys->count, w->fields, e);
 }
 
-static FIBER int sign_all(
-	struct sign_job *job, struct sign_keys *keys, struct buf *fields, struct err *e)
+static FIBER int sign_all(struct sign_job *job, const struct dkim_message *message,
+	const struct sign_keys *keys, struct buf *fields, struct err *e)
 {
 	struct signer *s = job->signer;
-	struct sign_work w = {.job = job, .keys = keys, .fields = fields};
+	struct sign_work w = {.job = job, .message = message, .keys = keys, .fields = fields};
 	size_t before = buf_len(fields);
 
 	job->settings.now_sec = loop_wall_ns() / CLOCK_SEC;
@@ -325,37 +327,55 @@ static FIBER int sign_all(
 	return 0;
 }
 
-FIBER int sign_end(struct sign_job *job, struct span domain, struct buf *fields, struct err *e)
+static FIBER int sign_for(struct sign_job *job, const struct dkim_message *message, struct arena *a,
+	struct span domain, struct buf *fields, struct err *e)
+{
+	struct span key = router_domain_key(a, domain);
+	struct sign_keys *keys = NULL;
+	int rc = 0;
+
+	if (key.len)
+		rc = find_keys(job->signer, key, &keys, e);
+	if (rc == 0 && keys && keys->count)
+		rc = sign_all(job, message, keys, fields, e);
+	else if (rc == 0)
+		job->signer->unsigned_messages++;
+	keys_unref(&keys);
+	return rc;
+}
+
+FIBER int sign_front(struct sign_job *job, struct span front, struct span domain,
+	struct buf *fields, struct err *e)
 {
 	struct signer *s = job->signer;
-	struct sign_keys *keys = NULL;
+	struct dkim_message with;
 	struct err why = {0};
 	struct arena *a;
-	struct span key;
-	int rc = 0;
+	int rc;
 
 	if (!s)
 		return 0;
-	dkim_message_end(&job->message);
+	if (!job->is_ended)
+		dkim_message_end(&job->message);
+	job->is_ended = true;
 	a = arena_new();
-	key = router_domain_key(a, domain);
-	if (key.len)
-		rc = find_keys(s, key, &keys, &why);
-	if (rc == 0 && keys && keys->count)
-		rc = sign_all(job, keys, fields, &why);
-	else if (rc == 0)
-		s->unsigned_messages++;
-	keys_unref(&keys);
+	if (front.len)
+		dkim_message_with_front(&job->message, a, front, &with);
+	rc = sign_for(job, front.len ? &with : &job->message, a, domain, fields, &why);
 	arena_free(&a);
-	if (rc < 0) {
-		s->failures++;
-		if (!why.smtp)
-			err_smtp(&why, 451, 4, 3, 0);
-		log_event(s->opts.log, LOG_WARN, "sign.failed", LF("domain", domain),
-			LF_STR("reason", why.text));
-		return err_copy(e, &why);
-	}
-	return 0;
+	if (rc == 0)
+		return 0;
+	s->failures++;
+	if (!why.smtp)
+		err_smtp(&why, 451, 4, 3, 0);
+	log_event(s->opts.log, LOG_WARN, "sign.failed", LF("domain", domain),
+		LF_STR("reason", why.text));
+	return err_copy(e, &why);
+}
+
+FIBER int sign_end(struct sign_job *job, struct span domain, struct buf *fields, struct err *e)
+{
+	return sign_front(job, SPAN_NONE, domain, fields, e);
 }
 
 FIBER int sign_bytes(struct signer *signer, struct span domain, struct span message,

@@ -51,6 +51,11 @@ void sign_feed(struct sign_job *job, struct span octets);
  * 552 5.3.4 a header too long to be signed, 550 5.6.0 no From, 451 4.3.0 else. */
 FIBER int sign_end(struct sign_job *job, struct span domain, struct buf *fields, struct err *e);
 
+/** The same with `front` above what was fed, for one recipient (ends with CRLF, lives until this returns);
+ * as often as wanted, before sign_end or behind it. The body is not hashed again. */
+FIBER int sign_front(struct sign_job *job, struct span front, struct span domain,
+	struct buf *fields, struct err *e);
+
 /** A whole message in memory. */
 FIBER int sign_bytes(struct signer *signer, struct span domain, struct span message,
 	struct buf *fields, struct err *e);
