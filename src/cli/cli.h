@@ -166,6 +166,7 @@ extern const struct cli_command cli_serve, cli_status, cli_metrics, cli_help_com
 	cli_sendmail, cli_init, cli_trace, cli_dns, cli_explain;
 extern const struct cli_command cli_forward, cli_recipients;
 extern const struct cli_command cli_ban[];
+extern const struct cli_command cli_cert[];
 extern const struct cli_command cli_queue[], cli_mailbox[], cli_domain[], cli_account[],
 	cli_alias[], cli_route[], cli_shape[], cli_tls[], cli_pool[], cli_egress[], cli_login[],
 	cli_list[], cli_key[];

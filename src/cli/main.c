@@ -98,6 +98,11 @@ const struct cli_command *const cli_commands[] = {
 	&cli_ban[2],
 	&cli_ban[3],
 	&cli_ban[4],
+	&cli_cert[0],
+	&cli_cert[1],
+	&cli_cert[2],
+	&cli_cert[3],
+	&cli_cert[4],
 	&cli_backup,
 	&cli_restore,
 	&cli_check,
@@ -158,6 +163,7 @@ int cli_exit_code(const char *name)
 		{ERR_IO, EX_IOERR},
 		{ERR_STATE, EX_UNAVAILABLE},
 		{ERR_EOF, EX_UNAVAILABLE},
+		{ERR_REPLY, EX_UNAVAILABLE},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(codes); i++) {

@@ -129,6 +129,12 @@ struct config {
 		int conversations; /* enum trail_talk */
 	} trail;
 	struct {
+		const char *directory, *email, *ca_file, *eab_kid, *eab_key_file;
+		bool is_agreed, is_key_renewed;
+		struct config_texts names;
+		int challenge; /* 0 both, 1 http-01, 2 tls-alpn-01 */
+	} acme;
+	struct {
 		const char *next_hop; /* "" no filter */
 		int on_failure;       /* 0 wait, 1 pass */
 		struct config_nets networks;

@@ -1,6 +1,7 @@
 #pragma once
 /* Inside the configuration reader. */
 
+#include "services/acme/acme.h"
 #include "services/host/config.h"
 
 /* Where a name stands in the file: filled by the scan, asked when a value is wrong. */
@@ -22,6 +23,8 @@ struct config_scan {
 	struct config_place *places;
 };
 
+/** What the section acme says, without the key of an external account (host_acme.c). Borrowed. */
+void host_acme_settings(const struct config *c, struct acme_settings *s_r);
 void config_error(struct config_errors *errs, unsigned line, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 /** Find everything that is wrong with the shape and the names of the file, and where each setting

@@ -283,6 +283,18 @@ static void check_rate(struct reading *r, const char *name, const char *text)
 			name, text);
 }
 
+static void check_acme(struct reading *r)
+{
+	struct acme_settings s;
+	struct err e = {0};
+
+	host_acme_settings(r->config, &s);
+	if (acme_check(&s, &e) < 0)
+		config_error(r->errs, 0, "%s", e.text);
+	if (!!r->config->acme.eab_kid[0] != !!r->config->acme.eab_key_file[0])
+		config_error(r->errs, 0, "acme: \"eab_kid\" and \"eab_key_file\" go together");
+}
+
 static void read_tree(struct reading *r, cfg_t *cfg)
 {
 	struct config *c = r->config;
@@ -303,6 +315,7 @@ static void read_tree(struct reading *r, cfg_t *cfg)
 	check_rate(r, "recipients", c->submission.recipients);
 	if (!!c->tls.certificate[0] != !!c->tls.key[0])
 		config_error(r->errs, 0, "tls: \"certificate\" and \"key\" go together");
+	check_acme(r);
 	if (c->is_demo)
 		demo_names(c);
 	else if (!c->hostname[0])

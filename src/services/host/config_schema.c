@@ -21,6 +21,9 @@ const struct config_section config_sections[] = {
 		"One more certificate, for clients that ask for one of its names (SNI). It has a name "
 		"of its own for lists and errors: certificate example { … }. Two for one name may "
 		"have keys of different kinds (RSA, ECDSA): each client gets what it can check."},
+	{"acme", 0, 0, 0,
+		"An authority that gives certificates by itself (ACME), Let's Encrypt for instance. They are "
+		"asked for at once, kept in the store, and renewed when a third of their life is left."},
 	{"limits", 0, 0, 0, "What one client may take. RFC 5321 section 4.5.3 gives the floors."},
 	{"store", 0, 0, 0, "The store in the data directory."},
 	{"resolver", 0, 0, 0, "How names are looked up."},
@@ -114,6 +117,28 @@ const struct config_setting config_settings[] = {
 	{"certificate", "key", CONFIG_TEXT, CERTIFICATE(key), "", NULL, 1, 0, true, "PEM file with the key."},
 	{"certificate", "names", CONFIG_TEXTS, CERTIFICATE(names), "", NULL, 0, 0, true,
 		"The names it is shown for: \"mail.example.org\", \"*.example.org\". None: those in it."},
+
+	{"acme", "directory", CONFIG_TEXT, TOP(acme.directory), "", NULL, 0, 1024, true,
+		"The authority's directory: \"https://acme-v02.api.letsencrypt.org/directory\". Empty: none."},
+	{"acme", "agree", CONFIG_BOOL, TOP(acme.is_agreed), "no", NULL, 0, 0, true,
+		"yes: I agree to the authority's terms of service. Without it nothing is asked for."},
+	{"acme", "email", CONFIG_TEXT, TOP(acme.email), "", NULL, 0, 255, true,
+		"Where the authority writes to when something is wrong. Empty: it is not told."},
+	{"acme", "names", CONFIG_TEXTS, TOP(acme.names), "", NULL, 0, 0, true,
+		"For which names: { \"mx.example.org\", \"mail.example.org autoconfig.example.org\" }. Each "
+		"text is a certificate of its own, so that one name that fails leaves the others alone; names "
+		"with a blank between share one. None: hostname."},
+	{"acme", "challenge", CONFIG_WORD, TOP(acme.challenge), "both", "both http-01 tls-alpn-01", 0, 0, true,
+		"How a name is proven: http-01, port 80 of it leads to an http listener here; tls-alpn-01, port "
+		"443 leads to a listener with tls = implicit. both: the second when the first fails."},
+	{"acme", "renew_key", CONFIG_BOOL, TOP(acme.is_key_renewed), "no", NULL, 0, 0, true,
+		"A new key with each certificate. no: the key stays, and TLSA records of it stay true."},
+	{"acme", "eab_kid", CONFIG_TEXT, TOP(acme.eab_kid), "", NULL, 0, 255, true,
+		"For authorities that take their own customers only (external account binding): the key's name."},
+	{"acme", "eab_key_file", CONFIG_TEXT, TOP(acme.eab_key_file), "", NULL, 0, 0, true,
+		"A file with that key, in base64url as the authority gave it."},
+	{"acme", "ca_file", CONFIG_TEXT, TOP(acme.ca_file), "", NULL, 0, 0, true,
+		"Who signed the certificate of the authority's own server (PEM). Empty: the system's authorities."},
 
 	{"limits", "connections", CONFIG_NUMBER, TOP(limits.connections), "20000", NULL, 1, 1000000, true,
 		"Connections at a time, all listeners together; more get 421 4.7.0. A tenth of the file "

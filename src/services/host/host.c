@@ -236,7 +236,7 @@ static FIBER void serve(struct host *h, struct fiber_group *control)
 	if (h->opts->ready)
 		h->opts->ready(h->opts->arg, h);
 	notify_send("READY=1");
-	if (host_queue_begin(h, &e) < 0) {
+	if (host_queue_begin(h, &e) < 0 || host_acme_begin(h, &e) < 0) {
 		log_event(&h->log, LOG_ERROR, "host.queue.failed", LF_STR("error", e.text));
 		h->exit_code = complain(h, EX_CONFIG, &e);
 		h->is_stopping = true;
@@ -269,6 +269,7 @@ static FIBER void stop_all(struct host *h)
 	}
 	while (h->workers_ended < h->workers_started)
 		fiber_cond_wait(&h->changed, CLOCK_NEVER, NULL);
+	host_acme_end(h);
 	host_queue_end(h);
 	fiber_group_join(&h->group);
 }
@@ -356,7 +357,7 @@ static int prepare(struct host *h, struct err *e)
 		return e->code == ERR_BUSY                                 ? EX_TEMPFAIL
 			: e->code == ERR_VERSION || e->code == ERR_CORRUPT ? EX_DATAERR
 									   : EX_CANTCREAT;
-	if (host_tls_new(h, h->config, e) < 0)
+	if (host_tls_new(h, h->config, e) < 0 || host_acme_new(h, e) < 0)
 		return EX_CONFIG;
 	/* what a process held that was killed */
 	if (spool_recover_blocking(h->store, e) < 0)
@@ -380,6 +381,7 @@ static void dispose(struct host *h)
 
 	/* Threads that answer loops end first: one may still be in the call that woke a loop. */
 	host_queue_free(h);
+	host_acme_free(h);
 	if (h->lane)
 		work_lane_free(&h->lane);
 	if (h->store)

@@ -16,6 +16,7 @@
 #include "store/store.h"
 #include "services/auth/auth.h"
 #include "services/guard/guard.h"
+#include "services/acme/acme.h"
 #include "services/host/host.h"
 #include "services/host/log_thread.h"
 #include "services/host/notify.h"
@@ -132,6 +133,10 @@ struct host {
 	struct store *store;
 	struct tls_ring *tls_ring;                /* all certificates */
 	struct tls_server *tls[CONFIG_PROTOCOLS]; /* on that ring; tickets are each one's own */
+	struct acme *acme;
+	struct work_lane *acme_lane; /* NULL: nobody is asked */
+	struct fiber_group acme_group;
+	bool is_acme_begun;
 	struct dns *dns;
 	struct tls_client *tls_client; /* NULL: no STARTTLS going out */
 	struct tlspolicy *tls_policy;  /* NULL with it */
@@ -369,6 +374,21 @@ void host_tls_warn(struct host *h);
 /** The same as texts in `a`; how many. */
 size_t host_tls_troubles(struct host *h, struct arena *a, const char ***texts_r);
 void host_tls_put_status(struct host *h, struct json_out *j);
+/** Load them again, after a change in the store. */
+FIBER void host_tls_refresh(struct host *h);
+
+/* host_acme.c */
+/** After the store and the ring of certificates. */
+int host_acme_new(struct host *h, struct err *e);
+void host_acme_settings(const struct config *c, struct acme_settings *s_r);
+/** The key of an external account, in `a`; "" none. Blocks. */
+int host_acme_key(const struct config *c, struct arena *a, const char **key_r, struct err *e);
+/** What the configuration says from now on. */
+int host_acme_set(struct host *h, const struct config *c, const char *eab_key, struct err *e);
+/** After the resolver is there. */
+FIBER int host_acme_begin(struct host *h, struct err *e);
+FIBER void host_acme_end(struct host *h);
+void host_acme_free(struct host *h);
 
 /* for the operations */
 #define HOST_METRICS_MAX (512 * 1024)

@@ -18,6 +18,8 @@ struct reloading {
 	struct host *host;
 	struct config *config;
 	struct config_errors errs;
+	struct arena *arena;
+	const char *eab_key;
 };
 
 /* All that blocks, on the lane. */
@@ -37,6 +39,8 @@ static int read_again(void *arg, struct err *e)
 		r->config = config_ref(h->settings->config);
 	}
 	if (host_filter_check(h, r->config, e) < 0)
+		return -1;
+	if (host_acme_key(r->config, r->arena, &r->eab_key, e) < 0)
 		return -1;
 	host_log_opts(h, r->config, &log);
 	if (log_thread_reopen(h->log_thread, &log, e) < 0)
@@ -71,7 +75,7 @@ static void keep_fixed(struct config *fresh, const struct config *was)
 
 FIBER int host_reload(struct host *h, struct err *e)
 {
-	struct reloading r = {.host = h};
+	struct reloading r = {.host = h, .arena = arena_new()};
 	int rc;
 
 	notify_reloading();
@@ -93,8 +97,10 @@ FIBER int host_reload(struct host *h, struct err *e)
 			host_worker_tell(&h->workers[i], HOST_WORD_SETTINGS, h->settings);
 		host_queue_reload(h);
 		host_guard_reload(h, h->settings->config);
+		rc = host_acme_set(h, h->settings->config, r.eab_key, e);
 	}
 	config_errors_fini(&r.errs);
+	arena_free(&r.arena);
 	if (rc == 0)
 		log_event(&h->log, LOG_INFO, "host.reloaded", LF_NONE);
 	if (rc == 0)

@@ -68,13 +68,49 @@ static int load_own(struct host *h, struct arena *a, struct tls_ring_pair *pair,
 	return 0;
 }
 
+/* Those of an authority. One that is broken is told and left out: what is in the store is no reason not
+ * to serve. */
+static int load_acme(struct host *h, struct arena *a, const struct config *c,
+	struct tls_ring_pair **pairs_r, size_t *count_r, struct err *e)
+{
+	struct certificate *rows;
+	size_t count;
+
+	*count_r = 0;
+	if (certificate_list_blocking(h->store, a, &rows, &count, e) < 0)
+		return -1;
+	*pairs_r = ARENA_ARRAY(a, struct tls_ring_pair, count);
+	for (size_t i = 0; i < count; i++) {
+		struct tls_ring_pair *p = &(*pairs_r)[*count_r];
+		struct span names = rows[i].names, name;
+		struct err why = {0};
+
+		*p = (struct tls_ring_pair){
+			.label = arena_printf(a, "acme " SPAN_FMT, SPAN_ARG(rows[i].name)),
+			.cert_pem = rows[i].chain_pem,
+			.key_pem = rows[i].key_pem};
+		/* before the one we sign ourselves, where no other default is set */
+		while (!c->tls.certificate[0] && (name = span_word(&names)).len)
+			p->is_fallback |= span_eq_nocase(name, span_str(h->config->hostname));
+		if (!rows[i].chain_pem.len)
+			continue;
+		if (tls_ring_check(p, &why) == 0)
+			++*count_r;
+		else
+			log_event(&h->log, LOG_ERROR, "host.tls.broken", LF_STR("error", why.text));
+	}
+	return 0;
+}
+
 int host_tls_load(struct host *h, const struct config *c, struct err *e)
 {
 	struct arena *a = arena_new();
+	struct tls_ring_pair *given = NULL;
+	size_t given_count;
+	int rc = load_acme(h, a, c, &given, &given_count, e);
 	struct tls_ring_pair *pairs = ARENA_ARRAY(
-		a, struct tls_ring_pair, c->certificate_count + 1);
+		a, struct tls_ring_pair, c->certificate_count + given_count + 1);
 	size_t count = 0;
-	int rc = 0;
 
 	for (size_t i = 0; i < c->certificate_count; i++) {
 		const struct config_certificate *x = &c->certificates[i];
@@ -86,12 +122,16 @@ int host_tls_load(struct host *h, const struct config *c, struct err *e)
 			.names = x->names.items,
 			.name_count = x->names.count};
 	}
-	pairs[count] = (struct tls_ring_pair){
+	for (size_t i = 0; i < given_count && !c->tls.certificate[0]; i++)
+		pairs[count++] = given[i];
+	pairs[count++] = (struct tls_ring_pair){
 		.label = "tls", .cert = c->tls.certificate, .key = c->tls.key, .is_fallback = true};
-	if (!c->tls.certificate[0])
-		rc = load_own(h, a, &pairs[count], e);
+	for (size_t i = 0; i < given_count && c->tls.certificate[0]; i++)
+		pairs[count++] = given[i];
+	if (rc == 0 && !c->tls.certificate[0])
+		rc = load_own(h, a, &pairs[count - 1], e);
 	if (rc == 0)
-		rc = tls_ring_load(h->tls_ring, pairs, count + 1, e);
+		rc = tls_ring_load(h->tls_ring, pairs, count, e);
 	arena_free(&a);
 	return rc < 0 ? err_wrap(e, "TLS") : 0;
 }
@@ -172,8 +212,7 @@ static int load_again(void *arg, struct err *e)
 	return host_tls_load(l->host, l->config, e);
 }
 
-/* The certificate of our own may be due. */
-static FIBER void look(struct host *h)
+FIBER void host_tls_refresh(struct host *h)
 {
 	struct loading l = {h, config_ref(h->settings->config)};
 	struct err e = {0};
@@ -193,8 +232,9 @@ FIBER int host_tls_keep(void *arg)
 	for (unsigned hours = 1; fiber_sleep(TLS_LOOK_NS, NULL) == 0; hours++) {
 		for (size_t i = 0; i < CONFIG_PROTOCOLS; i++)
 			tls_server_turn(h->tls[i]);
+		/* the certificate of our own may be due */
 		if (hours % 24 == 0)
-			look(h);
+			host_tls_refresh(h);
 	}
 	return 0;
 }

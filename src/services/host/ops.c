@@ -94,6 +94,11 @@
 	X("shape.replies", OPS_READ, op_shape_replies, "")                                         \
 	X("shape.reply_set", 0, op_shape_reply_set, "")                                            \
 	X("shape.reply_remove", 0, op_shape_reply_remove, "")                                      \
+	X("cert.list", OPS_READ, op_cert_list, "certificates in use, and those of an authority")   \
+	X("cert.request", OPS_ONLINE, op_cert_request, "a certificate from the authority, now")    \
+	X("cert.renew", OPS_ONLINE, op_cert_renew, "")                                             \
+	X("cert.remove", 0, op_cert_remove, "")                                                    \
+	X("cert.check", OPS_READ | OPS_ONLINE, op_cert_check, "")                                  \
 	X("status", OPS_READ, op_status, "counters and limits of the server")                      \
 	X("metrics", OPS_READ | OPS_ONLINE, op_metrics, "counters as Prometheus reads them")       \
 	X("explain", OPS_READ | OPS_ONLINE, op_explain, "what would be done with a message")       \

@@ -65,6 +65,7 @@ ops_fn op_list_member_add, op_list_member_set, op_list_member_remove, op_list_im
 ops_fn op_list_held, op_list_approve, op_list_reject;
 ops_fn op_key_add, op_key_list, op_key_check, op_key_activate, op_key_retire;
 ops_fn op_key_rotate, op_key_remove, op_key_import, op_key_export;
+ops_fn op_cert_list, op_cert_request, op_cert_renew, op_cert_remove, op_cert_check;
 ops_fn op_tls_set, op_tls_remove, op_tls_list, op_tls_report;
 ops_fn op_pool_add, op_pool_set, op_pool_remove, op_pool_list;
 ops_fn op_egress_add, op_egress_set, op_egress_remove, op_egress_list, op_egress_check;
