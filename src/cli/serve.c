@@ -77,6 +77,25 @@ static const char *shell_word(struct arena *a, const char *text)
 	return text;
 }
 
+/* Send as one of our own people: it asks for the password. */
+static void put_submission(const struct serving *s, const struct host *h, const char *address)
+{
+	struct arena *a = s->c->arena;
+	struct host_place place;
+
+	for (size_t i = 0; host_place(h, i, &place); i++) {
+		if (place.protocol != CONFIG_SUBMISSION || !addr_is_ip(place.addr) ||
+			place.tls != CONFIG_TLS_STARTTLS)
+			continue;
+		printf("  %s send --url submission://localhost:%u --auth-user %s --from %s --to %s "
+		       "--tls-ca-path %s\n",
+			shell_word(a, s->c->program), addr_port(place.addr), address, address,
+			address,
+			shell_word(a, arena_printf(a, "%s/certificate.pem", host_data(h))));
+		return;
+	}
+}
+
 /* Send one, list, read. Only what the build itself needs is used (meson is a Python program), so
  * that they work on a machine where nothing else was installed. */
 static void put_commands(const struct serving *s, const struct host *h, const char *to)
@@ -94,6 +113,7 @@ static void put_commands(const struct serving *s, const struct host *h, const ch
 	       "  python3 -c \"import smtplib; smtplib.SMTP('%s', %u).sendmail("
 	       "'me@example.org', '%s', 'From: me@example.org\\nSubject: Hello\\n\\nThe first letter.')\"\n",
 		buf_cstr(&b), addr_port(place.addr), to);
+	put_submission(s, h, to);
 	printf("  %s --data %s mailbox list %s\n", program, data, to);
 	printf("  %s --data %s mailbox export %s --uid 1\n", program, data, to);
 	buf_fini(&b);
