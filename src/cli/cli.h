@@ -132,11 +132,14 @@ bool cli_is_color(FILE *f);
 /** A bar on standard error when that is a terminal; total 0: unknown. done == total clears it. */
 void cli_progress(uint64_t done, uint64_t total);
 
-/* ---- directory.c ---- */
+/* ---- account.c ---- */
 /** A password: one line of standard input, in the call's arena. An exit code, 0: read. */
 int cli_read_password(struct cli_call *c, const char **password_r);
 /** "500M", "2G", "4096": octets. An exit code, 0: read. */
 int cli_read_size(const char *option, const char *text, uint64_t *octets_r);
+
+/* ---- account_import.c ---- */
+int cli_account_import(struct cli_call *c);
 
 /* ---- list_import.c ---- */
 int cli_list_import(struct cli_call *c);

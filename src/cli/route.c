@@ -173,7 +173,7 @@ static int prepare_forward(struct cli_call *c, struct json_out *args)
 
 const struct cli_command cli_forward = {
 	.name = "account forward",
-	.group = "Directory",
+	.group = "Accounts",
 	.line = "pass an account's mail on to others",
 	.text = "Without targets it tells where the mail goes. At most 20 targets. What goes out to "
 		"elsewhere is sent under an address of ours (SRS), so that SPF holds.",

@@ -38,7 +38,7 @@ def p99_while_emptying(station):
     sampler = threading.Thread(target=sample)
     sampler.start()
     try:
-        station.cli("account", "remove", "many@yizhan.test", seconds=900)
+        station.cli("account", "remove", "many@yizhan.test", "--now", seconds=900)
     finally:
         done.set()
         sampler.join()

@@ -27,8 +27,31 @@
 	X("domain.list", OPS_READ, op_domain_list, "")                                             \
 	X("account.add", 0, op_account_add, "")                                                    \
 	X("account.set", 0, op_account_set, "")                                                    \
-	X("account.remove", 0, op_account_remove, "")                                              \
+	X("account.remove", 0, op_account_remove, "marked, or gone at once")                       \
+	X("account.restore", 0, op_account_restore, "")                                            \
 	X("account.list", OPS_READ, op_account_list, "")                                           \
+	X("account.show", OPS_READ, op_account_show, "")                                           \
+	X("account.suspend", 0, op_account_suspend, "")                                            \
+	X("account.resume", 0, op_account_resume, "")                                              \
+	X("account.password", 0, op_account_password, "")                                          \
+	X("account.rename", 0, op_account_rename, "")                                              \
+	X("account.import", 0, op_account_import, "a page of accounts with hashes")                \
+	X("account.address_add", 0, op_address_add, "further addresses")                           \
+	X("account.address_remove", 0, op_address_remove, "")                                      \
+	X("account.member_add", 0, op_member_add, "of teams and groups")                           \
+	X("account.member_set", 0, op_member_set, "")                                              \
+	X("account.member_remove", 0, op_member_remove, "")                                        \
+	X("account.member_list", OPS_READ, op_member_list, "")                                     \
+	X("account.send_as_add", 0, op_send_as_add, "")                                            \
+	X("account.send_as_remove", 0, op_send_as_remove, "")                                      \
+	X("account.send_as_list", OPS_READ, op_send_as_list, "")                                   \
+	X("account.identities", OPS_READ, op_identities, "what it may write under")                \
+	X("account.app_add", 0, op_app_add, "app passwords")                                       \
+	X("account.app_list", OPS_READ, op_app_list, "")                                           \
+	X("account.app_remove", 0, op_app_remove, "")                                              \
+	X("account.certificate_add", 0, op_certificate_add, "client certificates")                 \
+	X("account.certificate_list", OPS_READ, op_certificate_list, "")                           \
+	X("account.certificate_remove", 0, op_certificate_remove, "")                              \
 	X("alias.add", 0, op_alias_add, "")                                                        \
 	X("alias.set", 0, op_alias_set, "")                                                        \
 	X("alias.remove", 0, op_alias_remove, "")                                                  \

@@ -27,6 +27,17 @@ int ops_need(struct ops_call *c, const char *name, struct span *text_r, struct e
 void ops_put_time(struct json_out *j, const char *key, int64_t wall_ns); /* RFC 3339; 0: null */
 void ops_put_id(struct json_out *j, const char *key, uint64_t id);
 
+/** The row {key: value}, alone. */
+FIBER int ops_tell(struct ops_call *c, const char *key, struct span value, struct err *e);
+struct directory_account;
+/** The account that the argument "address" names; *address_r as it was said. */
+FIBER int ops_account(
+	struct ops_call *c, struct directory_account *acc_r, struct span *address_r, struct err *e);
+/** A person gets a reserved name only with the argument "force_reserved". */
+int ops_reserved(struct ops_call *c, unsigned kind, struct span address, struct err *e);
+/** Set a password that somebody typed: SASLprep, the verifiers that the configuration wants. */
+FIBER int ops_password(struct ops_call *c, uint64_t id, struct span password, struct err *e);
+
 struct spool_filter;
 struct spool_order;
 /** The arguments id, sender, recipient, destination, state as a filter; *is_any_r: any of them. */
@@ -56,7 +67,13 @@ ops_fn op_dns, op_explain, op_trace, op_metrics;
 ops_fn op_queue_expire, op_queue_reroute, op_queue_edit;
 ops_fn op_mailbox_list, op_mailbox_show, op_mailbox_export, op_mailbox_folders;
 ops_fn op_domain_add, op_domain_set, op_domain_remove, op_domain_list;
-ops_fn op_account_add, op_account_set, op_account_remove, op_account_list;
+ops_fn op_account_add, op_account_set, op_account_remove, op_account_list, op_account_restore;
+ops_fn op_account_show, op_account_suspend, op_account_resume, op_account_password;
+ops_fn op_account_rename, op_account_import, op_address_add, op_address_remove;
+ops_fn op_member_add, op_member_set, op_member_remove, op_member_list;
+ops_fn op_send_as_add, op_send_as_remove, op_send_as_list, op_identities;
+ops_fn op_app_add, op_app_list, op_app_remove;
+ops_fn op_certificate_add, op_certificate_list, op_certificate_remove;
 ops_fn op_alias_add, op_alias_set, op_alias_remove, op_alias_list, op_alias_import;
 ops_fn op_route_add, op_route_set, op_route_remove, op_route_list, op_route_test;
 ops_fn op_account_forward, op_recipients_add, op_recipients_remove, op_recipients_list;
