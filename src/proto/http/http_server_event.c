@@ -25,6 +25,12 @@ FIBER int http_events_begin(struct http_exchange *x, unsigned retry_ms, struct e
 	return http_reply_write(x, buf_span(b), e) < 0 ? -1 : http_reply_flush(x, e);
 }
 
+/* HEAD asks for no events: the stream is over as soon as it has begun. */
+static int check_wanted(const struct http_exchange *x, struct err *e)
+{
+	return x->is_without_body ? err_set(e, ERR_EOF, "the header alone was asked for") : 0;
+}
+
 /* Up to the first line end of the three that readers know. */
 static struct span take_line(struct span *rest)
 {
@@ -46,6 +52,8 @@ FIBER int http_events_send(struct http_exchange *x, const struct http_event *eve
 	struct buf b;
 	int rc;
 
+	if (check_wanted(x, e) < 0)
+		return -1;
 	if (span_has_line_break(event->id) || span_has_line_break(event->name))
 		return err_set(e, ERR_SYNTAX, "an event's name or id with a line break");
 	buf_init(&b, STREAM_OUT_MAX);
@@ -100,6 +108,8 @@ FIBER int http_events_wait(
 	const struct http_server_limits *l = &x->sv->opts->limits;
 	struct err why = {0};
 
+	if (check_wanted(x, e) < 0)
+		return -1;
 	for (;;) {
 		int64_t next = x->spoken_ns + l->event_ns;
 

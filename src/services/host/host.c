@@ -334,6 +334,7 @@ static void free_loops(struct host *h)
 	for (size_t i = 0; h->workers && i < h->worker_count; i++) {
 		if (h->workers[i].loop)
 			loop_free(&h->workers[i].loop);
+		inbound_free(&h->workers[i].inbound);
 		host_settings_unref(&h->workers[i].settings);
 	}
 }

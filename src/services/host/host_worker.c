@@ -137,7 +137,7 @@ FIBER int host_worker_main(void *arg)
 	w->router = router_new(&router);
 	inbound.router = w->router;
 	host_queue_wire(w, &inbound);
-	w->inbound = inbound_new(&inbound);
+	__atomic_store_n(&w->inbound, inbound_new(&inbound), __ATOMIC_RELEASE);
 	if (fiber_start(&w->trail, "trail", host_trail_main, w, &w->err) == 0 &&
 		fiber_start(&w->auth, "auth", host_auth_main, w, &w->err) == 0 &&
 		fiber_start(&w->queue, "queue", host_queue_main, w, &w->err) == 0 &&
@@ -148,7 +148,6 @@ FIBER int host_worker_main(void *arg)
 			fiber_cond_wait(&w->changed, CLOCK_NEVER, NULL);
 	}
 	drain(w);
-	inbound_free(&w->inbound);
 	router_free(&w->router);
 	auth_book_free(&w->book);
 	host_settings_unref(&w->settings);

@@ -10,7 +10,8 @@ struct inbound_counters host_inbound_sum(const struct host *h, uint64_t *connect
 
 	/* Each counter is written by one thread; read without a lock it is a moment old. */
 	for (size_t i = 0; i < h->worker_count; i++) {
-		const struct inbound *in = h->workers[i].inbound;
+		const struct inbound *in = __atomic_load_n(
+			&h->workers[i].inbound, __ATOMIC_ACQUIRE);
 		const struct inbound_counters *c = in ? inbound_counters(in) : NULL;
 
 		connections += __atomic_load_n(&h->workers[i].connections, __ATOMIC_RELAXED);

@@ -354,6 +354,19 @@ static void event_streams_live_until_we_stop(void **state)
 	http_play_fini(&p);
 }
 
+static void an_event_stream_of_head_is_its_header(void **state)
+{
+	struct http_play p;
+
+	http_play_init(&p, SPAN("HEAD /events" HOST "\r\n"));
+	p.stays = true;
+	http_play_run(&p);
+	assert_non_null(strstr(buf_cstr(&p.out), "Content-Type: text/event-stream\r\n"));
+	assert_null(strstr(buf_cstr(&p.out), "data:"));
+	assert_true(p.took_ns < CLOCK_SEC);
+	http_play_fini(&p);
+}
+
 static void event_streams_end_with_the_client(void **state)
 {
 	struct http_play p;
@@ -457,6 +470,7 @@ int main(void)
 		cmocka_unit_test(draining_ends_after_the_answer),
 		cmocka_unit_test(who_waits_between_requests_is_let_go),
 		cmocka_unit_test(event_streams_live_until_we_stop),
+		cmocka_unit_test(an_event_stream_of_head_is_its_header),
 		cmocka_unit_test(event_streams_end_with_the_client),
 		cmocka_unit_test(only_trusted_proxies_name_the_client),
 		cmocka_unit_test(https_is_insisted_on_where_it_was_used),
