@@ -105,7 +105,7 @@ struct host_worker {
 	struct host_settings *settings; /* of this worker; replaced by a message */
 	struct router *router;
 	struct inbound *inbound; /* until all loops have ended: others read its counters */
-	struct auth_book *book; /* of who is logged in here */
+	struct auth_book *book;  /* of who is logged in here */
 	struct fiber_group accepts, conns, queue, trail, auth;
 	struct list_node conn_list;
 	struct fiber_cond changed;
