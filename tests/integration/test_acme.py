@@ -17,7 +17,7 @@ from test_certificates import shown
 
 CONF = """demo = yes
 listener smtp { address = { "127.0.0.1:2525" } }
-listener web { protocol = smtp
+listener web { protocol = http
  tls = none
  address = { "127.0.0.1:8080" } }
 listener tls { address = { "127.0.0.1:4650" }
@@ -71,7 +71,7 @@ def steps(done):
     return done.stdout.decode().splitlines()
 
 
-@pytest.mark.parametrize("kind", ["tls-alpn-01"])
+@pytest.mark.parametrize("kind", ["http-01", "tls-alpn-01"])
 def test_a_certificate_comes_by_itself(station, pebble, kind):
     ca = pebble()
     configure(station, ca, "challenge = %s\n email = \"admin@example.org\"" % kind)
@@ -297,6 +297,15 @@ def test_wrong_settings_are_told(tmp_path, text, told):
     done = subprocess.run([binary(), "serve", "--check", "--conf", str(conf)], stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, timeout=20)
     assert done.returncode == 78 and told in done.stdout
+
+
+def test_only_tokens_are_answered(station):
+    import http.client
+    for path in ("", "x", "..%2f..%2fetc%2fpasswd", "x/y", "%00", "a" * 300):
+        client = http.client.HTTPConnection("127.0.0.1", station.ports["web"], timeout=10)
+        client.request("GET", "/.well-known/acme-challenge/" + path)
+        assert client.getresponse().status in (400, 404)
+        client.close()
 
 
 def test_without_an_authority(make_station):

@@ -5,8 +5,9 @@
 
 /* ACME as the configuration has it: services/acme does it, the certificates in use get the results. */
 
-#define ACME_KEY_MAX 1024
-#define ACME_WAITING 16
+#define ACME_KEY_MAX    1024
+#define ACME_ANSWER_MAX 1024
+#define ACME_WAITING    16
 
 void host_acme_settings(const struct config *c, struct acme_settings *s_r)
 {
@@ -70,6 +71,27 @@ int host_acme_set(struct host *h, const struct config *c, const char *eab_key, s
 		h->acme_lane = work_lane_new("acme", 1, ACME_WAITING);
 	acme_connect(h->acme, h->acme_lane, h->dns);
 	return 0;
+}
+
+/* RFC 8555 section 8.3: the key authorization, for this very token; whatever host was asked. */
+static FIBER int answer_challenge(void *arg, struct web_call *c, struct err *e)
+{
+	struct host *h = arg;
+	struct buf *b = arena_buf(c->r->arena, ACME_ANSWER_MAX);
+
+	if (!acme_http_answer(h->acme, c->captures[0], b))
+		return http_reply_error(c->x, 404, "There is no such challenge here.", e);
+	http_set(c->x, "Cache-Control", SPAN("no-store"));
+	return http_reply(c->x, 200, "application/octet-stream", buf_span(b), e);
+}
+
+void host_acme_web(struct host *h)
+{
+	web_add(h->web,
+		&(struct web_route){.path = "/.well-known/acme-challenge/{token}",
+			.methods = WEB_GET,
+			.handle = answer_challenge,
+			.arg = h});
 }
 
 static FIBER void new_certificate(void *arg)

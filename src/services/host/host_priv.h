@@ -389,6 +389,8 @@ int host_acme_set(struct host *h, const struct config *c, const char *eab_key, s
 FIBER int host_acme_begin(struct host *h, struct err *e);
 FIBER void host_acme_end(struct host *h);
 void host_acme_free(struct host *h);
+/** Register what answers challenges. */
+void host_acme_web(struct host *h);
 
 /* for the operations */
 #define HOST_METRICS_MAX (512 * 1024)

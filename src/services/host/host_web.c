@@ -62,6 +62,7 @@ void host_web_new(struct host *h)
 	web_add(h->web,
 		&(struct web_route){
 			.path = "/metrics", .methods = WEB_GET, .handle = metrics, .arg = h});
+	host_acme_web(h);
 }
 
 /* ---- how it is served ---- */
