@@ -93,6 +93,23 @@ static const char *hint_of(struct span type)
 	return NULL;
 }
 
+/* What an authority says is shown on terminals: nothing in it may steer one. */
+static const char *harmless(struct acme_talk *t, const char *text)
+{
+	char *clean = arena_str(t->a, span_str(text));
+
+	for (char *p = clean; *p; p++) {
+		unsigned char c = (unsigned char)*p, next = (unsigned char)p[1];
+
+		/* C0, DEL, and C1 in UTF-8 */
+		if (c < ' ' || c == 0x7f)
+			*p = ' ';
+		else if (c == 0xc2 && next >= 0x80 && next < 0xa0)
+			p[0] = p[1] = ' ';
+	}
+	return clean;
+}
+
 int acme_problem(struct acme_talk *t, const struct acme_doc *problem, struct err *e)
 {
 	struct span type = span_str(acme_doc_text(problem, "type"));
@@ -102,18 +119,20 @@ int acme_problem(struct acme_talk *t, const struct acme_doc *problem, struct err
 
 	if (span_starts(type, SPAN(TYPE_FRONT)))
 		type = span_skip(type, strlen(TYPE_FRONT));
-	t->problem = arena_str(t->a, type);
+	t->problem = harmless(t, arena_str(t->a, type));
+	type = span_str(t->problem);
 	hint = hint_of(type);
 	/* section 6.7.1: each with the name it is about */
 	for (size_t i = 0; i < acme_doc_count(subs) && i < ACME_NAMES_MAX; i++) {
 		const struct acme_doc *sub = acme_doc_at(subs, i);
 
-		buf_printf(b, "; %s: %s", acme_doc_text(acme_doc_get(sub, "identifier"), "value"),
-			acme_doc_text(sub, "detail"));
+		buf_printf(b, "; %s: %s",
+			harmless(t, acme_doc_text(acme_doc_get(sub, "identifier"), "value")),
+			harmless(t, acme_doc_text(sub, "detail")));
 	}
-	return err_set(e, ERR_REPLY, "the authority says (" SPAN_FMT "): %.160s%.100s%s%s",
-		SPAN_ARG(span_sub(type, 0, 60)), acme_doc_text(problem, "detail"), buf_cstr(b),
-		hint ? ". To do: " : "", hint ? hint : "");
+	return err_set(e, ERR_REPLY, "the authority says (" SPAN_FMT "): %.120s%.60s%s%s",
+		SPAN_ARG(span_sub(type, 0, 40)), harmless(t, acme_doc_text(problem, "detail")),
+		buf_cstr(b), hint ? ". To do: " : "", hint ? hint : "");
 }
 
 static int bad_reply(

@@ -130,7 +130,8 @@ const struct config_setting config_settings[] = {
 		"with a blank between share one. None: hostname."},
 	{"acme", "challenge", CONFIG_WORD, TOP(acme.challenge), "both", "both http-01 tls-alpn-01", 0, 0, true,
 		"How a name is proven: http-01, port 80 of it leads to an http listener here; tls-alpn-01, port "
-		"443 leads to a listener with tls = implicit. both: the second when the first fails."},
+		"443 leads to a listener with tls = implicit. both: those that a listener here can answer, "
+		"the second when the first fails."},
 	{"acme", "renew_key", CONFIG_BOOL, TOP(acme.is_key_renewed), "no", NULL, 0, 0, true,
 		"A new key with each certificate. no: the key stays, and TLSA records of it stay true."},
 	{"acme", "eab_kid", CONFIG_TEXT, TOP(acme.eab_kid), "", NULL, 0, 255, true,

@@ -53,6 +53,20 @@ int host_acme_key(const struct config *c, struct arena *a, const char **key_r, s
 	return 0;
 }
 
+/* Of both ways those that a listener can answer: a proof that must fail counts against us. */
+static unsigned can_answer(const struct config *c)
+{
+	unsigned can = 0;
+
+	for (size_t i = 0; i < c->listener_count; i++) {
+		if (c->listeners[i].tls == CONFIG_TLS_IMPLICIT)
+			can |= ACME_ALPN;
+		else if (c->listeners[i].protocol == CONFIG_HTTP)
+			can |= ACME_HTTP;
+	}
+	return can ? can : ACME_BOTH;
+}
+
 int host_acme_set(struct host *h, const struct config *c, const char *eab_key, struct err *e)
 {
 	const char *hostname = h->config->hostname;
@@ -60,6 +74,8 @@ int host_acme_set(struct host *h, const struct config *c, const char *eab_key, s
 
 	host_acme_settings(c, &s);
 	s.eab_key = eab_key;
+	if (s.challenges == ACME_BOTH)
+		s.challenges = can_answer(c);
 	if (s.directory[0] && !s.name_count) {
 		s.names = &hostname;
 		s.name_count = 1;

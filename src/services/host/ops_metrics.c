@@ -77,6 +77,20 @@ static void put_process(struct metrics *m, const struct host *h)
 		log_thread_dropped(h->log_thread));
 }
 
+/* When each ends: what an alarm is set on. */
+static void put_certificates(struct metrics *m, struct host *h)
+{
+	struct arena *a = arena_new();
+	struct tls_ring_cert *list;
+	size_t count = tls_ring_certs(h->tls_ring, a, &list);
+
+	family(m, "certificate_expires_seconds", "gauge", "When a certificate ends, since 1970.");
+	for (size_t i = 0; i < count; i++)
+		sample(m, "certificate", span_str(list[i].label),
+			list[i].cert.not_after > 0 ? (uint64_t)list[i].cert.not_after : 0);
+	arena_free(&a);
+}
+
 static void put_inbound(struct metrics *m, struct host *h)
 {
 	uint64_t connections;
@@ -172,6 +186,7 @@ FIBER int host_metrics_put(struct host *h, struct buf *b, struct err *e)
 	if (store_stats(h->store, &st, e) < 0)
 		return -1;
 	put_process(&m, h);
+	put_certificates(&m, h);
 	put_inbound(&m, h);
 	put_auth(&m, h);
 	put_guard(&m, h);
