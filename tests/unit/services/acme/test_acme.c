@@ -304,6 +304,39 @@ static void what_the_authority_says_cannot_hurt(void **state)
 	arena_free(&a);
 }
 
+static void a_refusal_is_told_with_what_can_be_done(void **state)
+{
+	static const struct {
+		const char *text, *problem, *said;
+	} rows[] = {
+		{"{\"type\":\"urn:ietf:params:acme:error:rateLimited\",\"detail\":\"too many\"}",
+			"rateLimited",
+			"the authority says (rateLimited): too many. To do: wait, and ask less often"},
+		{"{\"type\":\"urn:ietf:params:acme:error:malformed\",\"detail\":\"what?\"}",
+			"malformed", "the authority says (malformed): what?"},
+		{"{\"type\":\"about:blank\"}", "about:blank", "the authority says (about:blank): "},
+		{"{\"type\":\"urn:ietf:params:acme:error:compound\",\"detail\":\"both\",\"subproblems\":"
+		 "[{\"identifier\":{\"type\":\"dns\",\"value\":\"a.example\"},\"detail\":\"no\"},"
+		 "{\"identifier\":{\"type\":\"dns\",\"value\":\"b.example\"},\"detail\":\"nor this\"}]}",
+			"compound",
+			"the authority says (compound): both; a.example: no; b.example: nor this"},
+		/* nothing steers a terminal: escape, DEL, C1 in UTF-8 */
+		{"{\"type\":\"urn:ietf:params:acme:error:x\",\"detail\":\"a\\u001b[2Jb\\u007fc\\u009bd\"}",
+			"x", "the authority says (x): a [2Jb c  d"},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct acme_talk t = {.a = arena_new()};
+		struct err e = {0};
+
+		assert_int_equal(acme_problem(&t, acme_doc(t.a, span_str(rows[i].text)), &e), -1);
+		assert_int_equal(e.code, ERR_REPLY);
+		assert_string_equal(t.problem, rows[i].problem);
+		assert_string_equal(e.text, rows[i].said);
+		arena_free(&t.a);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -314,6 +347,7 @@ int main(void)
 		cmocka_unit_test(a_request_has_all_names_and_is_signed),
 		cmocka_unit_test(the_certificate_of_a_challenge_is_that_of_rfc_8737),
 		cmocka_unit_test(what_the_authority_says_cannot_hurt),
+		cmocka_unit_test(a_refusal_is_told_with_what_can_be_done),
 	};
 
 	return cmocka_run_group_tests_name("services/acme", tests, NULL, NULL);
