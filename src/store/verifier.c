@@ -12,6 +12,7 @@
 #include "base/enc.h"
 #include "base/secret.h"
 #include "base/utf8.h"
+#include "store/pbkdf2.h"
 #include "store/store_priv.h"
 
 #define VERIFIER_SALT     16
@@ -41,6 +42,19 @@ static bool verifier_hmac(
 		       strlen(text), out, &len) != NULL;
 }
 
+/* Hi(password, salt, i) */
+static bool verifier_salted(enum verifier_hash hash, struct span password, struct span salt,
+	int iterations, unsigned char *salted)
+{
+	if (hash == VERIFIER_SHA256) {
+		pbkdf2_sha256(password, salt, (unsigned)iterations, salted);
+		return true;
+	}
+	return PKCS5_PBKDF2_HMAC(password.ptr ? password.ptr : "", (int)password.len,
+		       (const unsigned char *)salt.ptr, (int)salt.len, iterations,
+		       verifier_md(hash), (int)verifier_len(hash), salted) == 1;
+}
+
 /* RFC 5802 section 3: SaltedPassword := Hi(password, salt, i); ClientKey := HMAC(SaltedPassword,
  * "Client Key"); StoredKey := H(ClientKey); ServerKey := HMAC(SaltedPassword, "Server Key"). */
 static bool verifier_derive(enum verifier_hash hash, struct span password, struct span salt,
@@ -48,9 +62,7 @@ static bool verifier_derive(enum verifier_hash hash, struct span password, struc
 {
 	unsigned char salted[SHA256_DIGEST_LENGTH], client[SHA256_DIGEST_LENGTH];
 	size_t len = verifier_len(hash);
-	bool is_ok = PKCS5_PBKDF2_HMAC(password.ptr ? password.ptr : "", (int)password.len,
-			     (const unsigned char *)salt.ptr, (int)salt.len, iterations,
-			     verifier_md(hash), (int)len, salted) == 1 &&
+	bool is_ok = verifier_salted(hash, password, salt, iterations, salted) &&
 		verifier_hmac(hash, salted, "Client Key", client) &&
 		EVP_Digest(client, len, keys->stored, NULL, verifier_md(hash), NULL) == 1 &&
 		verifier_hmac(hash, salted, "Server Key", keys->server);
