@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/arena.h"
 #include "base/mem.h"
 
 void secret_init(struct secret *s, struct span bytes)
@@ -34,4 +35,20 @@ bool secret_eq(struct span a, struct span b)
 void secret_wipe(void *p, size_t n)
 {
 	explicit_bzero(p, n);
+}
+
+static void guard_end(void *arg)
+{
+	const struct span *bytes = arg;
+
+	secret_wipe((char *)(uintptr_t)bytes->ptr, bytes->len);
+}
+
+void secret_guard(struct arena *a, struct span bytes)
+{
+	struct span *kept = ARENA_NEW(a, struct span);
+
+	*kept = bytes;
+	if (bytes.len)
+		arena_defer(a, guard_end, kept);
 }

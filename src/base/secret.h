@@ -4,6 +4,8 @@
 
 #include "base/span.h"
 
+struct arena;
+
 struct secret {
 	char *bytes; /* owned, NUL-ended */
 	size_t len;
@@ -15,3 +17,5 @@ void secret_fini(struct secret *s);
 /** Constant time in the content (the length is not hidden). */
 bool secret_eq(struct span a, struct span b);
 void secret_wipe(void *p, size_t n);
+/** Wipe these bytes, which lie in the arena, when it ends. */
+void secret_guard(struct arena *a, struct span bytes);

@@ -1,5 +1,6 @@
 #include "store/certificate.h"
 
+#include "base/secret.h"
 #include "store/db/db.h"
 #include "store/store_priv.h"
 
@@ -32,9 +33,13 @@ static int certificate_look(struct db *db, void *arg, struct err *e)
 	struct certificate_look *l = arg;
 	struct certificate *c = l->row;
 
-	return db_get(db, e, l->a, &sql_certificate_find, l->is_found, "t:tttiiiittt", c->name,
-		&c->names, &c->chain_pem, &c->key_pem, &c->not_before_ns, &c->not_after_ns,
-		&c->next_ns, &c->tries, &c->order_url, &c->order_key_pem, &c->error);
+	if (db_get(db, e, l->a, &sql_certificate_find, l->is_found, "t:tttiiiittt", c->name,
+		    &c->names, &c->chain_pem, &c->key_pem, &c->not_before_ns, &c->not_after_ns,
+		    &c->next_ns, &c->tries, &c->order_url, &c->order_key_pem, &c->error) < 0)
+		return -1;
+	secret_guard(l->a, c->key_pem);
+	secret_guard(l->a, c->order_key_pem);
+	return 0;
 }
 
 FIBER int certificate_find(struct store *s, struct arena *a, struct span name,
@@ -110,6 +115,8 @@ static void certificate_keep(struct arena *a, struct certificate *c)
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
 		*texts[i] = arena_span(a, *texts[i]);
+	secret_guard(a, c->key_pem);
+	secret_guard(a, c->order_key_pem);
 }
 
 static int certificate_page(struct db *db, void *arg, struct err *e)

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "base/must.h"
+#include "base/secret.h"
 #include "store/directory.h"
 #include "services/acme/acme_priv.h"
 
@@ -61,6 +62,7 @@ static struct acme_plan *plan_new(const struct acme_settings *s, struct err *e)
 	p->s.email = copy(a, s->email);
 	p->s.eab_kid = copy(a, s->eab_kid);
 	p->s.eab_key = copy(a, s->eab_key);
+	secret_guard(a, span_str(p->s.eab_key));
 	p->s.ca_file = copy(a, s->ca_file);
 	p->s.names = names;
 	for (size_t i = 0; i < s->name_count; i++) {

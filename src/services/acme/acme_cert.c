@@ -3,6 +3,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/secret.h"
 #include "services/acme/acme_priv.h"
 
 #define ACME_IDENTIFIER "1.3.6.1.5.5.7.1.31" /* RFC 8737 section 3 */
@@ -61,6 +62,8 @@ int acme_key_put(struct arena *a, EVP_PKEY *key, struct span *pem_r, struct err 
 		rc = fail(e, "writing a key");
 	else
 		*pem_r = bio_span(a, bio);
+	if (rc == 0)
+		secret_guard(a, *pem_r);
 	BIO_free(bio);
 	return rc;
 }

@@ -3,6 +3,7 @@
 
 #include "base/hash.h"
 #include "base/json_out.h"
+#include "base/secret.h"
 #include "store/directory.h"
 #include "services/acme/acme_priv.h"
 #include "services/fetch/fetch.h"
@@ -288,14 +289,14 @@ static const char *account_row(struct acme_talk *t)
 
 static FIBER int save_account(struct acme_talk *t, const char *kid, struct err *e)
 {
-	struct span pem;
+	struct span pem, row;
 
 	if (acme_key_put(t->a, t->key, &pem, e) < 0)
 		return -1;
-	return directory_setting_set(t->acme->opts.store, span_str(account_row(t)),
-		span_str(arena_printf(
-			t->a, "%s\n%s\n" SPAN_FMT, kid, t->plan->s.email, SPAN_ARG(pem))),
-		e);
+	row = span_str(
+		arena_printf(t->a, "%s\n%s\n" SPAN_FMT, kid, t->plan->s.email, SPAN_ARG(pem)));
+	secret_guard(t->a, row);
+	return directory_setting_set(t->acme->opts.store, span_str(account_row(t)), row, e);
 }
 
 /* 0 and t->key when there is one; t->kid when it is known to the authority. */
@@ -309,6 +310,7 @@ static FIBER int find_account(struct acme_talk *t, struct span *contact_r, struc
 		return 0;
 	if (directory_setting(t->acme->opts.store, t->a, span_str(account_row(t)), &row, &why) < 0)
 		return why.code == ERR_NOT_FOUND ? 0 : err_copy(e, &why);
+	secret_guard(t->a, row);
 	span_cut(row, '\n', &kid, &row);
 	span_cut(row, '\n', contact_r, &row);
 	t->key = acme_key_read(row, e);
@@ -344,6 +346,7 @@ static int put_binding(struct acme_talk *t, struct json_out *j, struct err *e)
 	if (!acme_get_b64(mac, span_str(s->eab_key)) || !buf_len(mac))
 		return err_set(e, ERR_CONFIG, "acme: eab_key is no base64url");
 	sign.mac = buf_span(mac);
+	secret_guard(t->a, sign.mac);
 	if (acme_put_jwk(jwk, t->key, e) < 0)
 		return -1;
 	sign.payload = buf_span(jwk);

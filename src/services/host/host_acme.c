@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "base/secret.h"
 #include "services/host/host_priv.h"
 
 /* ACME as the configuration has it: services/acme does it, the certificates in use get the results. */
@@ -50,6 +51,7 @@ int host_acme_key(const struct config *c, struct arena *a, const char **key_r, s
 	if (read_key(c->acme.eab_key_file, b, e) < 0)
 		return -1;
 	*key_r = buf_cstr(b);
+	secret_guard(a, buf_span(b));
 	return 0;
 }
 

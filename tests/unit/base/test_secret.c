@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "base/arena.h"
 #include "base/secret.h"
 
 static void holds_a_copy_that_ends_with_nul(void **state)
@@ -58,12 +59,31 @@ static void equality(void **state)
 	}
 }
 
+static void sees_zeros(void *arg)
+{
+	assert_memory_equal(arg, "\0\0\0\0\0\0", 6);
+}
+
+/* Closers run last first: this one looks when the guard is through. */
+static void a_guard_wipes_before_the_arena_ends(void **state)
+{
+	struct arena *a = arena_new();
+	struct span s = arena_span(a, SPAN("secret"));
+
+	arena_defer(a, sees_zeros, (void *)(uintptr_t)s.ptr);
+	secret_guard(a, s);
+	secret_guard(a, SPAN_NONE);
+	assert_memory_equal(s.ptr, "secret", 6);
+	arena_free(&a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(holds_a_copy_that_ends_with_nul),
 		cmocka_unit_test(wipe_leaves_zeros),
 		cmocka_unit_test(equality),
+		cmocka_unit_test(a_guard_wipes_before_the_arena_ends),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
