@@ -183,8 +183,8 @@ int main(int argc, char **argv)
 			"usage: login_load HOST PORT USER PASSWORD FROM TO CLIENTS SECONDS OCTETS\n");
 		return 64;
 	}
-	j.to = (struct sockaddr_in){.sin_family = AF_INET,
-		.sin_port = htons((uint16_t)strtol(argv[2], NULL, 10))};
+	j.to = (struct sockaddr_in){
+		.sin_family = AF_INET, .sin_port = htons((uint16_t)strtol(argv[2], NULL, 10))};
 	inet_pton(AF_INET, argv[1], &j.to.sin_addr);
 	int len = snprintf(plain, sizeof(plain), "%c%s%c%s", 0, argv[3], 0, argv[4]);
 	EVP_EncodeBlock((unsigned char *)j.login, (const unsigned char *)plain, len);

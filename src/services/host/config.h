@@ -145,6 +145,9 @@ struct config {
 		int64_t hsts, head_time, idle_time;
 	} http;
 	struct {
+		const char *server, *title;
+	} clients;
+	struct {
 		const char *destination;
 		int format, level; /* enum log_format, enum log_level */
 	} log;

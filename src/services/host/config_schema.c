@@ -51,6 +51,9 @@ const struct config_section config_sections[] = {
 		"back on a listener with filtered = yes. While the filter is down, mail waits for it."},
 	{"http", 0, 0, 0,
 		"What listeners with protocol = http do: the station's pages, /healthz, /metrics."},
+	{"clients", 0, 0, 0,
+		"What mail programs are told when they ask for their settings (autoconfig, autodiscover, Apple's "
+		"profiles, SRV records)."},
 	{"log", 0, 0, 0, "Where events are written."},
 };
 const size_t config_section_count = ARRAY_LEN(config_sections);
@@ -330,6 +333,11 @@ const struct config_setting config_settings[] = {
 		"How long a request's header may take, and the first request after the connection."},
 	{"http", "idle_time", CONFIG_TIME, TOP(http.idle_time), "60s", NULL, CLOCK_SEC, CLOCK_HOUR, true,
 		"How long a client may be silent between requests."},
+	{"clients", "server", CONFIG_TEXT, TOP(clients.server), "", NULL, 0, 253, false,
+		"The name that mail programs connect to; it must lead here and stand in the certificate. Empty: "
+		"hostname."},
+	{"clients", "title", CONFIG_TEXT, TOP(clients.title), "", NULL, 0, 100, false,
+		"What people call this mail service. Empty: their domain."},
 
 	{"log", "destination", CONFIG_TEXT, TOP(log.destination), "stderr", NULL, 1, 0, true,
 		"stderr, journald, or a file (opened again at SIGHUP)."},

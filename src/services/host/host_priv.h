@@ -30,6 +30,7 @@
 #include "services/queue/queue.h"
 #include "services/bounce/bounce.h"
 #include "services/router/router.h"
+#include "services/setup/setup.h"
 #include "services/sign/sign.h"
 #include "services/tlspolicy/tlspolicy.h"
 #include "services/trail/trail.h"
@@ -348,6 +349,14 @@ FIBER struct shape *host_shape_read(
 	struct store *store, const struct config *config, struct err *e);
 /** The queue gets it, now and whenever it changes. */
 FIBER int host_shape_begin(struct host *h, struct err *e);
+
+/* host_setup.c */
+/** The servers that mail programs are told of, and their host; the rest is the caller's. They live in `a`.
+ * As they are bound, or without a host as `c` (may be NULL) has them. */
+void host_setup_facts(
+	const struct host *h, const struct config *c, struct arena *a, struct setup_facts *f);
+/** Is there an HTTP listener that serves the documents? */
+bool host_setup_is_served(const struct host *h, const struct config *c);
 
 /* host_filter.c */
 /** The destination key of the filter, "" without one. */

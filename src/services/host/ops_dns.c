@@ -1,17 +1,14 @@
-#include "services/host/ops_dns.h"
+#include "services/host/ops_dns_priv.h"
 
 #include <string.h>
 
 #include "base/enc.h"
 #include "store/directory.h"
-#include "services/host/host_priv.h"
 #include "services/host/ops_key.h"
-#include "services/host/ops_priv.h"
 
 /* What DNS should say of the domains that have their mail here, and what it does say. */
 
-#define ADVICE_NS        (10 * CLOCK_SEC) /* for one look-up */
-#define ADVICE_ADDRS_MAX 16
+#define ADVICE_NS (10 * CLOCK_SEC) /* for one look-up */
 
 const char *dns_advice_str(enum dns_advice_state s)
 {
@@ -24,26 +21,7 @@ const char *dns_advice_str(enum dns_advice_state s)
 	return names[s];
 }
 
-struct advisor {
-	struct ops_call *c;
-	struct dns *dns;                     /* NULL: nothing is looked up */
-	struct span host;                    /* our name */
-	struct addr addrs[ADVICE_ADDRS_MAX]; /* of that name, in DNS */
-	size_t addr_count;
-	bool is_host_secure;
-};
-
 /* ---- one row ---- */
-
-struct advice {
-	struct span domain; /* that it is for */
-	struct span name;
-	const char *type;
-	enum dns_advice_state state;
-	struct span publish; /* RDATA; "" nothing */
-	const char *why;
-	struct dns_answer found;
-};
 
 static void put_found(struct json_out *j, const struct advice *a)
 {
@@ -58,6 +36,9 @@ static void put_found(struct json_out *j, const struct advice *a)
 		buf_clear(&b);
 		if (strcmp(a->type, "MX") == 0)
 			buf_printf(&b, "%u " SPAN_FMT, rr->pref, SPAN_ARG(rr->name));
+		else if (strcmp(a->type, "SRV") == 0)
+			buf_printf(&b, "%u %u %u " SPAN_FMT, rr->pref, rr->weight, rr->port,
+				SPAN_ARG(rr->name));
 		else if (strcmp(a->type, "TXT") == 0)
 			buf_span_put(&b, rr->text);
 		else if (strcmp(a->type, "PTR") == 0)
@@ -72,7 +53,7 @@ static void put_found(struct json_out *j, const struct advice *a)
 	buf_fini(&b);
 }
 
-static FIBER int put(struct advisor *v, const struct advice *a, struct err *e)
+FIBER int dns_advice_put(struct advisor *v, const struct advice *a, struct err *e)
 {
 	struct json_out *j = ops_row(v->c);
 
@@ -87,7 +68,7 @@ static FIBER int put(struct advisor *v, const struct advice *a, struct err *e)
 	return ops_row_end(v->c, e);
 }
 
-static FIBER int look(struct advisor *v, struct advice *a, enum dns_type type, struct err *e)
+FIBER int dns_advice_look(struct advisor *v, struct advice *a, enum dns_type type, struct err *e)
 {
 	a->found = (struct dns_answer){.status = DNS_NXDOMAIN};
 	if (!v->dns)
@@ -104,7 +85,7 @@ static FIBER int look(struct advisor *v, struct advice *a, enum dns_type type, s
 	return 0;
 }
 
-static bool is_unknown(const struct advice *a)
+bool dns_advice_is_unknown(const struct advice *a)
 {
 	return a->found.status == DNS_FAIL || a->found.status == DNS_BOGUS;
 }
@@ -115,13 +96,13 @@ static FIBER int host_addrs(struct advisor *v, enum dns_type type, struct err *e
 {
 	struct advice a = {.name = v->host, .type = type == DNS_A ? "A" : "AAAA"};
 
-	if (look(v, &a, type, e) < 0)
+	if (dns_advice_look(v, &a, type, e) < 0)
 		return -1;
 	for (size_t i = 0; i < a.found.count && v->addr_count < ADVICE_ADDRS_MAX; i++)
 		v->addrs[v->addr_count++] = a.found.rr[i].addr;
 	v->is_host_secure = a.found.is_secure;
-	if (is_unknown(&a))
-		return put(v, &a, e);
+	if (dns_advice_is_unknown(&a))
+		return dns_advice_put(v, &a, e);
 	if (a.found.count) {
 		a.state = DNS_ADVICE_OK;
 		a.why = "other servers find this one by it";
@@ -135,7 +116,7 @@ static FIBER int host_addrs(struct advisor *v, enum dns_type type, struct err *e
 		a.why = "the name that this server greets with must lead to it (hostname in "
 			"yizhan.conf)";
 	}
-	return put(v, &a, e);
+	return dns_advice_put(v, &a, e);
 }
 
 /* "4.3.2.1.in-addr.arpa" (RFC 1035 section 3.5), "…ip6.arpa" (RFC 3596 section 2.5) */
@@ -165,10 +146,10 @@ static FIBER int host_ptr(struct advisor *v, const struct addr *addr, struct err
 	struct advice a = {.name = reverse_name(v->c->arena, addr), .type = "PTR"};
 	bool is_there = false;
 
-	if (look(v, &a, DNS_PTR, e) < 0)
+	if (dns_advice_look(v, &a, DNS_PTR, e) < 0)
 		return -1;
-	if (is_unknown(&a))
-		return put(v, &a, e);
+	if (dns_advice_is_unknown(&a))
+		return dns_advice_put(v, &a, e);
 	for (size_t i = 0; i < a.found.count; i++)
 		is_there = is_there || span_eq_nocase(a.found.rr[i].name, v->host);
 	a.state = is_there ? DNS_ADVICE_OK : a.found.count ? DNS_ADVICE_WRONG : DNS_ADVICE_MISSING;
@@ -178,7 +159,7 @@ static FIBER int host_ptr(struct advisor *v, const struct addr *addr, struct err
 		? "address and name lead to one another"
 		: "many servers refuse mail from an address whose name is not the one that "
 		  "it greets with; who gave you the address can set it";
-	return put(v, &a, e);
+	return dns_advice_put(v, &a, e);
 }
 
 /* ---- a domain ---- */
@@ -188,10 +169,10 @@ static FIBER int domain_mx(struct advisor *v, struct span domain, struct err *e)
 	struct advice a = {.domain = domain, .name = domain, .type = "MX"};
 	bool is_there = false;
 
-	if (look(v, &a, DNS_MX, e) < 0)
+	if (dns_advice_look(v, &a, DNS_MX, e) < 0)
 		return -1;
-	if (is_unknown(&a))
-		return put(v, &a, e);
+	if (dns_advice_is_unknown(&a))
+		return dns_advice_put(v, &a, e);
 	for (size_t i = 0; i < a.found.count; i++)
 		is_there = is_there || span_eq_nocase(a.found.rr[i].name, v->host);
 	a.state = is_there ? DNS_ADVICE_OK : a.found.count ? DNS_ADVICE_WRONG : DNS_ADVICE_MISSING;
@@ -201,7 +182,7 @@ static FIBER int domain_mx(struct advisor *v, struct span domain, struct err *e)
 	a.why = is_there        ? "mail for the domain comes here"
 		: a.found.count ? "mail for the domain goes elsewhere, as far as DNS says"
 				: "without it mail goes to the domain's own address, if it has one";
-	return put(v, &a, e);
+	return dns_advice_put(v, &a, e);
 }
 
 /* Records of a name that begin with a tag ("v=spf1"). */
@@ -261,10 +242,10 @@ static FIBER int domain_spf(struct advisor *v, struct span domain, struct err *e
 	bool is_perhaps = false;
 	size_t n;
 
-	if (look(v, &a, DNS_TXT, e) < 0)
+	if (dns_advice_look(v, &a, DNS_TXT, e) < 0)
 		return -1;
-	if (is_unknown(&a))
-		return put(v, &a, e);
+	if (dns_advice_is_unknown(&a))
+		return dns_advice_put(v, &a, e);
 	n = records(&a.found, SPAN("v=spf1"), &record);
 	a.publish = SPAN("v=spf1 mx -all");
 	if (n == 0) {
@@ -287,7 +268,7 @@ static FIBER int domain_spf(struct advisor *v, struct span domain, struct err *e
 		a.why = is_perhaps ? "SPF: whether this server is meant depends on other records"
 				   : "SPF: this server is not among those that may send";
 	}
-	return put(v, &a, e);
+	return dns_advice_put(v, &a, e);
 }
 
 /* The records that are one tagged text below a name of their own. */
@@ -318,10 +299,10 @@ static FIBER int domain_text(struct advisor *v, struct span domain, size_t i, st
 	size_t n;
 
 	a.name = span_str(arena_printf(arena, "%s" SPAN_FMT, texts[i].front, SPAN_ARG(domain)));
-	if (look(v, &a, DNS_TXT, e) < 0)
+	if (dns_advice_look(v, &a, DNS_TXT, e) < 0)
 		return -1;
-	if (is_unknown(&a))
-		return put(v, &a, e);
+	if (dns_advice_is_unknown(&a))
+		return dns_advice_put(v, &a, e);
 	n = records(&a.found, span_str(texts[i].tag), &record);
 	if (n != 1 && texts[i].publish[0]) {
 		struct span head, tail;
@@ -337,7 +318,7 @@ static FIBER int domain_text(struct advisor *v, struct span domain, size_t i, st
 	a.why = n == 1  ? texts[i].good
 		: n > 1 ? "more than one record is as bad as none; keep one"
 			: texts[i].missing;
-	return put(v, &a, e);
+	return dns_advice_put(v, &a, e);
 }
 
 /* DANE (RFC 7672): worth it where the host's name is signed. */
@@ -350,10 +331,10 @@ static FIBER int host_tlsa(struct advisor *v, struct err *e)
 	bool is_there = false;
 
 	a.name = span_str(arena_printf(arena, "_25._tcp." SPAN_FMT, SPAN_ARG(v->host)));
-	if (look(v, &a, DNS_TLSA, e) < 0)
+	if (dns_advice_look(v, &a, DNS_TLSA, e) < 0)
 		return -1;
-	if (is_unknown(&a))
-		return put(v, &a, e);
+	if (dns_advice_is_unknown(&a))
+		return dns_advice_put(v, &a, e);
 	for (size_t i = 0; i < a.found.count && hash.len; i++) {
 		struct span data = a.found.rr[i].data;
 		struct buf b;
@@ -383,7 +364,7 @@ static FIBER int host_tlsa(struct advisor *v, struct err *e)
 		if (!v->is_host_secure)
 			a.publish = SPAN_NONE;
 	}
-	return put(v, &a, e);
+	return dns_advice_put(v, &a, e);
 }
 
 /* The keys that sign for the domain (RFC 6376): each has a record. */
@@ -409,7 +390,7 @@ static FIBER int domain_keys(struct advisor *v, struct span domain, struct err *
 			: f.key.record;
 		a.why = arena_printf(
 			v->c->arena, "DKIM (%s): %s", dkim_keys_state_str(rows[i].state), f.why);
-		if (put(v, &a, e) < 0)
+		if (dns_advice_put(v, &a, e) < 0)
 			return -1;
 	}
 	if (count)
@@ -418,7 +399,7 @@ static FIBER int domain_keys(struct advisor *v, struct span domain, struct err *
 		arena_printf(v->c->arena, "SELECTOR._domainkey." SPAN_FMT, SPAN_ARG(domain)));
 	none.why = "DKIM: the domain's mail is not signed, and large providers refuse such mail: "
 		   "yizhan key add DOMAIN";
-	return put(v, &none, e);
+	return dns_advice_put(v, &none, e);
 }
 
 static FIBER int domain_all(struct advisor *v, struct span domain, struct err *e)
@@ -430,7 +411,7 @@ static FIBER int domain_all(struct advisor *v, struct span domain, struct err *e
 		if (domain_text(v, domain, i, e) < 0)
 			return -1;
 	}
-	return 0;
+	return ops_dns_clients(v, domain, e);
 }
 
 static FIBER int domains(struct advisor *v, struct err *e)
