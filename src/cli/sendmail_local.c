@@ -103,6 +103,7 @@ void sendmail_station_plan(struct sendmail *m)
 	struct yz_timeouts *t = &m->plan->options.timeouts;
 
 	m->plan->options.tls = YZ_TLS_NEVER;
+	m->plan->options.hello_name = "localhost";
 	*t = (struct yz_timeouts){.connect = CONNECT_MS,
 		.greeting = GREETING_MS,
 		.command = COMMAND_MS,
@@ -272,6 +273,23 @@ int sendmail_hand_over(struct sendmail *m, struct send_letter *l)
 	return code;
 }
 
+/* The name is encoded as it must be; the server adds the domain of an address that has none. */
+static void put_from(struct sendmail *m, struct buf *b)
+{
+	static const struct span nowhere = SPAN("@nowhere.invalid");
+	bool is_given = m->from && m->from[0] && strcmp(m->from, "<>") != 0;
+	const char *address = is_given ? m->from : sendmail_login(m);
+	bool is_bare = !strchr(address, '@');
+	struct span made = span_str(send_from_field(m->a,
+		is_bare ? arena_printf(m->a, "%s" SPAN_FMT, address, SPAN_ARG(nowhere)) : address,
+		m->full_name));
+	ptrdiff_t at = is_bare ? span_find_span(made, nowhere) : -1;
+
+	buf_span_put(b, span_sub(made, 0, at < 0 ? made.len : (size_t)at));
+	if (at >= 0)
+		buf_span_put(b, span_skip(made, (size_t)at + nowhere.len));
+}
+
 /* The date is that of now, not of when the server runs again; who it is from and its id are the server's
  * to say. */
 void sendmail_station_header(struct sendmail *m, struct buf *head)
@@ -289,12 +307,8 @@ void sendmail_station_header(struct sendmail *m, struct buf *head)
 	}
 	if (m->full_name && !send_head_has(buf_span(head), "From")) {
 		buf_clear(&b);
-		buf_printf(&b, "From: %s",
-			send_from_field(m->a,
-				m->from && m->from[0] && strcmp(m->from, "<>") != 0
-					? m->from
-					: sendmail_login(m),
-				m->full_name));
+		buf_str(&b, "From: ");
+		put_from(m, &b);
 		send_head_add(m->a, head, buf_cstr(&b));
 	}
 	buf_fini(&b);

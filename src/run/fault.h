@@ -15,6 +15,9 @@
 	X(DELIVER_CLAIMED, "deliver.claimed") /* a carrier has taken a letter */                   \
 	X(DELIVER_DOT, "deliver.dot")         /* the final dot was sent, no reply yet */           \
 	X(DELIVER_REPLIED, "deliver.replied") /* the next hop said 250; nothing is settled */      \
+	X(DROP_ACCEPTED, "drop.accepted")     /* a dropped letter is ours, its file is there */    \
+	X(DROP_OPENED, "drop.opened")         /* its file is read, nothing is accepted */          \
+	X(DROP_REMOVED, "drop.removed")       /* its file is gone, its name is still kept */       \
 	X(SETTLE_BOUNCED, "settle.bounced")   /* a report is built, nothing is stored */           \
 	X(SETTLE_COMMITTED, "settle.committed") /* settled durably */
 

@@ -23,7 +23,7 @@ HOST = "127.0.0.1"
 PREFIX = re.compile(
     rb"Return-Path: <(?P<return_path>[^\r\n]*)>\r\n"
     rb"Delivered-To: (?P<delivered_to>[^\r\n]+)\r\n"
-    rb"Received: from (?P<helo>\S+) \((?P<peer>\[[^\]\r\n]+\]|unix|hidden)\)\r\n"
+    rb"Received: from (?P<helo>\S+) \((?P<peer>\[[^\]\r\n]+\]|unix(?:, uid \d+, \S+)?|hidden)\)\r\n"
     rb"(?:\t\(using (?P<tls>TLSv1\.[23]) with cipher (?P<cipher>[A-Z0-9_-]+) \((?P<bits>\d+) bits\)\)\r\n)?"
     rb"\tby (?P<by>\S+) \(Yizhan\) with (?P<protocol>[A-Z0-9]+) id (?P<id>[0-9A-Z]+)"
     rb"(?:\r\n\tfor <(?P<rcpt>[^\r\n]+)>)?;\r\n"

@@ -53,6 +53,7 @@ struct host_settings {
 	struct submission_policy submission;
 	struct smtp_server_opts *smtp; /* one a listener */
 	struct http_server_opts *http; /* the same; those of its protocol count */
+	struct smtp_server_opts *drop_smtp;
 	int64_t connections_max;
 	struct arena *arena;
 };
@@ -275,6 +276,10 @@ void host_submission_policy(const struct config *c, struct submission_policy *p)
 /** As in struct host_service. */
 FIBER void host_submission_serve(struct host_conn *c, const char *refuse);
 void host_submission_put_status(struct host *h, struct json_out *j);
+
+/* host_maildrop.c */
+/** Takes what lies in the drop directory, until it is cancelled. A fiber of worker 0. */
+FIBER int host_maildrop_main(void *arg);
 
 /* host_demo.c */
 FIBER int host_demo_seed(struct host *h, struct err *e);

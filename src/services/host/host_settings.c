@@ -50,6 +50,18 @@ static void smtp_opts(struct host *h, const struct config *c, const struct confi
 	o->limits.by_min_seconds = c->queue.deliver_by_min / CLOCK_SEC;
 }
 
+/* How a letter of the drop directory is heard: as on a Unix socket, and mistakes cost no time. */
+static void drop_opts(struct host *h, const struct config *c, struct smtp_server_opts *o)
+{
+	static const struct config_listener l = {
+		.name = "maildrop", .protocol = CONFIG_SUBMISSION, .tls = CONFIG_TLS_NONE};
+
+	smtp_opts(h, c, &l, o);
+	o->newlines = SMTP_NEWLINES_NORMALISE;
+	o->limits.errors_soft = o->limits.errors_hard = DROP_RCPTS_MAX + 10;
+	o->limits.recipients = DROP_RCPTS_MAX;
+}
+
 /* Takes over the caller's reference to `c`. */
 struct host_settings *host_settings_new(struct host *h, struct config *c)
 {
@@ -83,6 +95,8 @@ struct host_settings *host_settings_new(struct host *h, struct config *c)
 	s->http = ARENA_ARRAY(arena, struct http_server_opts, c->listener_count + 1);
 	for (size_t i = 0; i < c->listener_count; i++)
 		host_web_opts(h, c, &c->listeners[i], &s->http[i]);
+	drop_opts(h, c, &s->smtp[c->listener_count]);
+	s->drop_smtp = &s->smtp[c->listener_count];
 	return s;
 }
 

@@ -141,6 +141,9 @@ FIBER int host_worker_main(void *arg)
 	if (fiber_start(&w->trail, "trail", host_trail_main, w, &w->err) == 0 &&
 		fiber_start(&w->auth, "auth", host_auth_main, w, &w->err) == 0 &&
 		fiber_start(&w->queue, "queue", host_queue_main, w, &w->err) == 0 &&
+		(w->index || !h->place.maildrop ||
+			fiber_start(&w->accepts, "maildrop", host_maildrop_main, w, &w->err) ==
+				0) &&
 		start_acceptors(w, &w->err) == 0) {
 		w->is_ready = true;
 		report(w, false);

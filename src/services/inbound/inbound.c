@@ -150,6 +150,10 @@ static FIBER void on_rcpt(
 		rc = router_verdict_err(ans->verdict, &e);
 	else
 		rc = check_room(c, s, ans, &e);
+	if (rc < 0 && c->once.len && e.smtp / 100 == 5) {
+		inbound_rcpt_refused(s, rcpt, ans, &e);
+		rc = 0;
+	}
 	if (rc < 0) {
 		smtp_reply_from_err(r, &e);
 		c->in->counters.refused_recipients++;
@@ -334,6 +338,7 @@ static void letter_envelope(
 			.id = letter->id,
 			.for_address = s->rcpt_count == 1 ? s->rcpts[0].to.whole : SPAN_NONE,
 			.time = time_now(in, now),
+			.local = inbound_local_user(c, s->txn),
 			.is_client_hidden = c->submission &&
 				c->submission->policy->is_client_hidden});
 	if (c->submission)
@@ -378,6 +383,7 @@ static FIBER int letter_accept(
 
 	bool is_remote = counts.remote && !letter.is_held && in->opts.wants;
 	bool is_lease = is_remote && in->opts.wants(in->opts.arg, &letter);
+	letter.once = c->once;
 	FAULT(ACCEPT_BODY);
 	rc = spool_accept(in->opts.store, &letter, is_lease, e);
 	if (rc == 0) {
@@ -399,6 +405,7 @@ static FIBER int letter_accept(
 			in->opts.expanded(
 				in->opts.arg, &letter, counts.expanded, counts.expanded_count);
 	}
+	c->was_there |= letter.was_there;
 	if (letter.stored)
 		body_unref(&letter.stored);
 	buf_fini(&peer);

@@ -83,6 +83,11 @@ struct inbound_conn {
 	struct submission_conn
 		*submission; /* who may send what, on a listener of submission; NULL elsewhere */
 	const char *refuse;  /* non-NULL: 421 4.7.0 with this text instead of a greeting */
+	/* A letter of the drop directory: nobody hears what is refused now. So a recipient who is refused
+	 * for good becomes a row that fails with its report, and the letter is accepted under its name
+	 * once; `was_there`: it was before. */
+	struct span once;
+	bool was_there;
 	struct inbound_txn *txn; /* lives in the session's transaction arena; NULL between */
 };
 

@@ -17,6 +17,7 @@ struct received_opts {
 	uint64_t id;
 	struct span for_address;
 	const struct received_time *time;
+	struct span local;     /* "unix, uid 1000, alice" for a user of this machine; "" */
 	bool is_client_hidden; /* neither its address nor its name */
 };
 struct span received_field(const struct smtp_session *s, const struct received_opts *o);
@@ -97,6 +98,9 @@ struct inbound_counts {
 		*expanded; /* addresses that became several, and whose sender hears it */
 	size_t expanded_count;
 };
+/** Nobody can be told now that this recipient is refused: it becomes a row that fails, with its report. */
+void inbound_rcpt_refused(struct smtp_session *s, const struct smtp_rcpt *rcpt,
+	struct router_answer *ans, const struct err *why);
 /** Marks recipients that the message has been delivered to before: ROUTER_LOOP. -1: all of them. */
 int inbound_loops(struct inbound_conn *c, struct smtp_session *s, struct err *e);
 /** The accepted recipients, aliases opened, into letter->rcpts. What differs per mailbox is its prefix. */
@@ -135,6 +139,8 @@ FIBER int inbound_submission_data(
 FIBER int inbound_submission_end(struct inbound_conn *c, struct smtp_session *s, struct err *e);
 /** What its author keeps, and who it was. */
 void inbound_submission_letter(struct inbound_conn *c, struct spool_new *letter);
+/** How Received names a user of this machine; "" somebody else. In `a`. */
+struct span inbound_local_user(const struct inbound_conn *c, struct arena *a);
 void inbound_put_user(const struct inbound_conn *c, struct buf *b);
 /** Is this letter signed when it leaves? Then begin. */
 void inbound_sign_begin(struct inbound_conn *c, struct smtp_session *s);

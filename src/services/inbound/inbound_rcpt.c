@@ -33,6 +33,25 @@ static bool id_set_add(struct id_set *set, uint64_t id)
 	return true;
 }
 
+/* ---- refused, with nobody there to be told ----------------------------------------------------- */
+
+void inbound_rcpt_refused(struct smtp_session *s, const struct smtp_rcpt *rcpt,
+	struct router_answer *ans, const struct err *why)
+{
+	struct router_target *t = ARENA_NEW(s->txn, struct router_target);
+	struct buf b;
+
+	buf_init(&b, 1024);
+	buf_printf(&b, "refused:5.%u.%u ", why->enh_subject, why->enh_detail);
+	/* what stands behind '|' in a destination means something else */
+	for (const char *p = why->text; *p; p++)
+		buf_char(&b, *p == '|' ? '/' : *p);
+	t->address = rcpt->to.whole;
+	t->destination = arena_span(s->txn, buf_span(&b));
+	buf_fini(&b);
+	*ans = (struct router_answer){.verdict = ROUTER_OK, .target_count = 1, .targets = t};
+}
+
 /* ---- loops ------------------------------------------------------------------------------------ */
 
 static bool is_all_loop(const struct router_delivered *d, const struct router_answer *ans)

@@ -73,13 +73,38 @@ static void log_refused(
 		LF_STR("reason", why->text));
 }
 
+/* A user of this machine who has an account is known to the world by its address. */
+static void name_sender(struct inbound_conn *c, struct smtp_session *s)
+{
+	const struct submission_user *u = &c->submission->user;
+	struct smtp_address *from = &s->mail.from;
+
+	if (!u->login.len || !u->account_id || !span_eq(from->local, u->login) ||
+		!span_eq_nocase(from->domain, u->qualify))
+		return;
+	/* the account's own address was an address when it was made */
+	smtp_address_parse(arena_span(s->txn, u->address), true, from, NULL);
+}
+
+struct span inbound_local_user(const struct inbound_conn *c, struct arena *a)
+{
+	const struct submission_user *u = c->submission ? &c->submission->user : NULL;
+
+	if (!u || !u->login.len)
+		return SPAN_NONE;
+	return span_str(arena_printf(a, "unix, uid %llu, " SPAN_FMT, (unsigned long long)u->uid,
+		SPAN_ARG(span_sub(u->login, 0, 64))));
+}
+
 FIBER void inbound_submission_mail(
 	struct inbound_conn *c, struct smtp_session *s, struct smtp_reply *r)
 {
 	struct err e = {0};
 
-	if (submission_mail(c->submission, s->mail.from.whole, &e) == 0)
+	if (submission_mail(c->submission, s->mail.from.whole, &e) == 0) {
+		name_sender(c, s);
 		return;
+	}
 	log_refused(c, s, &e);
 	smtp_reply_from_err(r, &e);
 }

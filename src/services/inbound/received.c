@@ -39,10 +39,12 @@ struct span received_field(const struct smtp_session *s, const struct received_o
 	struct buf b, peer, text;
 
 	buf_init(&b, INBOUND_RECEIVED_MAX);
-	buf_init(&peer, 64);
+	buf_init(&peer, 256);
 	buf_init(&text, 32);
 	if (addr_is_ip(s->peer))
 		addr_put_literal(&peer, s->peer);
+	else
+		buf_span_put(&peer, o->local);
 	r.peer = buf_span(&peer);
 	enc_put_id(&text, o->id);
 	r.id = buf_span(&text);
