@@ -21,7 +21,7 @@ def advise(station, *words, code=1):
     done = station.cli("dns", *words, "--json", check=False)
     assert done.returncode == code, done
     rows = [json.loads(line) for line in done.stdout.decode().splitlines()]
-    return {(r["type"], r["name"], r["why"].split(":")[0] if r["type"] == "TXT" else ""): r for r in rows}
+    return {(r["type"], r["name"], r["why"].split(":")[0].split(" (")[0] if r["type"] == "TXT" else ""): r for r in rows}
 
 
 def test_all_that_is_published_is_ok_and_nothing_is_to_be_done():
@@ -29,8 +29,13 @@ def test_all_that_is_published_is_ok_and_nothing_is_to_be_done():
         lab.zone("ours.example", *GOOD)
         lab.ptr("192.0.2.7", "mx.ours.example")
         with Yizhan(conf=CONF % lab.conf()) as station:
+            keys = station.cli_json("key", "add", "ours.example", "--json")
+            signed = [r["zone"].replace(".ours.example. IN TXT", " TXT") for r in keys]
+            lab.zone("ours.example", *GOOD, *signed)
+            lab.publish()
             rows = advise(station, "ours.example", code=0)
             assert {r["state"] for r in rows.values()} == {"ok", "optional"}, rows
+            assert sorted(r["name"] for r in rows.values() if "DKIM" in r["why"]) == sorted(k["name"] for k in keys)
             assert rows["A", "mx.ours.example", ""]["found"] == ["192.0.2.7"]
             assert rows["PTR", "7.2.0.192.in-addr.arpa", ""]["state"] == "ok"
             tlsa = rows["TLSA", "_25._tcp.mx.ours.example", ""]
@@ -38,7 +43,7 @@ def test_all_that_is_published_is_ok_and_nothing_is_to_be_done():
             text = station.cli("dns", "ours.example").stdout.decode()
             assert "0 records to publish" in text
             # what is to be published can be published, and is then found right
-            lab.zone("ours.example", *GOOD, "_25._tcp.mx TLSA " + tlsa["publish"])
+            lab.zone("ours.example", *GOOD, *signed, "_25._tcp.mx TLSA " + tlsa["publish"])
             lab.publish()
             time.sleep(2.5)  # what was cached has run out
             assert advise(station, "ours.example", code=0)["TLSA", "_25._tcp.mx.ours.example", ""]["state"] == "ok"
@@ -49,6 +54,7 @@ def test_what_is_missing_stands_there_as_for_a_zone_file():
         lab.zone("ours.example", "mx A 192.0.2.7")
         with Yizhan(conf=CONF % lab.conf()) as station:
             rows = advise(station, "ours.example")
+            assert [r["state"] for r in rows.values() if "key add" in r["why"]] == ["missing"]
             assert rows["MX", "ours.example", ""]["state"] == "missing"
             assert rows["TXT", "ours.example", "SPF"]["publish"] == "v=spf1 mx -all"
             zone = station.cli("dns", "--zone", "ours.example", check=False).stdout.decode().splitlines()

@@ -58,6 +58,7 @@ static void add_site(struct host *h)
 void host_web_new(struct host *h)
 {
 	h->web = web_new();
+	lists_web_add(h->lists, h->web);
 	add_site(h);
 	web_add(h->web,
 		&(struct web_route){
