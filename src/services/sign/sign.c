@@ -43,8 +43,14 @@ static void keys_unref(struct sign_keys **kp)
 {
 	struct sign_keys *k = *kp;
 
+	int refs;
+
 	*kp = NULL;
-	if (!k || atomic_fetch_sub(&k->refs, 1) > 1)
+	if (!k)
+		return;
+	refs = atomic_fetch_sub(&k->refs, 1);
+	MUST(refs > 0);
+	if (refs > 1)
 		return;
 	for (size_t i = 0; i < k->count; i++) {
 		free(k->keys[i].domain);
