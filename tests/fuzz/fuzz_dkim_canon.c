@@ -19,6 +19,15 @@ static void canon(struct span in, enum dkim_canon c, size_t step, struct buf *ou
 	MUST(b.put == buf_len(out));
 }
 
+static bool has_bare_cr(struct span s)
+{
+	for (size_t i = 0; i < s.len; i++) {
+		if (s.ptr[i] == '\r' && (i + 1 == s.len || s.ptr[i + 1] != '\n'))
+			return true;
+	}
+	return false;
+}
+
 static void check(struct span in, enum dkim_canon c, size_t step)
 {
 	struct buf whole, cut, again;
@@ -35,7 +44,9 @@ static void check(struct span in, enum dkim_canon c, size_t step)
 	buf_clear(&again);
 	dkim_canon_field((struct dkim_sink){gather, &whole}, c, in);
 	dkim_canon_field((struct dkim_sink){gather, &again}, c, buf_span(&whole));
-	if (span_find(in, ':') >= 0)
+	/* A bare CR may come to stand in front of a bare LF when a fold goes: no header has such a field, for
+	 * there the LF ends it. */
+	if (span_find(in, ':') >= 0 && !has_bare_cr(in))
 		MUST(span_eq(buf_span(&whole), buf_span(&again)));
 	buf_fini(&whole);
 	buf_fini(&cut);

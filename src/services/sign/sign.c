@@ -42,7 +42,6 @@ struct signer {
 static void keys_unref(struct sign_keys **kp)
 {
 	struct sign_keys *k = *kp;
-
 	int refs;
 
 	*kp = NULL;
