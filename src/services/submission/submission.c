@@ -107,7 +107,9 @@ bool submission_offer(const struct submission_conn *c, struct sasl_server_opts *
 
 static void set_rate(struct span text, const struct gcra_rate *usual, struct gcra_rate *rate)
 {
-	if (!text.len || !gcra_parse(text, rate))
+	if (span_eq(text, SPAN("none")))
+		*rate = (struct gcra_rate){0};
+	else if (!text.len || !gcra_parse(text, rate))
 		*rate = *usual;
 }
 

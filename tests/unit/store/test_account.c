@@ -529,21 +529,21 @@ static void verifiers_are_taken_apart(void **state)
 	}
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, store_set_up, store_tear_down)
+#define CASE(name) cmocka_unit_test_setup_teardown(name, store_set_up, store_tear_down)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(finds_who_logs_in_by_any_address),
-		TEST(a_new_password_ends_what_the_old_one_proved),
-		TEST(the_first_login_after_an_import_keeps_its_sessions),
-		TEST(suspension_ends_sessions_for_good),
-		TEST(app_passwords_are_many_and_each_ends_alone),
-		TEST(certificates_find_their_account),
-		TEST(an_account_writes_under_its_own_addresses_alone),
-		TEST(identities_are_what_may_be_written_under),
-		TEST(sending_and_room_are_answered),
-		TEST(verifiers_are_taken_apart),
+		CASE(finds_who_logs_in_by_any_address),
+		CASE(a_new_password_ends_what_the_old_one_proved),
+		CASE(the_first_login_after_an_import_keeps_its_sessions),
+		CASE(suspension_ends_sessions_for_good),
+		CASE(app_passwords_are_many_and_each_ends_alone),
+		CASE(certificates_find_their_account),
+		CASE(an_account_writes_under_its_own_addresses_alone),
+		CASE(identities_are_what_may_be_written_under),
+		CASE(sending_and_room_are_answered),
+		CASE(verifiers_are_taken_apart),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -418,18 +418,18 @@ static void reserved_names_are_known(void **state)
 	assert_false(account_is_reserved(SPAN("")));
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, store_set_up, store_tear_down)
+#define CASE(name) cmocka_unit_test_setup_teardown(name, store_set_up, store_tear_down)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(further_addresses_and_other_names),
-		TEST(a_group_is_its_members_that_receive),
-		TEST(send_as_is_given_and_taken),
-		TEST(an_account_has_its_details_and_its_domain_s),
-		TEST(room_is_octets_and_messages),
-		TEST(a_removed_account_comes_back_or_goes_whole),
-		TEST(postmaster_and_abuse_are_always_somebody),
+		CASE(further_addresses_and_other_names),
+		CASE(a_group_is_its_members_that_receive),
+		CASE(send_as_is_given_and_taken),
+		CASE(an_account_has_its_details_and_its_domain_s),
+		CASE(room_is_octets_and_messages),
+		CASE(a_removed_account_comes_back_or_goes_whole),
+		CASE(postmaster_and_abuse_are_always_somebody),
 		cmocka_unit_test(reserved_names_are_known),
 	};
 

@@ -196,15 +196,15 @@ static void an_import_takes_the_password_s_place(void **state)
 	store_play(state, play_import);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, store_set_up, store_tear_down)
+#define CASE(name) cmocka_unit_test_setup_teardown(name, store_set_up, store_tear_down)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_scheme_knows_its_password),
 		cmocka_unit_test(what_is_no_hash_is_refused_by_name),
-		TEST(keys_of_scram_are_the_standards),
-		TEST(an_import_takes_the_password_s_place),
+		CASE(keys_of_scram_are_the_standards),
+		CASE(an_import_takes_the_password_s_place),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
