@@ -141,6 +141,16 @@ DB_SQL(sql_check_route_egress,
 	"SELECT sender, egress FROM sender_route) r WHERE r.egress <> '' AND NOT EXISTS "
 	"(SELECT 1 FROM egress e WHERE e.name = r.egress)");
 
+DB_SQL(sql_check_people_lost,
+	"SELECT r.what || ' belongs to account ' || r.id || ', which is not there' FROM "
+	"(SELECT 'a membership of ' || member_id AS what, account_id AS id FROM account_member "
+	"UNION ALL SELECT 'a membership in ' || account_id, member_id FROM account_member "
+	"UNION ALL SELECT 'send-as ' || pattern, account_id FROM send_as "
+	"UNION ALL SELECT 'app password ' || name, account_id FROM app_password "
+	"UNION ALL SELECT 'certificate ' || spki_sha256, account_id FROM account_certificate "
+	"UNION ALL SELECT 'address ' || local || '@' || domain, account_id FROM address) r "
+	"LEFT JOIN account a ON a.id = r.id WHERE a.id IS NULL");
+
 _Static_assert(STORE_COUNT_MESSAGES == 1 && STORE_COUNT_QUEUE_MESSAGES == 2 &&
 		STORE_COUNT_QUEUE_RCPTS == 3,
 	"the questions above name counters by number");
@@ -153,7 +163,7 @@ static const struct db_sql *const check_questions[] = {&sql_check_refs, &sql_che
 	&sql_check_count_rcpts, &sql_check_forward, &sql_check_forward_many, &sql_check_recipient,
 	&sql_check_domain, &sql_check_address_twice, &sql_check_list_members, &sql_check_list_lost,
 	&sql_check_pending_lost, &sql_check_pool_member, &sql_check_route_pool,
-	&sql_check_route_egress};
+	&sql_check_route_egress, &sql_check_people_lost};
 
 #define CHECK_FINDINGS_MAX 1000 /* of one question; then "and more" */
 

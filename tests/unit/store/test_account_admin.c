@@ -406,6 +406,42 @@ static void postmaster_and_abuse_are_always_somebody(void **state)
 	store_play(state, play_roles);
 }
 
+DB_SQL(fixture_lost_app,
+	"INSERT INTO app_password (id, account_id, name, key_hash, scram_sha256, scopes, networks, "
+	"created_ns, expires_ns, used_ns, used_from) "
+	"VALUES (5, 99, 'lost', '', '', 1, '', 0, 0, 0, '')");
+
+static int lose(struct db *db, void *arg, struct err *e)
+{
+	(void)arg;
+	return db_run(db, e, &fixture_lost_app, "");
+}
+
+static void take_finding(void *arg, const char *text)
+{
+	(void)arg;
+	assert_string_equal(text, "app password lost belongs to account 99, which is not there");
+}
+
+static void play_check(struct store_fixture *f)
+{
+	struct err e = {0};
+	uint64_t findings = 0;
+
+	make_domain(f, "our.example");
+	make(f, "alice@our.example", ACCOUNT_PERSON);
+	assert_ok(store_check(f->s, take_finding, f, NULL, &findings, &e), &e);
+	assert_int_equal(findings, 0);
+	assert_ok(store_write(f->s, "lose", lose, NULL, &e), &e);
+	assert_ok(store_check(f->s, take_finding, f, NULL, &findings, &e), &e);
+	assert_int_equal(findings, 1);
+}
+
+static void the_check_finds_what_belongs_to_nobody(void **state)
+{
+	store_play(state, play_check);
+}
+
 static void reserved_names_are_known(void **state)
 {
 	(void)state;
@@ -430,6 +466,7 @@ int main(void)
 		CASE(room_is_octets_and_messages),
 		CASE(a_removed_account_comes_back_or_goes_whole),
 		CASE(postmaster_and_abuse_are_always_somebody),
+		CASE(the_check_finds_what_belongs_to_nobody),
 		cmocka_unit_test(reserved_names_are_known),
 	};
 

@@ -9,6 +9,7 @@
 #include "base/must.h"
 #include "lib/scratch.h"
 #include "run/loop.h"
+#include "store/account_admin.h"
 #include "services/router/router.h"
 #include "services/router/router_priv.h"
 
@@ -404,6 +405,106 @@ static void test_verdicts_have_triples(void **state)
 	}
 }
 
+static void member(struct fixture *f, const char *group, const char *who)
+{
+	assert_int_equal(account_member_set(f->s, span_str(group), span_str(who),
+				 ACCOUNT_RIGHT_RECEIVE, true, NULL),
+		0);
+}
+
+static void kind(struct fixture *f, const char *address, enum account_kind k)
+{
+	struct directory_account acc = {.address = span_str(address), .kind = k};
+
+	assert_int_equal(directory_account_set(f->s, &acc, SPAN_NONE, true, NULL), 0);
+}
+
+static void tell_groups(struct fixture *f)
+{
+	struct span far = SPAN("away@far.example");
+
+	people(f);
+	kind(f, "crew@our.example", ACCOUNT_GROUP);
+	kind(f, "inner@our.example", ACCOUNT_GROUP);
+	kind(f, "desk@our.example", ACCOUNT_TEAM);
+	expect(f, "crew@our.example", false, ROUTER_UNKNOWN_USER, "");
+	expect(f, "desk@our.example", false, ROUTER_OK, "desk@our.example*");
+	member(f, "crew@our.example", "alice@our.example");
+	member(f, "crew@our.example", "gone@our.example");
+	member(f, "crew@our.example", "inner@our.example");
+	member(f, "inner@our.example", "bob@our.example");
+	member(f, "inner@our.example", "alice@our.example");
+	member(f, "inner@our.example", "crew@our.example");
+	expect(f, "crew@our.example", false, ROUTER_OK, "alice@our.example* bob@our.example*");
+	expect(f, "crew+x@our.example", false, ROUTER_OK, "alice@our.example* bob@our.example*");
+	assert_int_equal(
+		directory_forward_set(f->s, SPAN("crew@our.example"), &far, 1, false, NULL), 0);
+	expect(f, "crew@our.example", false, ROUTER_OK,
+		"alice@our.example* away@far.example>far.example bob@our.example*");
+	assert_int_equal(account_remove(f->s, SPAN("bob@our.example"), 1000, NULL), 0);
+	expect(f, "bob@our.example", false, ROUTER_UNKNOWN_USER, "");
+	expect(f, "crew@our.example", false, ROUTER_OK,
+		"alice@our.example* away@far.example>far.example");
+	assert_int_equal(account_remove(f->s, SPAN("crew@our.example"), 1000, NULL), 0);
+	expect(f, "crew@our.example", false, ROUTER_UNKNOWN_USER, "");
+}
+
+static void test_groups_are_their_members(void **state)
+{
+	run(state, tell_groups);
+}
+
+static void quota(struct fixture *f, const char *address, uint64_t octets)
+{
+	struct directory_account acc = {.address = span_str(address), .quota_octets = octets};
+
+	assert_int_equal(directory_account_set(f->s, &acc, SPAN_NONE, false, NULL), 0);
+}
+
+static void expect_room(struct fixture *f, const char *address, uint64_t octets,
+	enum router_room want, size_t want_full)
+{
+	struct router_answer ans;
+	enum router_room room;
+	size_t full = 0;
+
+	assert_int_equal(
+		router_resolve_address(f->r, f->a, span_str(address), false, &ans, NULL), 0);
+	assert_int_equal(ans.verdict, ROUTER_OK);
+	assert_int_equal(router_room(f->r, f->a, &ans, octets, &room, NULL), 0);
+	assert_int_equal(room, want);
+	for (size_t i = 0; i < ans.target_count; i++) {
+		full += ans.targets[i].is_full;
+		assert_int_equal(ans.targets[i].is_full, !ans.targets[i].is_local);
+	}
+	assert_int_equal(full, want_full);
+}
+
+static void tell_room(struct fixture *f)
+{
+	people(f);
+	expect_room(f, "alice@our.example", 1ULL << 40, ROUTER_ROOM, 0);
+	quota(f, "alice@our.example", 1000);
+	expect_room(f, "alice@our.example", 0, ROUTER_ROOM, 0);
+	expect_room(f, "alice@our.example", 1000, ROUTER_ROOM, 0);
+	expect_room(f, "alice@our.example", 1001, ROUTER_ROOM_NEVER, 0);
+	/* of several, who has no room goes without, whatever the cache holds */
+	for (int turn = 0; turn < 2; turn++) {
+		expect_room(f, "team@our.example", 1000, ROUTER_ROOM, 0);
+		expect_room(f, "team@our.example", 1001, ROUTER_ROOM, 1);
+	}
+	quota(f, "bob@our.example", 500);
+	expect_room(f, "team@our.example", 501, ROUTER_ROOM, 1);
+	expect_room(f, "team@our.example", 1001, ROUTER_ROOM_NEVER, 0);
+	quota(f, "alice@our.example", 0);
+	expect_room(f, "team@our.example", 1001, ROUTER_ROOM, 1);
+}
+
+static void test_room_is_asked_afresh(void **state)
+{
+	run(state, tell_room);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -411,6 +512,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			users_of_the_machine_have_addresses_at_its_name, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_aliases, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_groups_are_their_members, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_room_is_asked_afresh, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_alias_limits, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_changes, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_many, set_up, tear_down),
