@@ -4,7 +4,8 @@
         ca.directory, ca.ca_file                  # for the section acme
         ca.root()                                 # PEM of what signs its certificates
 
-It refuses a share of good nonces, as it does by default (nonce_reject: per cent). Nothing leaves loopback.
+It refuses a share of good nonces, as it does by default (nonce_reject: per cent). reuse: of so many per cent of valid
+proofs a second one is not asked for; sleep: seconds at most that a look takes. Nothing leaves loopback.
 """
 
 import json
@@ -28,10 +29,11 @@ def free_port():
 
 
 class Pebble:
-    def __init__(self, http, tls, eab=None, nonce_reject=5, validity=None, port=None):
+    def __init__(self, http, tls, eab=None, nonce_reject=5, validity=None, port=None, reuse=0, sleep=0):
         self.ports = {"http": http, "tls": tls, "acme": port or free_port(), "manage": free_port(), "dns": free_port(),
                       "names": free_port()}
         self.eab, self.nonce_reject, self.validity = eab, nonce_reject, validity
+        self.reuse, self.sleep = reuse, sleep
         self.processes = []
 
     @property
@@ -68,8 +70,11 @@ class Pebble:
 
     def start(self):
         """Also once more: it forgets everything, as it always does."""
-        env = dict(os.environ, PEBBLE_VA_NOSLEEP="1", PEBBLE_WFE_NONCEREJECT=str(self.nonce_reject),
-                   PEBBLE_AUTHZREUSE="0")
+        env = dict(os.environ, PEBBLE_WFE_NONCEREJECT=str(self.nonce_reject), PEBBLE_AUTHZREUSE=str(self.reuse))
+        if self.sleep:
+            env["PEBBLE_VA_SLEEPTIME"] = str(self.sleep)
+        else:
+            env["PEBBLE_VA_NOSLEEP"] = "1"
         self.pebble = self.run("pebble", "-config", os.path.join(self.path, "pebble.json"), "-dnsserver",
                                "%s:%d" % (HOST, self.ports["dns"]), env=env)
         self.wait()

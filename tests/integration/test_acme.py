@@ -166,6 +166,11 @@ def test_a_failed_proof_is_told_and_tried_later(station, pebble):
     assert any("not proven by http-01" in line for line in steps(done))
     row = rows(station)["acme gone.example.org"]
     assert row["failed_tries"] == 1 and not row["in_use"] and "not proven" in row["last_error"]
+    # not at once, and not after a restart either
+    assert row["next_renewal"] > time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(time.time() + 30))
+    station.restart()
+    time.sleep(1)
+    assert rows(station)["acme gone.example.org"]["failed_tries"] == 1
     done = station.cli("cert", "check", check=False)
     assert done.returncode == 65 and b"gone.example.org" in done.stdout
     # the other one is as it was, and the next try goes well
@@ -175,6 +180,18 @@ def test_a_failed_proof_is_told_and_tried_later(station, pebble):
     row = wait_for(station, "gone.example.org")
     assert row["failed_tries"] == 0 and row["last_error"] == ""
     assert station.cli("cert", "check").stdout.strip() == b"All certificates are well."
+
+
+def test_a_proof_that_takes_its_time_and_one_that_still_counts(station, pebble):
+    ca = pebble(sleep=3, reuse=100)
+    configure(station, ca, "challenge = tls-alpn-01")
+    station.cli("reload")
+    wait_for(station, "mx.yizhan.test", 40)
+    lines = steps(station.cli("cert", "renew", "mx.yizhan.test"))
+    assert any("is here" in line for line in lines) and not any("ready to be looked at" in line for line in lines)
+    lines = steps(station.cli("cert", "request", "other.example.org", "mx.yizhan.test"))
+    assert any("mx.yizhan.test was proven before" in line for line in lines)
+    assert any("other.example.org is proven" in line for line in lines)
 
 
 KID, MAC = "kid-1", "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"
