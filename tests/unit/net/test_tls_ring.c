@@ -382,6 +382,70 @@ static void one_ring_serves_all_protocols(void **state)
 	test_run_sim(shared_main, NULL);
 }
 
+/* ---- threads ---- */
+
+#define THREADS 3
+#define TALKS   40
+
+struct talker {
+	pthread_t thread;
+	struct tls_server *server;
+	int failed;
+};
+
+static FIBER int talker_main(void *arg)
+{
+	struct talker *x = arg;
+	struct raw r;
+	bool is_resumed;
+
+	raw_init(&r, TLS1_3_VERSION);
+	r.sni = "one.test";
+	for (int i = 0; i < TALKS; i++)
+		x->failed += raw_talk(&r, x->server, &is_resumed) < 0;
+	raw_fini(&r);
+	return 0;
+}
+
+static void *talker_thread(void *arg)
+{
+	test_run_sim(talker_main, arg);
+	return NULL;
+}
+
+/* Loops serve, a lane loads, a fiber of the first loop sets challenges and turns keys. */
+static void all_threads_share_one_ring(void **state)
+{
+	struct tls_ring *ring = ring_all();
+	struct tls_server *server = server_on(ring, "smtp", NULL);
+	struct tls_ring_pair pairs[2] = {pair_of(&made[EC_ONE], "a"), pair_of(&made[DEFAULT], "b")};
+	struct talker talkers[THREADS] = {0};
+	struct arena *a = arena_new();
+	struct tls_ring_cert *list;
+
+	for (int i = 0; i < THREADS; i++) {
+		talkers[i].server = server;
+		assert_int_equal(
+			pthread_create(&talkers[i].thread, NULL, talker_thread, &talkers[i]), 0);
+	}
+	for (int i = 0; i < TALKS; i++) {
+		assert_int_equal(tls_ring_load(ring, pairs, 1 + (size_t)i % 2, NULL), 0);
+		assert_int_equal(tls_ring_challenge_set(ring, SPAN("one.test"),
+					 buf_span(&made[ED].cert), buf_span(&made[ED].key), NULL),
+			0);
+		assert_int_equal(tls_ring_certs(ring, a, &list), 1 + i % 2);
+		tls_ring_challenge_remove(ring, SPAN("one.test"));
+		tls_server_turn(server);
+	}
+	for (int i = 0; i < THREADS; i++) {
+		pthread_join(talkers[i].thread, NULL);
+		assert_int_equal(talkers[i].failed, 0);
+	}
+	arena_free(&a);
+	tls_server_free(&server);
+	tls_ring_free(&ring);
+}
+
 /* ---- RFC 8737 ---- */
 
 struct acme_case {
@@ -458,6 +522,7 @@ int main(void)
 		cmocka_unit_test(our_own_certificate_is_renewed_in_time),
 		cmocka_unit_test(keys_of_tickets_turn_every_12_hours),
 		cmocka_unit_test(one_ring_serves_all_protocols),
+		cmocka_unit_test(all_threads_share_one_ring),
 		cmocka_unit_test(a_challenge_is_met_and_nothing_follows),
 	};
 
