@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "services/host/ops.h"
+#include "services/local/drop.h"
 #include "services/local/place.h"
 #include "cli/init_priv.h"
 #include "cli/send_priv.h"
@@ -128,6 +129,11 @@ static int ask_all(struct init *i)
 
 /* ---- the configuration file ---- */
 
+static bool is_system(const struct init *i)
+{
+	return i->is_root && strcmp(i->data, SYSTEM_DATA) == 0;
+}
+
 static void put_listener(struct init *i, struct buf *b, const char *name, const char *what,
 	const char *protocol, unsigned port)
 {
@@ -156,7 +162,7 @@ static void put_config(struct init *i, struct buf *b)
 		"submission", 587);
 	put_listener(
 		i, b, "submissions", "The same with TLS from the first octet.", "submission", 465);
-	if (i->is_root && strcmp(i->data, SYSTEM_DATA) == 0)
+	if (is_system(i))
 		buf_str(b,
 			"\n# Mail of the users of this machine: sendmail, cron, PHP.\n"
 			"local {\n\tsocket = \"" LOCAL_SOCKET "\"\n\tmaildrop = \"" LOCAL_MAILDROP
@@ -305,6 +311,24 @@ static int make_store(struct init *i)
 	return code;
 }
 
+/* Where sendmail leaves mail until the server runs for the first time. */
+static int make_maildrop(struct init *i)
+{
+	const struct passwd *pw = is_system(i) ? getpwnam(SYSTEM_USER) : NULL;
+	const char *dir = is_system(i) ? LOCAL_MAILDROP
+				       : arena_printf(i->a, "%s/maildrop", i->data);
+	struct err e = {0};
+	int code = make_dirs(i, dir, 0755);
+
+	if (code)
+		return code;
+	if (drop_make_dir(dir, 03733, &e) < 0)
+		return cli_fail_err(&e);
+	if (pw && lchown(dir, pw->pw_uid, pw->pw_gid) < 0)
+		return cli_fail(EX_NOPERM, "%s: %s", dir, strerror(errno));
+	return 0;
+}
+
 /* Made as root, used as the server's user. */
 static int give_away(struct init *i)
 {
@@ -393,6 +417,8 @@ static int run_init(struct cli_call *c)
 		code = write_config(i);
 	if (!code)
 		code = make_store(i);
+	if (!code)
+		code = make_maildrop(i);
 	if (!code)
 		code = give_away(i);
 	if (code)

@@ -56,7 +56,7 @@ class StationFailed(AssertionError):
 class PortOffset:
     """An offset that is ours until release(): a lock file tells other test processes, a bind tells the rest."""
 
-    def __init__(self):
+    def __init__(self, ports=DEMO_PORTS):
         self.lock = None
         for offset in random.sample(OFFSETS, 200):
             lock = open(os.path.join(tempfile.gettempdir(), "yizhan-offset-%d.lock" % offset), "a")
@@ -65,7 +65,7 @@ class PortOffset:
             except OSError:
                 lock.close()
                 continue
-            if all(self.is_free(port + offset) for port in DEMO_PORTS):
+            if all(self.is_free(port + offset) for port in ports):
                 self.lock, self.value = lock, offset
                 return
             lock.close()

@@ -5,13 +5,14 @@ import os
 import pty
 import re
 import select
+import smtplib
 import stat
 import subprocess
 import time
 
 import pytest
 
-from station import binary
+from station import PortOffset, binary
 
 WORDS = ["--hostname", "mx.our.example", "--domain", "our.example", "--account", "alice", "--offline"]
 ROLES = ["abuse", "hostmaster", "postmaster", "root", "security"]
@@ -148,6 +149,37 @@ def test_questions_on_a_terminal(place):
     # colours, marks, and what to do next
     assert "\033[" in heard and "✓" in heard and "next" in heard
     assert "alice@our.example" in place.run("account", "list").stdout
+
+
+def test_the_server_runs_with_what_was_written_and_takes_mail(place, tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text("correct horse battery\n")
+    place.run("init", "--yes", "--password-file", str(secret), *WORDS)
+    # only loopback, and ports of this test
+    text = re.sub(r'"0\.0\.0\.0:(\d+)"(, "\[::\]:\d+")?', r'"127.0.0.1:\1"', place.conf.read_text())
+    place.conf.write_text(text)
+    offset = PortOffset([25, 587, 465])
+    server = subprocess.Popen(place.command("serve", "--port-offset", str(offset.value)), env=place.env, stdout=subprocess.DEVNULL,
+                              stderr=subprocess.PIPE, text=True)
+    try:
+        for _ in range(200):
+            if (place.data / "demo.json").exists() or server.poll() is not None:
+                break
+            time.sleep(0.05)
+        assert server.poll() is None, server.stderr.read()
+        with smtplib.SMTP("127.0.0.1", 25 + offset.value, timeout=30) as s:
+            s.sendmail("me@elsewhere.test", ["postmaster@our.example"], "Subject: to the postmaster\r\n\r\nx\r\n")
+        with smtplib.SMTP("127.0.0.1", 587 + offset.value, timeout=30) as s:
+            s.starttls()
+            s.login("alice@our.example", "correct horse battery")
+            s.sendmail("alice@our.example", ["abuse@our.example"], "From: alice@our.example\r\nSubject: after login\r\n\r\nx\r\n")
+        rows = json.loads(place.run("mailbox", "list", "alice@our.example", "--json").stdout)
+        assert {"to the postmaster", "after login"} <= {row["subject"] for row in rows}
+    finally:
+        server.terminate()
+        error = server.communicate(timeout=30)[1]
+        offset.release()
+    assert "Sanitizer" not in error and server.returncode == 0, error
 
 
 def test_a_port_that_is_held_is_told_with_who_holds_it(place):

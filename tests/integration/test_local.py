@@ -113,6 +113,21 @@ local { trusted_users = { "nobody" } }
     assert find_letter(station, BOB, "trusted").return_path == ALICE
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
+def test_a_user_who_is_bound_to_an_account_is_that_account(station, user):
+    station.cli("account", "set", ALICE, "--system-user", "nobody")
+    user.sendmail("-i", "bob", text="Subject: as alice\n\nb\n", user=NOBODY)
+    letter = find_letter(station, BOB, "as alice")
+    assert letter.return_path == ALICE and ALICE.encode() in letter.content and b"@" + HOST.encode() not in letter.content.split(b"Message-ID")[0]
+    user.sendmail("-i", "-f", ALICE, "nobody", text="From: alice@yizhan.test\nSubject: to myself\n\nb\n", user=NOBODY)
+    assert "to myself" in subjects(station, ALICE)
+    user.sendmail("-i", "-f", BOB, "bob", user=NOBODY, code=77)
+    # suspended, the account sends nothing; what it wrote is not lost
+    station.cli("account", "set", ALICE, "--suspend")
+    done = user.sendmail("-i", "bob", text="Subject: suspended\n\nb\n", user=NOBODY, code=None)
+    assert "suspended" not in subjects(station, BOB) and done.returncode in (0, 69, 75, 77), done
+
+
 def test_recipients_without_a_domain_are_of_this_machine(station, user):
     station.cli("alias", "add", "team@yizhan.test", BOB)
     user.sendmail("-i", "team", "root", "daemon", "alice@" + HOST, text="Subject: names\n\nb\n")

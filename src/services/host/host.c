@@ -400,6 +400,8 @@ static void dispose(struct host *h)
 	host_bind_close(h);
 	if (h->control_fd >= 0)
 		close(h->control_fd);
+	if (h->maildrop_fd >= 0)
+		close(h->maildrop_fd);
 	config_unref(&h->config);
 	log_thread_free(&h->log_thread);
 	arena_free(&a);
@@ -414,7 +416,7 @@ int host_run(const struct host_opts *opts)
 
 	h->arena = arena;
 	h->opts = opts;
-	h->control_fd = -1;
+	h->control_fd = h->maildrop_fd = -1;
 	h->started_mono_ns = clock_mono_ns();
 	h->started_wall_ns = clock_wall_ns();
 	h->passed_count = notify_take_fds(arena, h->passed, NOTIFY_FDS_MAX);

@@ -290,7 +290,7 @@ FIBER int host_maildrop_main(void *arg)
 	} while (wait_for_more(&m) == 0 && !fiber_is_cancelled(fiber_self()));
 	if (m.io)
 		loop_io_free(&m.io);
-	if (m.fd >= 0)
-		close(m.fd);
+	/* closing it waits for the kernel's readers, some milliseconds: not on a loop */
+	m.host->maildrop_fd = m.fd;
 	return 0;
 }

@@ -125,6 +125,7 @@ struct host {
 	struct config *config; /* the first one: it lives as long as the host */
 	const char *data;
 	struct local_place place; /* where users of this machine hand over mail */
+	int maildrop_fd; /* of the drop directory's notices, once its fiber has ended; -1 */
 	int control_fd;
 	struct notify_fd passed[NOTIFY_FDS_MAX];
 	size_t passed_count;
