@@ -364,6 +364,10 @@ void host_setup_facts(
 /** Is there an HTTP listener that serves the documents? */
 bool host_setup_is_served(const struct host *h, const struct config *c);
 
+/* host_setup_web.c */
+/** Routes for it. Before the listeners serve. */
+void host_setup_web(struct host *h);
+
 /* host_filter.c */
 /** The destination key of the filter, "" without one. */
 int host_filter_hop(struct arena *a, const struct config *c, struct span *key_r, struct err *e);

@@ -64,6 +64,7 @@ void host_web_new(struct host *h)
 		&(struct web_route){
 			.path = "/metrics", .methods = WEB_GET, .handle = metrics, .arg = h});
 	host_acme_web(h);
+	host_setup_web(h);
 }
 
 /* ---- how it is served ---- */
