@@ -141,6 +141,12 @@ static void test_mistakes(void **state)
 		{"tls { tls12 = maybe }", "1: tls12: \"maybe\" is neither yes nor no"},
 		{"data = \"\"", "1: data: \"\" is empty"},
 		{"listener a { mode = 689 }", "1: mode: \"689\" is not octal"},
+		{"lists { url = \"http://lists.example\" }",
+			"0: lists: url: \"http://lists.example\" is not like \"https://lists.example.org\""},
+		{"lists { url = \"https://lists.example/\" }",
+			"0: lists: url: \"https://lists.example/\" is not like \"https://lists.example.org\""},
+		{"lists { url = \"https://a b\" }",
+			"0: lists: url: \"https://a b\" is not like \"https://lists.example.org\""},
 		{"resolver { forwarders = { \"a\" \"b\" } }", "1: a comma is missing before \"b\""},
 		/* all in one run */
 		{"hostnam = a\nthread = 1\n\nlimits { mesage = 2 }\n",

@@ -235,6 +235,44 @@ static void what_cannot_be_signed_is_told(void **state)
 	play(state, play_errors);
 }
 
+/* One message for many: what stands in front of each is signed with it. */
+static int play_fronts(void *arg)
+{
+	static const char *const fronts[] = {
+		"List-Unsubscribe: <https://x/1>\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n",
+		"List-Unsubscribe: <https://x/2>\r\n", ""};
+	struct world *w = arg;
+	struct span ed = add_key(
+		w, "example.org", "e", DKIM_ED25519_SHA256, DKIM_KEYS_ACTIVE, false);
+	struct sign_job *job = sign_job_new(w->signer, w->a);
+	struct span signatures[ARRAY_LEN(fronts)];
+
+	sign_feed(job, SPAN(MESSAGE));
+	for (size_t i = 0; i < ARRAY_LEN(fronts); i++) {
+		struct buf *fields = arena_buf(w->a, SIGN_FIELDS_MAX);
+		struct err e = {0};
+
+		if (sign_front(job, span_str(fronts[i]), SPAN("example.org"), fields, &e) < 0)
+			fail_msg("%s", e.text);
+		signatures[i] = buf_span(fields);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(fronts); i++) {
+		for (size_t k = 0; k < ARRAY_LEN(fronts); k++) {
+			struct span front = span_str(arena_printf(
+				w->a, SPAN_FMT "%s", SPAN_ARG(signatures[i]), fronts[k]));
+
+			/* what was signed without such a field says nothing of one that is added */
+			assert_int_equal(passes(w, front, 0, ed, "example.org"), i == k || i == 2);
+		}
+	}
+	return 0;
+}
+
+static void each_copy_is_signed_with_what_is_its_own(void **state)
+{
+	play(state, play_fronts);
+}
+
 static void the_domain_of_from(void **state)
 {
 	static const struct {
@@ -265,6 +303,7 @@ int main(void)
 		CASE(active_keys_sign),
 		CASE(a_key_above_signs_where_it_is_wide),
 		CASE(what_cannot_be_signed_is_told),
+		CASE(each_copy_is_signed_with_what_is_its_own),
 		CASE(the_domain_of_from),
 	};
 
