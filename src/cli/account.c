@@ -493,7 +493,7 @@ const struct cli_command cli_account[] = {
 		.op = "account.certificate_list",
 		.columns = {{"note", "NOTE"}, {"created_at", "ADDED (UTC)", CLI_TIME},
 			{"expires_at", "EXPIRES", CLI_TIME}, {"pin", "SHA-256 OF THE KEY"}},
-		.nothing = "None: yizhan account certificate add ADDRESS FILE",
+		.nothing = "None: yizhan account certificate-add ADDRESS FILE",
 	},
 	{
 		.name = "account certificate-remove",

@@ -1,7 +1,9 @@
 """yizhan ban: who may connect. Clients come from elsewhere behind a PROXY header, for loopback is never banned."""
 
+import base64
 import datetime
 import socket
+import ssl
 
 import pytest
 
@@ -113,3 +115,70 @@ def test_what_lies_in_a_banned_network_is_told_its_name(station):
     station.cli("ban", "add", "192.0.2.0/24")
     done = station.cli("ban", "remove", "192.0.2.9", check=False)
     assert "192.0.2.9 itself is not listed; it lies in 192.0.2.0/24" in done.stderr.decode()
+
+
+LOGINS = PROXIED % """
+listener submission {
+	protocol = submission
+	address = { "127.0.0.1:4650" }
+	proxy_networks = { "127.0.0.1/32" }
+}
+guard { network_failures = 3 }
+"""
+
+
+def try_login(station, client, user, password):
+    """The last reply to a client behind the proxy that logs in by PLAIN over TLS; the greeting when it is no 220."""
+    with socket.create_connection(("127.0.0.1", station.ports["submission"]), timeout=20) as s:
+        s.sendall(("PROXY TCP4 %s 127.0.0.1 40000 587\r\n" % client).encode())
+        lines = s.makefile("rb")
+        greeting = lines.readline().decode().strip()
+        if not greeting.startswith("220 "):
+            return greeting
+        for word in ("EHLO me", "STARTTLS"):
+            s.sendall((word + "\r\n").encode())
+            while lines.readline()[3:4] == b"-":
+                pass
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        with context.wrap_socket(s) as t:
+            lines = t.makefile("rb")
+            secret = base64.b64encode(("\0%s\0%s" % (user, password)).encode()).decode()
+            for word in ("EHLO me", "AUTH PLAIN " + secret):
+                t.sendall((word + "\r\n").encode())
+                line = lines.readline()
+                while line[3:4] == b"-":
+                    line = lines.readline()
+            return line.decode().strip()
+
+
+def test_guesses_ban_a_network_where_people_log_in(make_station):
+    station = make_station(conf=LOGINS)
+    alice = station.account("alice")
+    for i, user in enumerate(("alice@yizhan.test", "nobody@yizhan.test", "bob@yizhan.test")):
+        assert try_login(station, "203.0.113.5", user, "guess%d" % i).startswith("535 5.7.8 ")
+    told = try_login(station, "203.0.113.5", alice.address, alice.password)
+    assert told.startswith("421 4.7.0 Too many failed logins from your network, try again after 20")
+    row = bans(station)["203.0.113.5"]
+    assert (row["made_by"], row["reason"]) == ("guard", "3 failed logins within 10m")
+    # other servers still bring mail from there; others still log in
+    assert greeting(station, "203.0.113.5").startswith("220 ")
+    assert try_login(station, "203.0.113.6", alice.address, alice.password).startswith("235 ")
+    station.restart()
+    assert try_login(station, "203.0.113.5", alice.address, alice.password).startswith("421 4.7.0 ")
+    station.cli("ban", "remove", "203.0.113.5")
+    assert try_login(station, "203.0.113.5", alice.address, alice.password).startswith("235 ")
+
+
+def test_a_phone_with_an_old_password_is_not_banned(make_station):
+    station = make_station(conf=LOGINS)
+    alice = station.account("alice")
+    for _ in range(5):
+        assert try_login(station, "203.0.113.5", alice.address, "my old one").startswith("535 ")
+    assert try_login(station, "203.0.113.5", alice.address, alice.password).startswith("235 ")
+    assert bans(station) == {}
+    # and now that she is known there, others' guesses from there do not keep her out
+    for i in range(4):
+        assert try_login(station, "203.0.113.5", "bob@yizhan.test", "guess%d" % i)[:3] in ("535", "454")
+    assert try_login(station, "203.0.113.5", "bob@yizhan.test", "guess9").startswith("454 4.7.0 ")
+    assert try_login(station, "203.0.113.5", alice.address, alice.password).startswith("235 ")

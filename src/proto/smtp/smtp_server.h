@@ -91,6 +91,9 @@ struct smtp_decider {
 	/** Once per connection before the greeting: 220, 421 or 554. */
 	FIBER void (*connect)(void *ctx, struct smtp_session *s, struct smtp_reply *r);
 	FIBER void (*helo)(void *ctx, struct smtp_session *s, struct smtp_reply *r);
+	/** At EHLO, before `extensions` and `auth_offer` are asked, which cannot wait: look up what they
+	 * need. NULL: nothing. */
+	FIBER void (*prepare)(void *ctx, struct smtp_session *s);
 	/** Which of SMTP_SERVER_EXTENSIONS this client is offered, whatever the listener; asked when it
 	 * greets. NULL: none. REQUIRETLS is offered under TLS only. Does not yield. */
 	unsigned (*extensions)(void *ctx, const struct smtp_session *s);

@@ -129,6 +129,8 @@ static FIBER int act_helo(struct smtp_server *sv, struct smtp_command *c, struct
 	smtp_server_reset(sv); /* RFC 5321 section 4.1.4: as if RSET had been said */
 	keep_helo(sv, c->domain);
 	s->is_esmtp = c->verb != SMTP_HELO;
+	if (s->is_esmtp && sv->decider->prepare)
+		sv->decider->prepare(sv->ctx, s);
 	sv->features = features_now(sv);
 	if (is_auth_offered(sv))
 		sv->features |= SMTP_FEATURE_AUTH;

@@ -25,7 +25,6 @@
 #include "services/guard/guard.h"
 
 struct auth;
-struct dns;
 
 #define AUTH_CACHE_NS  (5 * CLOCK_MIN)
 #define AUTH_CACHE_MAX 65536
@@ -49,8 +48,8 @@ struct auth_opts {
 	const struct log *log;
 	bool is_sha1;            /* keep and offer SCRAM-SHA-1 as well */
 	struct auth_oauth oauth; /* both URLs NULL or "": no tokens */
-	struct work_lane *fetch_lane;
-	struct dns *dns; /* for the provider's name; NULL: the system looks it up */
+	struct work_lane
+		*fetch_lane; /* where the provider is asked; its name is looked up by the system */
 	/* Who may sign clients' certificates for addresses of accounts (net/tls.h); NULL: nobody, only pins
 	 * of accounts count. */
 	struct tls_authority *client_authority;

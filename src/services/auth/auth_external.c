@@ -89,7 +89,7 @@ FIBER void auth_look(struct auth_conn *c)
 	struct arena *a;
 
 	c->is_external = false;
-	if (!tls_peer_has(c->stream))
+	if (!c->auth || !tls_peer_has(c->stream))
 		return;
 	a = arena_new();
 	if (tls_peer(c->stream, a, &peer) && find_owner(c, a, &peer, &o, &e) == 0)

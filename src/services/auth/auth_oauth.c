@@ -114,8 +114,7 @@ static int no_good(struct arena *a, struct verdict *v, const struct err *why)
 static int not_now(const struct auth *a, const struct err *why, struct err *e)
 {
 	log_event(a->opts.log, LOG_WARN, "auth.provider.failed", LF_STR("error", why->text));
-	err_copy(e, why);
-	err_wrap(e, "identity provider");
+	err_set(e, ERR_BUSY, "identity provider: %s", why->text);
 	err_scope_set(e, ERR_SCOPE_SELF, ERR_AGAIN_LATER);
 	return err_smtp(e, 454, 4, 7, 0);
 }
@@ -155,7 +154,6 @@ static FIBER int ask(const struct auth *a, struct arena *arena, struct fetch_req
 	const struct auth_oauth *o = &a->opts.oauth;
 
 	r->lane = a->opts.fetch_lane;
-	r->dns = a->opts.dns;
 	r->timeout_ns = OAUTH_NS;
 	r->ca_file = is_set(o->ca_file) ? o->ca_file : NULL;
 	if (fetch_run(r, arena, answer, e) < 0)

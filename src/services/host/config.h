@@ -119,6 +119,11 @@ struct config {
 	} guard;
 	struct {
 		bool is_sha1;
+		bool is_cert_asked;    /* of clients, where people log in */
+		const char *client_ca; /* "" none */
+		const char *introspection, *client_id, *client_secret_file, *jwks, *issuer,
+			*audience;
+		const char *user_claim, *scope, *ca_file, *discovery;
 	} auth;
 	struct {
 		int64_t grace;

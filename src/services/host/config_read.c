@@ -295,6 +295,26 @@ static void check_acme(struct reading *r)
 		config_error(r->errs, 0, "acme: \"eab_kid\" and \"eab_key_file\" go together");
 }
 
+static void check_provider(struct reading *r, const char *name, const char *url)
+{
+	if (url[0] && !span_starts_nocase(span_str(url), SPAN("https://")))
+		config_error(
+			r->errs, 0, "auth: %s: \"%s\" does not begin with https://", name, url);
+}
+
+/* A signed token says for whom it is, and by whom: of every token of the provider ours are a few. */
+static void check_auth(struct reading *r)
+{
+	const struct config *c = r->config;
+
+	check_provider(r, "oauth_introspection", c->auth.introspection);
+	check_provider(r, "oauth_jwks", c->auth.jwks);
+	if (c->auth.jwks[0] && !c->auth.issuer[0])
+		config_error(r->errs, 0, "auth: oauth_jwks needs oauth_issuer");
+	if (c->auth.jwks[0] && !c->auth.audience[0])
+		config_error(r->errs, 0, "auth: oauth_jwks needs oauth_audience");
+}
+
 static void read_tree(struct reading *r, cfg_t *cfg)
 {
 	struct config *c = r->config;
@@ -313,6 +333,7 @@ static void read_tree(struct reading *r, cfg_t *cfg)
 	check_lists(r);
 	check_rate(r, "messages", c->submission.messages);
 	check_rate(r, "recipients", c->submission.recipients);
+	check_auth(r);
 	if (!!c->tls.certificate[0] != !!c->tls.key[0])
 		config_error(r->errs, 0, "tls: \"certificate\" and \"key\" go together");
 	check_acme(r);

@@ -256,6 +256,34 @@ const struct config_setting config_settings[] = {
 	{"auth", "scram_sha1", CONFIG_BOOL, TOP(auth.is_sha1), "no", NULL, 0, 0, false,
 		"Keep a verifier for SCRAM-SHA-1 beside that for SCRAM-SHA-256 when a password is set, and offer "
 		"that mechanism: for clients that know no better one. Passwords set before have none."},
+	{"auth", "client_certificates", CONFIG_BOOL, TOP(auth.is_cert_asked), "no", NULL, 0, 0, false,
+		"Ask clients of submission listeners for a certificate. Who shows one of his (yizhan account "
+		"certificate-add) can log in with EXTERNAL; nobody must. Some programs then ask their users for one."},
+	{"auth", "client_ca", CONFIG_TEXT, TOP(auth.client_ca), "", NULL, 0, 0, false,
+		"Authorities (PEM). Whoever shows a certificate that they signed for an address (rfc822Name) of an "
+		"account is that account; with it clients are asked for one. Empty: only certificate-add counts."},
+	{"auth", "oauth_introspection", CONFIG_TEXT, TOP(auth.introspection), "", NULL, 0, 0, false,
+		"Where an identity provider is asked about tokens (RFC 7662), an https address; with it OAUTHBEARER "
+		"and XOAUTH2 are offered."},
+	{"auth", "oauth_client_id", CONFIG_TEXT, TOP(auth.client_id), "", NULL, 0, 0, false,
+		"Who we are to the provider."},
+	{"auth", "oauth_client_secret_file", CONFIG_TEXT, TOP(auth.client_secret_file), "", NULL, 0, 0, false,
+		"The file whose first line is our secret there, read at the start."},
+	{"auth", "oauth_jwks", CONFIG_TEXT, TOP(auth.jwks), "", NULL, 0, 0, false,
+		"Where a provider has the keys of its signed tokens (RFC 7517), an https address: they are "
+		"verified here. Needs oauth_issuer and oauth_audience."},
+	{"auth", "oauth_issuer", CONFIG_TEXT, TOP(auth.issuer), "", NULL, 0, 0, false,
+		"What tokens must say in \"iss\". Empty: anything, with introspection only."},
+	{"auth", "oauth_audience", CONFIG_TEXT, TOP(auth.audience), "", NULL, 0, 0, false,
+		"What \"aud\" must hold: tokens for others are not good here. Empty: anything, with introspection only."},
+	{"auth", "oauth_scope", CONFIG_TEXT, TOP(auth.scope), "", NULL, 0, 0, false,
+		"A scope that a token must have. Empty: none."},
+	{"auth", "oauth_user_claim", CONFIG_TEXT, TOP(auth.user_claim), "email", NULL, 1, 0, false,
+		"Which claim holds an address of the account. An address that \"email_verified\" denies is none."},
+	{"auth", "oauth_ca_file", CONFIG_TEXT, TOP(auth.ca_file), "", NULL, 0, 0, false,
+		"Authorities (PEM) that the provider's certificate is checked with. Empty: the system's."},
+	{"auth", "oauth_discovery", CONFIG_TEXT, TOP(auth.discovery), "", NULL, 0, 0, false,
+		"The provider's openid-configuration, told to clients whose token is refused (RFC 7628)."},
 
 	{"accounts", "grace", CONFIG_TIME, TOP(accounts.grace), "30d", NULL, 0, 3650 * CLOCK_DAY, true,
 		"How long an account that was removed can be restored; then it and its mail are gone."},

@@ -369,7 +369,8 @@ static int prepare(struct host *h, struct err *e)
 	h->lane = work_lane_new("host", 1, 64);
 	host_admit_init(&h->admit, h->config->listener_count);
 	h->guard = host_guard_make(h->config, h->store, &h->log);
-	host_auth_new(h);
+	if (host_auth_new(h, e) < 0)
+		return EX_CONFIG;
 	host_submission_new(h);
 	host_web_new(h);
 	h->settings = host_settings_new(h, config_ref(h->config));
@@ -385,10 +386,12 @@ static void dispose(struct host *h)
 	host_acme_free(h);
 	if (h->lane)
 		work_lane_free(&h->lane);
+	if (h->provider_lane)
+		work_lane_free(&h->provider_lane);
 	if (h->store)
 		store_close(&h->store);
 	host_road_free(h);
-	auth_free(&h->auth);
+	host_auth_free(h);
 	submission_free(&h->submission);
 	guard_free(&h->guard);
 	free_loops(h);

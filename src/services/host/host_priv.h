@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/must.h"
+#include "base/secret.h"
 #include "run/fiber.h"
 #include "net/net.h"
 #include "net/tls_ring.h"
@@ -164,6 +165,9 @@ struct host {
 	struct host_settings *settings;
 	struct host_admit admit;
 	struct guard *guard;
+	struct work_lane *provider_lane; /* where tokens are asked about; NULL: no provider */
+	struct secret provider_secret;   /* ours at the provider */
+	struct tls_authority *client_authority; /* of clients' certificates; NULL none */
 	struct auth *auth;
 	struct submission *submission;
 	struct fiber_group group; /* of loop 0: control, worker 0 */
@@ -264,7 +268,10 @@ void host_local_prepare(struct host *h);
 
 /* host_auth.c */
 /** Before the loops run, after the store and the guard. */
-void host_auth_new(struct host *h);
+/** Reads the files of the section auth. */
+int host_auth_new(struct host *h, struct err *e);
+/** After the store is closed, and the lane's threads have ended. */
+void host_auth_free(struct host *h);
 /** The book of a worker's sessions. */
 FIBER int host_auth_main(void *arg);
 void host_auth_put_status(struct host *h, struct json_out *j);

@@ -27,7 +27,9 @@ int host_tls_new(struct host *h, const struct config *c, struct err *e)
 		struct tls_server_opts opts = {.service = protocols[i].service,
 			.alpn = protocols[i].alpn,
 			.ring = h->tls_ring,
-			.is_tls12_allowed = c->tls.is_tls12};
+			.is_tls12_allowed = c->tls.is_tls12,
+			.is_cert_asked = i == CONFIG_SUBMISSION &&
+				(c->auth.is_cert_asked || c->auth.client_ca[0])};
 
 		h->tls[i] = tls_server_new(&opts, e);
 		if (!h->tls[i])

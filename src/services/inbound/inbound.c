@@ -85,6 +85,17 @@ static FIBER void on_helo(void *ctx, struct smtp_session *s, struct smtp_reply *
 		submission_forget(c->submission);
 }
 
+/* EXTERNAL is for those whose certificate is somebody's. */
+static FIBER void on_prepare(void *ctx, struct smtp_session *s)
+{
+	struct inbound_conn *c = ctx;
+
+	if (c->submission && !s->auth_user.len) {
+		submission_forget(c->submission);
+		auth_look(&c->submission->auth);
+	}
+}
+
 static FIBER void on_mail(
 	void *ctx, struct smtp_session *s, const struct smtp_mail *m, struct smtp_reply *r)
 {
@@ -468,6 +479,7 @@ static FIBER void on_body_end(
 const struct smtp_decider inbound_decider = {
 	.connect = on_connect,
 	.helo = on_helo,
+	.prepare = on_prepare,
 	.extensions = on_extensions,
 	.admits = inbound_on_admits,
 	.mail = on_mail,
