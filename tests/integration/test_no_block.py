@@ -47,6 +47,13 @@ def test_a_busy_server_never_blocks_a_loop(make_station):
     with smtplib.SMTP(*here.smtp, timeout=30) as client:
         client.starttls()
         client.sendmail("me@example.org", ["bob@yizhan.test"], BODY)
+    # a login, and a name whose character set is read from disk
+    alice = here.account("alice")
+    with smtplib.SMTP("127.0.0.1", here.ports["submission"], timeout=30) as client:
+        client.starttls()
+        client.login(alice.address, alice.password)
+        client.sendmail(alice.address, ["bob@yizhan.test"], BODY.replace(
+            "From: a@b.example", "From: =?gb2312?B?sK7Ay8u/?= <alice@yizhan.test>"))
     here.export("bob@yizhan.test", 1)
     here.cli("account", "add", "carol@yizhan.test")
     here.cli("check")

@@ -125,6 +125,21 @@ static void put_auth(struct metrics *m, struct host *h)
 	counter(m, "passwords_derived_total", "Keys derived from passwords.", c.derived);
 }
 
+static void put_submission(struct metrics *m, struct host *h)
+{
+	struct submission_counters c;
+
+	submission_counters(h->submission, &c);
+	counter(m, "submissions_total", "Messages of our own people that were accepted.",
+		c.accepted);
+	counter(m, "submissions_not_theirs_total",
+		"Addresses that somebody wanted to write as and may not.", c.refused_senders);
+	family(m, "submissions_limited_total", "counter", "What was refused beyond a rate.");
+	sample(m, "kind", SPAN("messages"), c.limited_messages);
+	sample(m, "kind", SPAN("recipients"), c.limited_recipients);
+	gauge(m, "submission_accounts", "Accounts of which something is counted.", c.accounts);
+}
+
 static void put_guard(struct metrics *m, struct host *h)
 {
 	struct guard_counters c;
@@ -189,6 +204,7 @@ FIBER int host_metrics_put(struct host *h, struct buf *b, struct err *e)
 	put_certificates(&m, h);
 	put_inbound(&m, h);
 	put_auth(&m, h);
+	put_submission(&m, h);
 	put_guard(&m, h);
 	put_queue(&m, h, &st);
 	put_store(&m, h, &st);

@@ -41,14 +41,26 @@ static uint64_t counted(const uint64_t *counter)
 	return __atomic_load_n(counter, __ATOMIC_RELAXED);
 }
 
+void submission_counters(struct submission *s, struct submission_counters *c_r)
+{
+	*c_r = (struct submission_counters){.accepted = counted(&s->accepted),
+		.refused_senders = counted(&s->refused_senders),
+		.limited_messages = counted(&s->limited_messages),
+		.limited_recipients = counted(&s->limited_recipients),
+		.accounts = submission_rates_busy(s->rates, loop_now_ns())};
+}
+
 void submission_put_status(struct submission *s, struct json_out *j)
 {
+	struct submission_counters c;
+
+	submission_counters(s, &c);
 	json_open_object(j);
-	json_kv_u64(j, "accepted", counted(&s->accepted));
-	json_kv_u64(j, "refused_senders", counted(&s->refused_senders));
-	json_kv_u64(j, "limited_messages", counted(&s->limited_messages));
-	json_kv_u64(j, "limited_recipients", counted(&s->limited_recipients));
-	json_kv_u64(j, "accounts_counted", submission_rates_busy(s->rates, loop_now_ns()));
+	json_kv_u64(j, "accepted", c.accepted);
+	json_kv_u64(j, "refused_senders", c.refused_senders);
+	json_kv_u64(j, "limited_messages", c.limited_messages);
+	json_kv_u64(j, "limited_recipients", c.limited_recipients);
+	json_kv_u64(j, "accounts_counted", c.accounts);
 	json_close(j);
 }
 

@@ -62,7 +62,13 @@ struct submission_opts {
 };
 struct submission *submission_new(const struct submission_opts *opts);
 void submission_free(struct submission **s);
-/** For `yizhan status`: who is counted, what was refused. */
+/* What an administrator may know. */
+struct submission_counters {
+	uint64_t accepted, refused_senders, limited_messages, limited_recipients;
+	uint64_t accounts; /* that something is counted of now */
+};
+void submission_counters(struct submission *s, struct submission_counters *c_r);
+/** The same for `yizhan status`. */
 void submission_put_status(struct submission *s, struct json_out *j);
 
 struct submission_conn {

@@ -348,6 +348,36 @@ static void local_mail_is_there_when_it_is_accepted(void **state)
 	on_fiber(*state, tell_local);
 }
 
+/* Whatever becomes of the recipients: the author's own copy is there once, read, without a prefix. */
+static void tell_copy(struct fixture *f)
+{
+	uint64_t bob = fixture_account(f, "bob");
+	struct letter x;
+
+	for (int scheduled = 0; scheduled < 2; scheduled++) {
+		letter_init(f, &x, 1000);
+		letter_remote(&x, "b@b.test", "b.test");
+		x.l.copy_account_id = bob;
+		x.l.copy_folder = SPAN("Sent");
+		x.l.copy_flags = MAILBOX_SEEN;
+		x.l.env.release_ns = scheduled ? x.l.arrived_ns + CLOCK_HOUR : 0;
+		accept(f, &x, false);
+		letter_fini(&x);
+	}
+	assert_int_equal(COUNT("queue_rcpt"), 2);
+	assert_int_equal(
+		COUNT("message WHERE flags = 1 AND size = 1000 AND length(prefix) = 0"), 2);
+	assert_int_equal(COUNT("mailbox WHERE name = 'Sent' AND messages = 2 AND unseen = 0 AND "
+			       "uidnext = 3"),
+		1);
+	assert_int_equal(COUNT("blob WHERE refs = 2"), 2);
+}
+
+static void an_author_keeps_one_copy_and_it_is_no_recipient(void **state)
+{
+	on_fiber(*state, tell_copy);
+}
+
 static void tell_gone_account(struct fixture *f)
 {
 	uint64_t bob = fixture_account(f, "bob");
@@ -737,6 +767,7 @@ int main(void)
 		CASE(a_lease_that_ran_out_is_claimed_again),
 		CASE(leases_of_a_dead_process_are_given_up_at_start),
 		CASE(local_mail_is_there_when_it_is_accepted),
+		CASE(an_author_keeps_one_copy_and_it_is_no_recipient),
 		CASE(a_letter_is_accepted_for_all_or_for_none),
 		CASE(a_large_body_serves_mailbox_and_queue),
 		CASE(a_large_body_is_swept_after_its_last_recipient),
