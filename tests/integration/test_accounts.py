@@ -125,6 +125,32 @@ def test_one_full_member_does_not_refuse_the_group(shared):
     assert rcpt(shared, "mixed@yizhan.test") == (452, "4.2.2 Mailbox full")
 
 
+def test_a_list_counts_a_full_member_as_a_bounce(shared):
+    add(shared, "lfull@yizhan.test", "--quota-messages", "1")
+    add(shared, "lroom@yizhan.test")
+    send(shared, "lfull@yizhan.test", "fills")
+    shared.cli("list", "add", "talk@yizhan.test", "--owner", BOB, "--post", "anyone")
+    shared.cli("list", "member-add", "talk@yizhan.test", "lfull@yizhan.test", "lroom@yizhan.test")
+    send(shared, "talk@yizhan.test", "to the list")
+    shared.wait_mailbox("lroom@yizhan.test", 1)
+    shared.wait_log("counted a bounce", 20)
+    members = {m["address"]: m for m in shared.cli_json("list", "members", "talk@yizhan.test", "--json")}
+    assert members["lfull@yizhan.test"]["bounced_at"] and not members["lroom@yizhan.test"]["bounced_at"], members
+    assert subjects(shared, "lfull@yizhan.test") == ["fills"]
+
+
+def test_our_own_people_hear_of_a_full_mailbox_too(shared):
+    add(shared, "sfull@yizhan.test", "--quota-messages", "1")
+    send(shared, "sfull@yizhan.test", "fills")
+    alice = shared.account("alice")
+    with smtplib.SMTP("127.0.0.1", shared.ports["submission"], timeout=20) as client:
+        client.ehlo("c.example")
+        client.starttls(context=ssl._create_unverified_context())
+        client.login(alice.address, alice.password)
+        assert client.mail(ALICE)[0] == 250
+        assert client.rcpt("sfull@yizhan.test") == (452, b"4.2.2 Mailbox full")
+
+
 def test_a_quota_may_refuse_for_good(make_station, tmp_path):
     station = make_station(conf=CONF % ("30d", "refuse"))
     add(station, "q@yizhan.test", "--quota-messages", "1")
