@@ -61,6 +61,6 @@ void dkim_verifier_feed(struct dkim_verifier *v, struct span octets);
 /** How many signatures there are, from the top of the header down; at most DKIM_SIGNATURES_MAX, more are
  * passed over. */
 size_t dkim_verifier_end(struct dkim_verifier *v, struct dkim_result **results_r);
-/** The key of result `i`: its verdict stands after this. RSA takes some 50 µs. */
+/** The key of result `i`: its verdict stands after this. RSA takes some 15 µs. */
 void dkim_verifier_key(struct dkim_verifier *v, size_t i, enum dkim_key_answer answer,
 	const struct span *texts, size_t count);
