@@ -66,14 +66,16 @@ static const struct host_service *service_of(const struct host_bound *b)
 static FIBER bool conn_is_banned(struct host_conn *c)
 {
 	const struct host_service *service = service_of(c->bound);
-	struct arena *a = arena_new();
-	const char *refuse = host_guard_refuses(
-		c->worker->host, a, &c->stream->peer, service->is_login);
+	struct guard *guard = c->worker->host->guard;
+	struct buf why;
+	bool is_banned;
 
-	if (refuse)
-		service->serve(c, refuse);
-	arena_free(&a);
-	return refuse != NULL;
+	buf_init(&why, HOST_REFUSAL_MAX);
+	is_banned = !guard_admits(guard, &c->stream->peer, service->is_login, &why);
+	if (is_banned)
+		service->serve(c, buf_cstr(&why));
+	buf_fini(&why);
+	return is_banned;
 }
 
 static FIBER void conn_serve(struct host_conn *c)

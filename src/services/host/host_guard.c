@@ -67,19 +67,6 @@ void host_guard_reload(struct host *h, const struct config *c)
 	arena_free(&a);
 }
 
-const char *host_guard_refuses(
-	struct host *h, struct arena *a, const struct addr *peer, bool is_login)
-{
-	struct buf why;
-	const char *text = NULL;
-
-	buf_init(&why, HOST_REFUSAL_MAX);
-	if (!guard_admits(h->guard, peer, is_login, &why))
-		text = arena_str(a, buf_span(&why));
-	buf_fini(&why);
-	return text;
-}
-
 void host_guard_put_status(struct host *h, struct json_out *j)
 {
 	struct guard_counters c;

@@ -43,7 +43,8 @@
 #define HOST_CLOSE_NS      (2 * CLOCK_SEC)  /* for the goodbye of a connection */
 #define HOST_FDS_RESERVED  32               /* store, loops, log, control */
 #define HOST_ADMIT_SHARDS  16
-#define HOST_FETCH_THREADS 2 /* each may wait a minute for a web server */
+#define HOST_REFUSAL_MAX   256 /* octets of what a banned client is told */
+#define HOST_FETCH_THREADS 2   /* each may wait a minute for a web server */
 #define HOST_FETCH_WAITING 256
 
 /* What connections of one configuration share: counted, never changed (docs/memory.md). */
@@ -238,13 +239,9 @@ FIBER int host_accept_main(void *arg);
 void host_conn_drain(struct host_worker *w);
 
 /* host_guard.c */
-#define HOST_REFUSAL_MAX 256 /* octets of what a banned client is told */
 /** `c` may be NULL: its defaults. */
 struct guard *host_guard_make(const struct config *c, struct store *store, const struct log *log);
 void host_guard_reload(struct host *h, const struct config *c);
-/** Why the client may not connect, in `a`; NULL: it may. */
-const char *host_guard_refuses(
-	struct host *h, struct arena *a, const struct addr *peer, bool is_login);
 void host_guard_put_status(struct host *h, struct json_out *j);
 
 /* host_local.c */
