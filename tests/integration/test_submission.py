@@ -6,7 +6,6 @@ import json
 import random
 import re
 import smtplib
-import sqlite3
 import ssl
 import time
 
@@ -49,16 +48,6 @@ def talk(station, name="alice", login=True):
         plain = base64.b64encode(b"\0%s\0%s" % (account.address.encode(), account.password.encode()))
         assert t.ask(b"AUTH PLAIN " + plain).code == 235
     return t
-
-
-def change(station, sql):
-    """What has no command in this test, while the server stands still."""
-    station.stop()
-    db = sqlite3.connect(station.data + "/yizhan.db")
-    assert db.execute(sql).rowcount == 1
-    db.commit()
-    db.close()
-    station.start()
 
 
 def folder(station, address, name):
@@ -296,7 +285,7 @@ def test_rates_say_when_to_come_again_and_count_only_what_was_accepted(make_stat
 
 
 def test_an_account_has_rates_of_its_own(station):
-    change(station, "UPDATE account SET message_rate = '1/1h' WHERE local = 'alice'")
+    station.cli("account", "set", ALICE, "--rate", "1/1h")
     s = connect(station)
     assert s.sendmail(ALICE, BOB, "Subject: one\r\n\r\nx") == {}
     assert s.mail(ALICE)[0] == 450
@@ -314,7 +303,7 @@ def test_a_rate_that_is_none_is_an_error_of_the_file(tmp_path, station_shared):
 
 
 def test_a_copy_in_sent_once_and_seen(station):
-    change(station, "UPDATE account SET is_sent_copied = 1 WHERE local = 'alice'")
+    station.cli("account", "set", ALICE, "--sent-copy", "yes")
     s = connect(station)
     s.sendmail(ALICE, [BOB, ELSEWHERE], "To: %s\r\nBcc: %s\r\nSubject: kept\r\n\r\nx" % (BOB, ELSEWHERE))
     with pytest.raises(smtplib.SMTPDataError):
