@@ -73,9 +73,13 @@ static int password_work(void *arg, struct err *e)
 		if (!job->fits_imported && !span_eq(job->typed, job->prepared))
 			job->fits_imported = verifier_imported_fits(job->imported, job->typed);
 	}
-	/* Everybody pays for one. */
-	if (!job->fits_imported)
-		job->fits = verifier_fits(job->verifier, job->prepared);
+	if (job->fits_imported)
+		return 0;
+	/* Everybody pays for one, and for a second where SASLprep changes what was typed: a verifier may
+	 * be of a password that was taken over as it was. */
+	job->fits = verifier_fits(job->verifier, job->prepared);
+	if (!job->fits && !span_eq(job->typed, job->prepared))
+		job->fits = verifier_fits(job->verifier, job->typed);
 	return 0;
 }
 

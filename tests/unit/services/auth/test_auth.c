@@ -72,6 +72,8 @@ static const struct login_case logins[] = {
 		535, 1},
 	{"composed or not, it is the same", {"PLAIN", "jo@our.example", "caf\x65\xcc\x81"}, 235, 1},
 	{"composed or not, SCRAM", {S256, "jo@our.example", "caf\xc3\xa9"}, 235, 0},
+	{"kept as it was typed", {"PLAIN", "raw@our.example", "caf\x65\xcc\x81"}, 235, 1},
+	{"kept as it was typed, wrong", {"PLAIN", "raw@our.example", "raf\x65\xcc\x81"}, 535, 1},
 	{"unknown user, SCRAM", {S256, "eve@our.example", "wonder"}, 535, 0},
 	{"suspended, SCRAM", {S256, "sue@our.example", "wonder"}, 535, 0},
 	{"removed, SCRAM", {S256, "rita@our.example", "wonder"}, 535, 0},
@@ -97,6 +99,7 @@ static __attribute__((noinline)) FIBER void more_people(struct stage *s)
 	stage_sql(s, &sql_make_team, id);
 	stage_sql(s, &sql_member, s->alice);
 	stage_account(s, "nell@our.example", "");
+	stage_account(s, "raw@our.example", "caf\x65\xcc\x81");
 	id = stage_account(s, "odd@our.example", "");
 	stage_password(s, id, "wonder");
 	stage_sql(s, &sql_old_verifier, id);
