@@ -93,7 +93,8 @@ static size_t waiting(struct cli_call *c)
 	size_t count = 0;
 
 	if (!s || !s->place.maildrop ||
-		drop_list(c->arena, s->place.maildrop, clock_wall_ns(), &names, &count, NULL) < 0)
+		drop_list(c->arena, s->place.maildrop, clock_wall_ns(), 0, &names, &count, NULL) <
+			0)
 		return 0;
 	return count;
 }

@@ -381,6 +381,37 @@ def test_garbage_on_the_socket_kills_nobody(station, user):
     assert "after the noise" in subjects(station, ALICE)
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
+def test_what_is_put_off_is_in_nobodys_way_and_not_tried_for_ever(make_station, tmp_path):
+    station = make_station(conf="""hostname = "mx.yizhan.test"
+data = "{data}"
+demo = yes
+submission { messages = "1/1h burst 1" }
+""")
+    for part in [tmp_path, *tmp_path.parents][:3]:
+        os.chmod(part, 0o755)
+    user = User(station, tmp_path)
+    directory = station.data + "/maildrop"
+    body = b"Subject: too many\r\n\r\nx\r\n"
+    letter = DROP.replace(b"from 0:,", b"from 6:nobody,") % (len(body), body)
+    station.stop()
+    for digit in "abc":
+        put(directory, digit, letter, uid=NOBODY)
+    station.start()
+    wait(lambda: station.log().count("host.maildrop.later") >= 2)
+    assert len(user.drops()) == 2 and subjects(station, ALICE) == ["too many"]
+    user.sendmail("-i", "alice", text="Subject: of somebody else\n\nb\n", env={"YIZHAN_SUBMIT": "/nonexistent/submit"})
+    wait(lambda: "of somebody else" in subjects(station, ALICE))
+    station.stop()
+    old = time.time() - 10 * 86400
+    for name in user.drops():
+        os.utime(directory + "/" + name, (old, old))
+    station.start()
+    # one more is taken by the fresh count of this process, the other is too old to wait on
+    wait(lambda: not user.drops())
+    assert len([x for x in os.listdir(directory) if x.startswith("refused-")]) == 1
+
+
 # -- crashes --------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("point", ["drop.opened", "accept.body", "commit.before", "commit.after", "accept.committed", "drop.accepted", "drop.removed"])

@@ -34,7 +34,7 @@ struct file_work {
 	struct arena *a;
 	const char *path, *name;
 	const char **names;
-	size_t count;
+	size_t count, skip;
 	int64_t now_ns;
 	struct drop drop;
 };
@@ -44,7 +44,8 @@ static int do_file(void *arg, struct err *e)
 	struct file_work *f = arg;
 
 	switch (f->job) {
-	case FILE_LIST: return drop_list(f->a, f->path, f->now_ns, &f->names, &f->count, e);
+	case FILE_LIST:
+		return drop_list(f->a, f->path, f->now_ns, f->skip, &f->names, &f->count, e);
 	case FILE_OPEN: return drop_open(f->a, f->path, f->name, &f->drop, e);
 	case FILE_REMOVE: return drop_remove(f->path, f->name, e);
 	case FILE_REFUSE: return drop_refuse(f->path, f->name, e);
@@ -155,7 +156,21 @@ static void log_later(struct maildrop *m, const char *name, const char *why)
 		LF_STR("reason", why));
 }
 
-static FIBER void take_opened(struct maildrop *m, struct file_work *f)
+/* Not now. What is put off for as long as the queue would try is put aside. True: it stays. */
+static FIBER bool put_off(struct maildrop *m, struct file_work *f, struct span why)
+{
+	int64_t age = loop_wall_ns() - f->drop.written_ns;
+
+	if (age > m->worker->settings->config->queue.expire) {
+		refuse(m, f, f->drop.uid, why);
+		return false;
+	}
+	log_later(m, f->name, arena_str(f->a, why));
+	return true;
+}
+
+/* True: it stays where it is. */
+static FIBER bool take_opened(struct maildrop *m, struct file_work *f)
 {
 	struct talk t = {.m = m, .once = span_str(f->name)};
 	struct local_hand hand = {.drop = &f->drop,
@@ -172,8 +187,8 @@ static FIBER void take_opened(struct maildrop *m, struct file_work *f)
 		else if (e.smtp / 100 == 5)
 			refuse(m, f, f->drop.uid, span_str(e.text));
 		else
-			log_later(m, f->name, e.text);
-		return;
+			return put_off(m, f, span_str(e.text));
+		return false;
 	}
 	if (hand.is_accepted || t.was_there) {
 		if (hand.refused)
@@ -188,38 +203,50 @@ static FIBER void take_opened(struct maildrop *m, struct file_work *f)
 	} else if (hand.code / 100 == 5) {
 		refuse(m, f, f->drop.uid, hand.text);
 	} else {
-		log_later(m, f->name, arena_str(f->a, hand.text));
+		return put_off(m, f, hand.text);
 	}
+	return false;
 }
 
-static FIBER void take(struct maildrop *m, const char *name)
+static FIBER bool take(struct maildrop *m, const char *name)
 {
+	bool stays = false;
 	struct arena *a = arena_new();
 	struct file_work f = {.a = a, .path = m->path, .name = name, .drop.fd = -1};
 	struct err e = {0};
 
 	if (file(m, &f, FILE_OPEN, &e) == 0)
-		take_opened(m, &f);
+		stays = take_opened(m, &f);
 	else if (e.code == ERR_DENIED || e.code == ERR_CORRUPT)
 		refuse(m, &f, 0, span_str(e.text));
-	else if (e.code != ERR_NOT_FOUND)
+	else if (e.code != ERR_NOT_FOUND) {
 		log_later(m, name, e.text);
+		stays = true;
+	}
 	drop_close(&f.drop);
 	arena_free(&a);
+	return stays;
 }
 
+/* All of it, however much of it somebody has to leave there: who sends too much is in nobody's way. */
 static FIBER void take_all(struct maildrop *m)
 {
-	struct arena *a = arena_new();
-	struct file_work f = {.a = a, .path = m->path, .now_ns = loop_wall_ns()};
 	struct err e = {0};
+	size_t stayed = 0, count;
 
-	if (file(m, &f, FILE_LIST, &e) < 0)
-		log_event(&m->worker->log, LOG_ERROR, "host.maildrop.failed",
-			LF_STR("error", e.text));
-	for (size_t i = 0; i < f.count && !fiber_is_cancelled(fiber_self()); i++)
-		take(m, f.names[i]);
-	arena_free(&a);
+	do {
+		struct arena *a = arena_new();
+		struct file_work f = {
+			.a = a, .path = m->path, .now_ns = loop_wall_ns(), .skip = stayed};
+
+		if (file(m, &f, FILE_LIST, &e) < 0)
+			log_event(&m->worker->log, LOG_ERROR, "host.maildrop.failed",
+				LF_STR("error", e.text));
+		count = f.count;
+		for (size_t i = 0; i < count && !fiber_is_cancelled(fiber_self()); i++)
+			stayed += take(m, f.names[i]);
+		arena_free(&a);
+	} while (count == DROP_SCAN_MAX && !fiber_is_cancelled(fiber_self()));
 }
 
 /* Names of files that went, while a crash kept us from forgetting them. */

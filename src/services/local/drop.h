@@ -67,15 +67,16 @@ void drop_abort(struct drop_writer *w);
 struct drop {
 	const char *name; /* of the file */
 	int fd;
-	uid_t uid; /* whose it is */
+	uid_t uid;          /* whose it is */
+	int64_t written_ns; /* wall clock, as its owner has it */
 	struct drop_envelope env;
 	off_t body_at;
 	uint64_t octets;
 };
 
-/** A directory's letters by name, at most DROP_SCAN_MAX; files of a writer that died long ago
+/** A directory's letters by name, at most DROP_SCAN_MAX, without the first `skip`; files of a writer that died long ago
  * are removed (`now_ns`: wall clock). A name says nothing yet of what it is. */
-int drop_list(struct arena *a, const char *path, int64_t now_ns, const char ***names_r,
+int drop_list(struct arena *a, const char *path, int64_t now_ns, size_t skip, const char ***names_r,
 	size_t *count_r, struct err *e);
 /** Open one. Links, pipes, devices, files with a second name and files that others may write are
  * refused with ERR_DENIED, what is no letter with ERR_CORRUPT; ERR_NOT_FOUND: it has gone. */

@@ -29,7 +29,7 @@ static void sweep(int dir, const char *name, int64_t now_ns)
 		unlinkat(dir, name, 0);
 }
 
-int drop_list(struct arena *a, const char *path, int64_t now_ns, const char ***names_r,
+int drop_list(struct arena *a, const char *path, int64_t now_ns, size_t skip, const char ***names_r,
 	size_t *count_r, struct err *e)
 {
 	struct span unfinished = SPAN(DROP_UNFINISHED_PREFIX);
@@ -47,7 +47,9 @@ int drop_list(struct arena *a, const char *path, int64_t now_ns, const char ***n
 	}
 	*names_r = ARENA_ARRAY(a, const char *, DROP_SCAN_MAX);
 	while (*count_r < DROP_SCAN_MAX && (entry = readdir(d))) {
-		if (drop_is_name(entry->d_name))
+		if (drop_is_name(entry->d_name) && skip)
+			skip--;
+		else if (drop_is_name(entry->d_name))
 			(*names_r)[(*count_r)++] = arena_str(a, span_str(entry->d_name));
 		else if (span_starts(span_str(entry->d_name), unfinished))
 			sweep(dirfd(d), entry->d_name, now_ns);
@@ -204,6 +206,7 @@ int drop_open(struct arena *a, const char *path, const char *name, struct drop *
 		err_sys(e, errno, "%s", name);
 	else if (check_file(&st, e) == 0 && read_head(a, d_r, (uint64_t)st.st_size, e) == 0) {
 		d_r->uid = st.st_uid;
+		d_r->written_ns = (int64_t)st.st_mtime * CLOCK_SEC;
 		return 0;
 	}
 	drop_close(d_r);

@@ -63,7 +63,7 @@ static size_t count(struct place *p, const char ***names_r)
 	size_t n;
 	struct err e = {0};
 
-	if (drop_list(p->a, p->dir, clock_wall_ns(), names_r, &n, &e) < 0)
+	if (drop_list(p->a, p->dir, clock_wall_ns(), 0, names_r, &n, &e) < 0)
 		fail_msg("%s", e.text);
 	return n;
 }
@@ -295,7 +295,7 @@ static void what_a_dead_writer_left_goes_after_a_day(void **state)
 	assert_int_equal(count(p, &names), 0);
 	assert_int_equal(access(path(p, "new-00112233445566778899aabbccddeeff"), F_OK), 0);
 	assert_int_equal(
-		drop_list(p->a, p->dir, clock_wall_ns() + 2 * CLOCK_DAY, &names, &n, NULL), 0);
+		drop_list(p->a, p->dir, clock_wall_ns() + 2 * CLOCK_DAY, 0, &names, &n, NULL), 0);
 	assert_int_equal(access(path(p, "new-00112233445566778899aabbccddeeff"), F_OK), -1);
 }
 
