@@ -143,7 +143,7 @@ void inbound_submission_letter(struct inbound_conn *c, struct spool_new *letter)
 struct span inbound_local_user(const struct inbound_conn *c, struct arena *a);
 void inbound_put_user(const struct inbound_conn *c, struct buf *b);
 /** Is this letter signed when it leaves? Then begin. */
-void inbound_sign_begin(struct inbound_conn *c, struct smtp_session *s);
+FIBER void inbound_sign_begin(struct inbound_conn *c, struct smtp_session *s);
 /** Under our Received field stand the signatures. */
 FIBER int inbound_sign_end(
 	struct inbound_conn *c, struct smtp_session *s, struct spool_new *letter, struct err *e);

@@ -189,7 +189,7 @@ void inbound_submission_letter(struct inbound_conn *c, struct spool_new *letter)
 
 /* ---- signing ----------------------------------------------------------------------------------------- */
 
-void inbound_sign_begin(struct inbound_conn *c, struct smtp_session *s)
+FIBER void inbound_sign_begin(struct inbound_conn *c, struct smtp_session *s)
 {
 	struct signer *signer = c->in->opts.signer;
 	bool is_needed = false;
