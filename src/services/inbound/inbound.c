@@ -213,6 +213,7 @@ FIBER int inbound_keep(struct inbound_conn *c, struct span octets, struct err *e
 
 	if (!t->header.is_done)
 		mail_header_feed(&t->header, octets);
+	inbound_sign_look(c);
 	while (t->is_stripped && t->strip.state != STRIP_BODY && octets.len) {
 		size_t n = inbound_strip_feed(&t->strip, t->arena, c->policy, octets);
 

@@ -86,6 +86,7 @@ struct inbound_txn {
 	struct inbound_return *back;  /* it comes back from the filter; NULL: it does not */
 	struct submission_gate *gate; /* its header is checked and made whole; NULL: it is not */
 	bool is_gate_passed, is_accepted;
+	bool is_sign_sure;     /* its author's domain was looked up */
 	struct sign_job *sign; /* what leaves under a name of ours; NULL: it is not signed */
 };
 
@@ -144,6 +145,8 @@ struct span inbound_local_user(const struct inbound_conn *c, struct arena *a);
 void inbound_put_user(const struct inbound_conn *c, struct buf *b);
 /** Is this letter signed when it leaves? Then begin. */
 FIBER void inbound_sign_begin(struct inbound_conn *c, struct smtp_session *s);
+/** The header is known: without a key for its author nothing more is digested. */
+FIBER void inbound_sign_look(struct inbound_conn *c);
 /** Under our Received field stand the signatures. */
 FIBER int inbound_sign_end(
 	struct inbound_conn *c, struct smtp_session *s, struct spool_new *letter, struct err *e);

@@ -202,6 +202,28 @@ FIBER void inbound_sign_begin(struct inbound_conn *c, struct smtp_session *s)
 		c->txn->sign = sign_job_new(signer, s->txn);
 }
 
+/* Whose signature it would bear: the first author's domain. */
+static struct span sign_domain(const struct inbound_txn *t)
+{
+	return sign_from_domain(t->arena,
+		span_str(arena_printf(t->arena, "From:" SPAN_FMT "\r\n\r\n", SPAN_ARG(t->from))));
+}
+
+FIBER void inbound_sign_look(struct inbound_conn *c)
+{
+	struct inbound_txn *t = c->txn;
+	struct span domain;
+	bool has_keys = false;
+
+	if (!t->sign || t->is_sign_sure || !t->header.is_done)
+		return;
+	t->is_sign_sure = true;
+	domain = sign_domain(t);
+	if (!domain.len ||
+		(signer_has(c->in->opts.signer, domain, &has_keys, NULL) == 0 && !has_keys))
+		t->sign = NULL; /* it lives in the arena */
+}
+
 FIBER int inbound_sign_end(
 	struct inbound_conn *c, struct smtp_session *s, struct spool_new *letter, struct err *e)
 {
@@ -211,8 +233,7 @@ FIBER int inbound_sign_end(
 
 	if (!t->sign || (c->is_filtered && !(t->back && t->back->is_signed)))
 		return 0;
-	domain = sign_from_domain(s->txn,
-		span_str(arena_printf(s->txn, "From:" SPAN_FMT "\r\n\r\n", SPAN_ARG(t->from))));
+	domain = sign_domain(t);
 	if (!domain.len)
 		return 0;
 	fields = arena_buf(s->txn, SIGN_FIELDS_MAX);
