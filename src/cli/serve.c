@@ -87,7 +87,8 @@ static void put_submission(const struct serving *s, const struct host *h, const 
 		if (place.protocol != CONFIG_SUBMISSION || !addr_is_ip(place.addr) ||
 			place.tls != CONFIG_TLS_STARTTLS)
 			continue;
-		printf("  %s send --url submission://localhost:%u --auth-user %s --from %s --to %s "
+		printf("\nAs one of the accounts, with its password:\n"
+		       "  %s send --url submission://localhost:%u --auth-user %s --from %s --to %s "
 		       "--tls-ca-path %s\n",
 			shell_word(a, s->c->program), addr_port(place.addr), address, address,
 			address,
@@ -113,9 +114,9 @@ static void put_commands(const struct serving *s, const struct host *h, const ch
 	       "  python3 -c \"import smtplib; smtplib.SMTP('%s', %u).sendmail("
 	       "'me@example.org', '%s', 'From: me@example.org\\nSubject: Hello\\n\\nThe first letter.')\"\n",
 		buf_cstr(&b), addr_port(place.addr), to);
-	put_submission(s, h, to);
 	printf("  %s --data %s mailbox list %s\n", program, data, to);
 	printf("  %s --data %s mailbox export %s --uid 1\n", program, data, to);
+	put_submission(s, h, to);
 	buf_fini(&b);
 }
 

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -125,6 +126,16 @@ def test_the_three_commands_work_as_printed(demo):
     letter = typed(read, demo.cwd)
     assert letter.startswith("Return-Path: <me@example.org>\nDelivered-To: alice@yizhan.test\nReceived: ")
     assert letter.endswith("\nFrom: me@example.org\nSubject: Hello\n\nThe first letter.\n")
+
+
+def test_the_command_with_a_login_works_as_printed(demo):
+    text = demo().text
+    command = re.search(r"As one of the accounts[^\n]*:\n  ([^\n]+)\n", text).group(1)
+    secret = demo.cwd / "password"
+    secret.write_text(re.search(r"alice@yizhan\.test +password (\S+)", text).group(1) + "\n")
+    secret.chmod(0o600)
+    assert "accepted" in typed("%s --auth-password-file %s" % (command, shlex.quote(str(secret))), demo.cwd)
+    assert "alice@yizhan.test" in typed(commands(text)[1], demo.cwd)
 
 
 def test_ctrl_c_ends_it_with_a_farewell_and_a_second_run_finds_the_mail(demo):
