@@ -73,18 +73,27 @@ def test_s_nail(post, secret, run):
         check(post, "s-nail " + port)
 
 
+def mutt(post, secret, run, tmp_path, port, scheme, authenticators):
+    conf = tmp_path / ("muttrc-" + port)
+    conf.write_text("\n".join([
+        'set from = "%s"' % ALICE, "set use_from = yes", "set realname = Alice",
+        'set smtp_url = "%s://%s@localhost:%d/"' % (scheme, quoted(ALICE), post.ports[port]),
+        'set smtp_pass = "%s"' % secret, "set ssl_starttls = yes", "set ssl_force_tls = yes",
+        'set certificate_file = "%s"' % certificate(post), 'set ssl_ca_certificates_file = "%s"' % certificate(post),
+        *authenticators, "set copy = no", ""]))
+    run(["mutt", "-n", "-F", str(conf), "-s", "mutt " + port, "--", BOB], input=b"hello\n")
+    check(post, "mutt " + port)
+
+
 def test_mutt(post, secret, run, tmp_path):
     for port, scheme in (("submission", "smtp"), ("submissions", "smtps")):
-        conf = tmp_path / ("muttrc-" + port)
-        conf.write_text("\n".join([
-            'set from = "%s"' % ALICE, "set use_from = yes", "set realname = Alice",
-            'set smtp_url = "%s://%s@localhost:%d/"' % (scheme, quoted(ALICE), post.ports[port]),
-            'set smtp_pass = "%s"' % secret, "set ssl_starttls = yes", "set ssl_force_tls = yes",
-            'set certificate_file = "%s"' % certificate(post), 'set ssl_ca_certificates_file = "%s"' % certificate(post),
-            # left to itself it takes SCRAM-SHA-256-PLUS and has no channel binding for it (mutt 2.2 with GNU SASL 2.2)
-            'set smtp_authenticators = "scram-sha-256:plain"', "set copy = no", ""]))
-        run(["mutt", "-n", "-F", str(conf), "-s", "mutt " + port, "--", BOB], input=b"hello\n")
-        check(post, "mutt " + port)
+        # left to itself it takes SCRAM-SHA-256-PLUS and has no channel binding for it (mutt 2.2 with GNU SASL 2.2)
+        mutt(post, secret, run, tmp_path, port, scheme, ['set smtp_authenticators = "scram-sha-256:plain"'])
+
+
+def test_mutt_left_to_itself_where_channel_binding_is_off(run, tmp_path):
+    with Yizhan(conf="demo = yes\nauth { channel_binding = no }\n") as post:
+        mutt(post, post.account("alice").password, run, tmp_path, "submissions", "smtps", [])
 
 
 def test_git_send_email(post, secret, run, tmp_path):

@@ -50,8 +50,11 @@ int64_t auth_wall_ns(const struct auth *a)
 /* Strongest first: clients that take the first one they know take a good one. */
 static const char *mechs(const struct auth *a, bool is_external)
 {
-	return arena_printf(a->arena, "SCRAM-SHA-256-PLUS SCRAM-SHA-256%s PLAIN LOGIN%s%s",
-		a->opts.is_sha1 ? " SCRAM-SHA-1-PLUS SCRAM-SHA-1" : "",
+	bool is_sha1 = a->opts.is_sha1, is_bound = !a->opts.is_unbound;
+
+	return arena_printf(a->arena, "%sSCRAM-SHA-256%s%s PLAIN LOGIN%s%s",
+		is_bound ? "SCRAM-SHA-256-PLUS " : "",
+		is_sha1 && is_bound ? " SCRAM-SHA-1-PLUS" : "", is_sha1 ? " SCRAM-SHA-1" : "",
 		a->oauth ? " OAUTHBEARER XOAUTH2" : "", is_external ? " EXTERNAL" : "");
 }
 

@@ -47,6 +47,7 @@ struct auth_opts {
 	struct guard *guard; /* NULL: nobody counts */
 	const struct log *log;
 	bool is_sha1;            /* keep and offer SCRAM-SHA-1 as well */
+	bool is_unbound;         /* do not offer -PLUS: some clients take it and cannot do it */
 	struct auth_oauth oauth; /* both URLs NULL or "": no tokens */
 	struct work_lane
 		*fetch_lane; /* where the provider is asked; its name is looked up by the system */

@@ -118,7 +118,7 @@ struct config {
 		struct config_nets trusted;
 	} guard;
 	struct {
-		bool is_sha1;
+		bool is_sha1, is_bound;
 		bool is_cert_asked;    /* of clients, where people log in */
 		const char *client_ca; /* "" none */
 		const char *introspection, *client_id, *client_secret_file, *jwks, *issuer,

@@ -256,6 +256,9 @@ const struct config_setting config_settings[] = {
 	{"auth", "scram_sha1", CONFIG_BOOL, TOP(auth.is_sha1), "no", NULL, 0, 0, false,
 		"Keep a verifier for SCRAM-SHA-1 beside that for SCRAM-SHA-256 when a password is set, and offer "
 		"that mechanism: for clients that know no better one. Passwords set before have none."},
+	{"auth", "channel_binding", CONFIG_BOOL, TOP(auth.is_bound), "yes", NULL, 0, 0, false,
+		"Offer SCRAM-SHA-256-PLUS, which notices somebody between client and server. \"no\" helps programs "
+		"that take it and cannot do it (mutt 2.2 left to itself)."},
 	{"auth", "client_certificates", CONFIG_BOOL, TOP(auth.is_cert_asked), "no", NULL, 0, 0, false,
 		"Ask clients of submission listeners for a certificate. Who shows one of his (yizhan account "
 		"certificate-add) can log in with EXTERNAL; nobody must. Some programs then ask their users for one."},

@@ -49,6 +49,7 @@ int host_auth_new(struct host *h, struct err *e)
 		.guard = h->guard,
 		.log = &h->log,
 		.is_sha1 = c->auth.is_sha1,
+		.is_unbound = !c->auth.is_bound,
 		.oauth = {.introspection_url = c->auth.introspection,
 			.client_id = c->auth.client_id,
 			.jwks_url = c->auth.jwks,
