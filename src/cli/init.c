@@ -171,6 +171,18 @@ static void put_config(struct init *i, struct buf *b)
 		"\n# The certificate; without it one signed by itself is made.\n"
 		"# tls {\n#\tcertificate = \"/etc/ssl/yizhan/fullchain.pem\"\n"
 		"#\tkey = \"/etc/ssl/yizhan/privkey.pem\"\n# }\n");
+	buf_printf(b,
+		"\n# Or one from an authority, which proves the name over port 80 or 443. The same\n"
+		"# listeners tell mail programs their settings. yizhan cert list says how it goes.\n"
+		"# listener web {\n#\tprotocol = http\n#\taddress = { \"0.0.0.0:80\"%s }\n"
+		"#\ttls = none\n# }\n"
+		"# listener webs {\n#\tprotocol = http\n#\taddress = { \"0.0.0.0:443\"%s }\n"
+		"#\ttls = implicit\n# }\n"
+		"# acme {\n#\tdirectory = \"https://acme-v02.api.letsencrypt.org/directory\"\n"
+		"#\temail = \"postmaster@%s\"\n#\tnames = { \"%s\" }\n"
+		"#\tagree = yes\n# }\n",
+		i->has_ip6 ? ", \"[::]:80\"" : "", i->has_ip6 ? ", \"[::]:443\"" : "", i->domain,
+		i->hostname);
 }
 
 static int make_dirs(struct init *i, const char *path, mode_t mode)

@@ -66,6 +66,16 @@ def test_words_make_configuration_store_and_roles(place):
     assert checks["outbound-25"]["state"] == "unknown" and "--offline" in checks["outbound-25"]["text"]
 
 
+def test_what_is_commented_out_can_be_taken_in(place):
+    place.run("init", "--yes", *WORDS)
+    text = place.conf.read_text()
+    place.conf.write_text(re.sub(r"^# (listener webs? \{|acme \{|\})$", r"\1", text, flags=re.M).replace("\n#\t", "\n\t")
+                          .replace("# tls {", "tls {").replace("/etc/ssl/yizhan/fullchain.pem", "")
+                          .replace("/etc/ssl/yizhan/privkey.pem", ""))
+    assert "listener webs {" in place.conf.read_text() and "\nacme {" in place.conf.read_text()
+    assert place.run("serve", "--check").returncode == 0
+
+
 def test_a_file_that_is_there_stays_unless_forced(place):
     place.conf.parent.mkdir()
     place.conf.write_text("# mine\n")
