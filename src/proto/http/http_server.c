@@ -46,6 +46,20 @@ static bool step_back(const struct http_server_opts *o, struct http_request *r, 
 	return is_proxy(o, &a);
 }
 
+/* A quote that a client leaves open would make what the proxy adds behind it a part of his own element. */
+static bool is_quote_open(struct span list)
+{
+	bool is_open = false;
+
+	for (size_t i = 0; i < list.len; i++) {
+		if (is_open && list.ptr[i] == '\\')
+			i++;
+		else if (list.ptr[i] == '"')
+			is_open = !is_open;
+	}
+	return is_open;
+}
+
 /* The elements of a list, the last first, as each proxy has added its own at the end. */
 static void from_behind(const struct http_server_opts *o, struct http_request *r)
 {
@@ -55,6 +69,8 @@ static void from_behind(const struct http_server_opts *o, struct http_request *r
 	struct http_forwarded *items = ARENA_ARRAY(r->arena, struct http_forwarded, HTTP_LIST_MAX);
 	size_t n = 0;
 
+	if (is_quote_open(list))
+		return;
 	while (n < HTTP_LIST_MAX) {
 		if (is_rfc ? !http_forwarded_next(r->arena, &list, &items[n])
 			   : !http_list_next(&list, &items[n].node))

@@ -410,6 +410,12 @@ static const struct proxy_case proxies[] = {
 	{"RFC 7239", "10.0.0.1",
 		"Forwarded: for=192.0.2.1, for=\"[2001:db8::1]:4711\";proto=https;by=_x\r\nX-Forwarded-For: 127.0.0.1\r\n",
 		HTTP_PROXY_FORWARDED, "by 2001:db8::1 https;"},
+	{"what the client leaves open does not swallow the proxy's word", "10.0.0.1",
+		"Forwarded: for=127.0.0.1;x=\"\r\nForwarded: for=198.51.100.1\r\n",
+		HTTP_PROXY_FORWARDED, "by 10.0.0.1;"},
+	{"nor with a backslash, where the proxy quotes", "10.0.0.1",
+		"Forwarded: for=127.0.0.1;x=\"\\, for=\"[2001:db8::1]\"\r\n", HTTP_PROXY_FORWARDED,
+		"by 10.0.0.1;"},
 };
 
 static void only_trusted_proxies_name_the_client(void **state)
