@@ -104,6 +104,12 @@ static inline FIBER int http_play_more(
 		http_set_modified(x, HTTP_PLAY_WALL_SEC - 86400);
 		return http_reply(x, 200, "text/plain", SPAN("0123456789"), e);
 	}
+	if (span_eq(what, SPAN("packed"))) {
+		http_set(x, "Content-Encoding", SPAN("br"));
+		http_set(x, "Content-Disposition", SPAN("attachment"));
+		http_set_etag(x, SPAN("v1-br"), false);
+		return http_reply(x, 200, "text/plain", SPAN("0123456789"), e);
+	}
 	if (span_eq(what, SPAN("inject"))) {
 		http_set(x, "Location", SPAN("/x\r\nSet-Cookie: a=b"));
 		return http_reply(x, 200, "text/plain", SPAN("never seen"), e);

@@ -52,12 +52,12 @@ void http_add(struct http_exchange *x, const char *name, struct span value)
 	x->said_end = &f->next;
 }
 
-void http_set(struct http_exchange *x, const char *name, struct span value)
+static void take_back(struct http_exchange *x, struct span name)
 {
 	struct http_said **at = &x->said;
 
 	while (*at) {
-		if (span_eq_nocase(span_str((*at)->name), span_str(name))) {
+		if (span_eq_nocase(span_str((*at)->name), name)) {
 			*at = (*at)->next;
 			x->said_count--;
 		} else {
@@ -65,6 +65,11 @@ void http_set(struct http_exchange *x, const char *name, struct span value)
 		}
 	}
 	x->said_end = at;
+}
+
+void http_set(struct http_exchange *x, const char *name, struct span value)
+{
+	take_back(x, span_str(name));
 	http_add(x, name, value);
 }
 
@@ -524,6 +529,8 @@ FIBER int http_reply_error(
 {
 	struct buf *page = arena_buf(x->r.arena, ERROR_PAGE_MAX);
 	struct span accept = http_field_list(x, "Accept");
+	static const struct span of_content[] = {SPAN("Content-Encoding"), SPAN("Content-Language"),
+		SPAN("Content-Disposition"), SPAN("Content-Location")};
 	unsigned html = http_accept_type(accept, SPAN("text/html"));
 	bool is_json = http_accept_type(accept, SPAN("application/json")) > html ||
 		http_accept_type(accept, SPAN("application/problem+json")) > html;
@@ -531,6 +538,8 @@ FIBER int http_reply_error(
 	/* What was said of the content does not hold for this page. */
 	x->etag = SPAN_NONE;
 	x->modified_sec = -1;
+	for (size_t i = 0; i < ARRAY_LEN(of_content); i++)
+		take_back(x, of_content[i]);
 	http_set(x, "Cache-Control", SPAN("no-store"));
 	if (x->is_unsayable)
 		return err_set(e, ERR_STATE, "a field of the answer may not be said");
