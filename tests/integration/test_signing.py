@@ -270,6 +270,8 @@ def test_one_request_ends_one_membership(station, sink, body, kind):
     # a GET changes nothing, and shows a button
     status, page, headers = ask(station, path)
     assert status == 200 and '<form method="post">' in page and "Set-Cookie" not in headers
+    # that a browser lets people press
+    assert "form-action 'self'" in headers["Content-Security-Policy"]
     before = members(station)
     # nor does a request that does not say it, or an address that is not ours
     assert ask(station, path, b"hello=world", kind)[0] == 400

@@ -113,6 +113,9 @@ static FIBER int answer(const struct leaving *l, struct web_call *c, bool is_don
 {
 	http_set(c->x, "Cache-Control", SPAN("no-store"));
 	http_set(c->x, "Referrer-Policy", SPAN("no-referrer"));
+	/* what the server says by itself would not let the button be pressed */
+	http_set(c->x, "Content-Security-Policy",
+		SPAN("default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"));
 	return http_reply(c->x, 200, "text/html; charset=utf-8", page(l, is_done), e);
 }
 
