@@ -245,9 +245,13 @@ static bool time_of(const ASN1_TIME *t, int64_t *ns_r)
 {
 	struct tm tm = {0};
 
+	int64_t sec;
+
 	if (!t || ASN1_TIME_to_tm(t, &tm) != 1)
 		return false;
-	*ns_r = (int64_t)timegm(&tm) * CLOCK_SEC;
+	/* RFC 5280 section 4.1.2.5: the year 9999 stands for "never", and is more than nanoseconds count */
+	sec = timegm(&tm);
+	*ns_r = sec < 0 ? 0 : sec > INT64_MAX / CLOCK_SEC ? INT64_MAX : sec * CLOCK_SEC;
 	return true;
 }
 

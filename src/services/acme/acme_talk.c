@@ -35,7 +35,7 @@ static int64_t retry_after(struct span text)
 {
 	struct tm tm = {0};
 	uint64_t seconds;
-	int64_t ns = 0;
+	int64_t ns = 0, left;
 
 	if (span_u64_max(text, ACME_WAITS_MAX / CLOCK_SEC, &seconds)) {
 		ns = (int64_t)seconds * CLOCK_SEC;
@@ -44,8 +44,13 @@ static int64_t retry_after(struct span text)
 
 		buf_init(&b, 64);
 		buf_span_put(&b, text);
-		if (strptime(buf_cstr(&b), "%a, %d %b %Y %H:%M:%S GMT", &tm))
-			ns = (int64_t)timegm(&tm) * CLOCK_SEC - loop_wall_ns();
+		if (strptime(buf_cstr(&b), "%a, %d %b %Y %H:%M:%S GMT", &tm)) {
+			/* of any year: more than nanoseconds count */
+			left = (int64_t)timegm(&tm) - loop_wall_ns() / CLOCK_SEC;
+			ns = left < 0                               ? 0
+				: left > ACME_WAITS_MAX / CLOCK_SEC ? ACME_WAITS_MAX
+								    : left * CLOCK_SEC;
+		}
 		buf_fini(&b);
 	}
 	return ns < 0 ? 0 : ns > ACME_WAITS_MAX ? ACME_WAITS_MAX : ns;

@@ -279,6 +279,43 @@ static void the_certificate_of_a_challenge_is_that_of_rfc_8737(void **state)
 	arena_free(&a);
 }
 
+/* RFC 5280 section 4.1.2.5: 99991231235959Z is "no end". */
+static void a_certificate_without_an_end_is_not_due(void **state)
+{
+	struct arena *a = arena_new();
+	ASN1_TIME *never = ASN1_TIME_new();
+	struct span cert_pem, key_pem;
+	int64_t from_ns, to_ns;
+	EVP_PKEY *key;
+	X509 *cert;
+	BIO *bio;
+	char *text;
+	long len;
+
+	assert_int_equal(acme_make_alpn(a, SPAN("a.example"), SPAN("token.thumb"), &cert_pem,
+				 &key_pem, NULL),
+		0);
+	bio = BIO_new_mem_buf(cert_pem.ptr, (int)cert_pem.len);
+	cert = PEM_read_bio_X509(bio, NULL, NULL, NULL);
+	BIO_free(bio);
+	key = acme_key_read(key_pem, NULL);
+	assert_true(cert && key && ASN1_TIME_set_string(never, "99991231235959Z") == 1);
+	assert_int_equal(X509_set1_notAfter(cert, never), 1);
+	assert_true(X509_sign(cert, key, EVP_sha256()) > 0);
+	bio = BIO_new(BIO_s_mem());
+	assert_int_equal(PEM_write_bio_X509(bio, cert), 1);
+	len = BIO_get_mem_data(bio, &text);
+	assert_int_equal(acme_check_chain(span_of(text, (size_t)len), key_pem, SPAN("a.example"),
+				 &from_ns, &to_ns, NULL),
+		0);
+	assert_true(to_ns > from_ns && to_ns - from_ns > 200 * 365 * CLOCK_DAY);
+	BIO_free(bio);
+	EVP_PKEY_free(key);
+	X509_free(cert);
+	ASN1_TIME_free(never);
+	arena_free(&a);
+}
+
 static void what_the_authority_says_cannot_hurt(void **state)
 {
 	static const char *const bad[] = {
@@ -346,6 +383,7 @@ int main(void)
 		cmocka_unit_test(names_have_one_form),
 		cmocka_unit_test(a_request_has_all_names_and_is_signed),
 		cmocka_unit_test(the_certificate_of_a_challenge_is_that_of_rfc_8737),
+		cmocka_unit_test(a_certificate_without_an_end_is_not_due),
 		cmocka_unit_test(what_the_authority_says_cannot_hurt),
 		cmocka_unit_test(a_refusal_is_told_with_what_can_be_done),
 	};
