@@ -27,6 +27,7 @@ struct http_play {
 	struct buf notes; /* what the handler saw */
 	unsigned asked;
 	bool is_draining;
+	bool is_cut; /* the server did not hear the client to the end */
 	int64_t took_ns;
 	int rc;
 	struct err e;
@@ -215,8 +216,10 @@ static inline FIBER int http_play_main(void *arg)
 	for (size_t at = 0; at < p->in.len; at += step) {
 		struct span piece = span_sub(p->in, at, step);
 
-		if (stream_write(p->client, &piece, 1, &e) < 0)
+		if (stream_write(p->client, &piece, 1, &e) < 0) {
+			p->is_cut = true;
 			break;
+		}
 		if (p->pause_ns)
 			fiber_sleep(p->pause_ns, &e);
 		else if (p->step)

@@ -176,6 +176,8 @@ static FIBER int serve(struct http_exchange *x, struct err *e)
 	rc = sv->opts->handle(sv->ctx, x, &why);
 	rc = settle(x, rc, &why, e);
 	log_request(x, &why);
+	if (rc == 0 && sv->is_closing && !x->is_body_over && !x->is_body_late)
+		sv->is_lingering = true;
 	if (rc < 0 || sv->is_closing)
 		return rc;
 	if (http_body_drop(x, &why) < 0)

@@ -246,6 +246,35 @@ static void a_long_content_is_whole(void **state)
 	http_play_fini(&p);
 }
 
+/* RFC 9112 section 9.6: else a reset may take the answer away from him. */
+static void who_still_sends_is_heard_before_the_end(void **state)
+{
+	static const char *const heads[] = {
+		"POST /hello" HOST "Connection: close\r\nContent-Length: 3000\r\n\r\n",
+		"POST /hello HTTP/1.0\r\nContent-Length: 3000\r\n\r\n",
+		"POST /small" HOST "Connection: close\r\nContent-Length: 3000\r\n\r\n",
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(heads); i++) {
+		struct http_play p;
+		struct buf in;
+
+		buf_init(&in, 8192);
+		buf_str(&in, heads[i]);
+		for (size_t k = 0; k < 3000; k++)
+			buf_char(&in, 'x');
+		http_play_init(&p, buf_span(&in));
+		p.step = 300;
+		p.pause_ns = 10 * CLOCK_MS;
+		http_play_run(&p);
+		if (p.is_cut || !buf_len(&p.out))
+			fail_msg("%zu: cut off behind\n%s", i, buf_cstr(&p.out));
+		assert_int_equal(p.asked, 1);
+		http_play_fini(&p);
+		buf_fini(&in);
+	}
+}
+
 struct time_case {
 	const char *name, *in;
 	size_t step;
@@ -479,6 +508,7 @@ int main(void)
 		cmocka_unit_test(requests_are_answered_whatever_the_cut),
 		cmocka_unit_test(conditions_and_ranges_are_kept),
 		cmocka_unit_test(a_long_content_is_whole),
+		cmocka_unit_test(who_still_sends_is_heard_before_the_end),
 		cmocka_unit_test(every_wait_has_an_end),
 		cmocka_unit_test(a_connection_has_so_many_requests),
 		cmocka_unit_test(draining_ends_after_the_answer),
