@@ -135,6 +135,9 @@ static int take_spec(struct reader *r, size_t n, struct submission_mailbox *m)
 
 	if (!is_dot_atom(local) || (has_domain && !is_domain(domain)))
 		return refuse(r, "this is no address that all readers understand (name@domain)");
+	/* RFC 2047 section 5: never within an address; some readers show there what it says */
+	if (span_find_span(spec, SPAN("=?")) >= 0)
+		return refuse(r, "an address must not have an encoded word");
 	if (!has_domain && !r->qualify.len)
 		return refuse(r, "an address needs a domain");
 	take(r, n, false);

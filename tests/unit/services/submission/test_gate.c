@@ -25,6 +25,7 @@ static int may(void *arg, struct span address, struct err *e)
 {
 	(void)arg;
 	if (span_eq_nocase(address, SPAN("alice@our.example")) ||
+		span_starts_nocase(address, SPAN("alice+")) ||
 		span_eq_nocase(address, SPAN("team@our.example")) ||
 		span_eq_nocase(address, SPAN("root@mx.our.example")))
 		return 0;
@@ -161,6 +162,14 @@ static const struct gate_case cases[] = {
 		NULL, 0},
 	{"nested comments", "From: alice@our.example (a (b) c)\r\n" ID "\r\n", NULL, 0},
 	{"an address without brackets as a name", "From: b@c <alice@our.example>\r\n" ID "\r\n",
+		NULL, 0},
+	{"an encoded word within its own sub-address",
+		"From: alice+=?utf-8?b?Ym9zc0Bvd"
+		"XIuZXhhbXBsZQ==?=@our.example\r\n" ID "\r\n",
+		NULL, 0},
+	{"an encoded word within brackets",
+		"From: Alice <alice+=?utf-8?q?=3Cboss=40our.example=3E?=@our.example>\r\n" ID
+		"\r\n",
 		NULL, 0},
 	{"two brackets", "From: <alice@our.example> <b@c>\r\n" ID "\r\n", NULL, 0},
 	{"an empty element", "From: alice@our.example,,team@our.example\r\n" ID "\r\n", NULL, 0},
