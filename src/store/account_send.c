@@ -80,6 +80,20 @@ static int account_of_member(struct db *db, struct account_send *s, int64_t owne
 	return 0;
 }
 
+/* A list's name, or that of a part of it (news-owner): those are no account's. */
+static int account_send_list(
+	struct db *db, struct account_send *s, struct span local, bool *is_taken_r, struct err *e)
+{
+	enum directory_list_part part;
+	struct span name;
+
+	if (db_get(db, e, NULL, &sql_send_list, is_taken_r, "tt:-", s->domain, local) < 0)
+		return -1;
+	if (*is_taken_r || !directory_list_cut(local, &name, &part))
+		return 0;
+	return db_get(db, e, NULL, &sql_send_list, is_taken_r, "tt:-", s->domain, name);
+}
+
 /* Who bears exactly this name decides; *is_taken_r: somebody does. */
 static int account_send_name(
 	struct db *db, struct account_send *s, struct span local, bool *is_taken_r, struct err *e)
@@ -102,10 +116,7 @@ static int account_send_name(
 	*is_taken_r = targets > 0;
 	if (targets == 1)
 		return account_of_target(db, s, target, e);
-	if (!targets &&
-		db_get(db, e, NULL, &sql_send_list, is_taken_r, "tt:-", s->domain, local) < 0)
-		return -1;
-	return 0;
+	return targets ? 0 : account_send_list(db, s, local, is_taken_r, e);
 }
 
 static int account_send_pattern(
@@ -154,9 +165,10 @@ FIBER int account_may_send(struct store *s, uint64_t id, struct span address, ch
 	int result = 0;
 
 	*way_r = ACCOUNT_NOT_ITS;
-	/* What is no address of anybody's here is not its. */
+	/* What is no address of anybody's here is not its. Nor is a quoted local part: it may be another
+	 * one's in disguise (RFC 5321 section 4.1.2: "bob"@ is bob@), and none is needed here. */
 	if (directory_address(a, address, &look.local, &look.domain, NULL) == 0 &&
-		!span_eq(look.local, SPAN("*")) && id) {
+		!span_eq(look.local, SPAN("*")) && span_find(look.local, '"') < 0 && id) {
 		at = separator ? span_find(look.local, separator) : -1;
 		if (at > 0)
 			look.base = span_sub(look.local, 0, (size_t)at);

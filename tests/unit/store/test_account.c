@@ -39,6 +39,10 @@ DB_SQL(fixture_address, "INSERT INTO address (domain, local, account_id) VALUES 
 DB_SQL(fixture_member,
 	"INSERT INTO account_member (account_id, member_id, rights) VALUES ($1, $2, $3)");
 DB_SQL(fixture_pattern, "INSERT INTO send_as (account_id, pattern) VALUES ($1, $2)");
+DB_SQL(fixture_list,
+	"INSERT INTO list (id, domain, local, title, post, join_kind, rewrite, subject_prefix, "
+	"footer, octets_max, is_reply_to_list, members, created_ns) "
+	"VALUES ($1, 'all.example', $2, '', 0, 0, 0, '', '', 0, 0, 0, 0)");
 DB_SQL(fixture_imported, "UPDATE account SET imported = $2, scram_sha256 = '' WHERE id = $1");
 DB_SQL(fixture_user, "UPDATE account SET system_user = $2 WHERE id = $1");
 DB_SQL(fixture_removed, "UPDATE account SET removed_ns = $2 WHERE id = $1");
@@ -360,6 +364,7 @@ static void play_send(struct store_fixture *f)
 	make_alias(f, "both@our.example", "alice@our.example", "bob@our.example");
 	make_alias(f, "@all.example", "alice@our.example", NULL);
 	make_alias(f, "bob@all.example", "bob@our.example", NULL);
+	put(f, (struct row){&fixture_list, 7, .text = "news"});
 	const struct {
 		uint64_t id;
 		const char *address;
@@ -381,6 +386,13 @@ static void play_send(struct store_fixture *f)
 		{bob, "sales@our.example", ACCOUNT_NOT_ITS},
 		{alice, "any@all.example", ACCOUNT_ALIAS},
 		{alice, "bob@all.example", ACCOUNT_NOT_ITS},
+		{alice, "\"bob\"@all.example", ACCOUNT_NOT_ITS}, /* bob in disguise */
+		{alice, "\"b\\ob\"@all.example", ACCOUNT_NOT_ITS},
+		{alice, "\"bob\"@partner.example", ACCOUNT_NOT_ITS},
+		{alice, "news@all.example", ACCOUNT_NOT_ITS},
+		{alice, "news-owner@all.example", ACCOUNT_NOT_ITS},
+		{alice, "news-bounces+x@all.example", ACCOUNT_NOT_ITS},
+		{alice, "new-owner@all.example", ACCOUNT_ALIAS}, /* of no list */
 		{bob, "bob@all.example", ACCOUNT_ALIAS},
 		{alice, "*@all.example", ACCOUNT_NOT_ITS},
 		{alice, "team@our.example", ACCOUNT_MEMBER},
