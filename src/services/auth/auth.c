@@ -47,6 +47,11 @@ int64_t auth_wall_ns(const struct auth *a)
 	return a->opts.wall_ns ? a->opts.wall_ns() : loop_wall_ns();
 }
 
+int64_t auth_end_ns(int64_t sec)
+{
+	return sec < CLOCK_NEVER / CLOCK_SEC ? sec * CLOCK_SEC : CLOCK_NEVER;
+}
+
 /* Strongest first: clients that take the first one they know take a good one. */
 static const char *mechs(const struct auth *a, bool is_external)
 {

@@ -73,7 +73,7 @@ static FIBER int find_owner(const struct auth_conn *c, struct arena *a, const st
 {
 	bool is_pinned = false;
 
-	*o = (struct external_owner){.expires_ns = p->not_after * CLOCK_SEC};
+	*o = (struct external_owner){.expires_ns = auth_end_ns(p->not_after)};
 	if (is_over(p, auth_wall_ns(c->auth), &o->why))
 		return 0;
 	if (by_pin(c, a, p, o, &is_pinned, e) < 0)

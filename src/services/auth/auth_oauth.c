@@ -191,7 +191,7 @@ static bool cache_get(struct oauth *x, struct arena *arena, const char *hash, st
 
 static void cache_put(struct oauth *x, const char *hash, const struct verdict *v, int64_t wall_ns)
 {
-	int64_t lasts = AUTH_CACHE_NS, left = v->expires_sec * CLOCK_SEC - wall_ns;
+	int64_t lasts = AUTH_CACHE_NS, left = auth_end_ns(v->expires_sec) - wall_ns;
 	struct oauth_entry *n;
 
 	if (v->expires_sec && left < lasts)
@@ -521,7 +521,7 @@ FIBER int auth_token(struct auth_conn *c, struct span claimed, struct span token
 	if (!t->is_found || t->why)
 		return 0;
 	buf_span_put(user_r, t->login.address);
-	t->expires_ns = v.expires_sec * CLOCK_SEC;
+	t->expires_ns = auth_end_ns(v.expires_sec);
 	*yes_r = true;
 	return 0;
 }

@@ -126,6 +126,9 @@ struct auth_book {
 };
 
 int64_t auth_wall_ns(const struct auth *a);
+/** A certificate's or token's end, which may lie beyond what can be counted in nanoseconds (RFC 5280
+ * section 4.1.2.5: 99991231235959Z is "never"). */
+int64_t auth_end_ns(int64_t sec);
 /** May who is logging in act for this name? */
 FIBER int auth_may_act(struct auth_conn *c, struct span authzid, bool *yes_r, struct err *e);
 /** The directory has changed: for store_subscribe, on any thread. */

@@ -13,9 +13,10 @@
 
 #include "net/tls.h"
 
-#define NOW_DAY 20000
+#define LAST_DAY 2932896 /* 9999-12-31: what has no end (RFC 5280 section 4.1.2.5) */
+#define NOW_DAY  20000
 
-enum { AUTHORITY, ALICE, BY_PIN, OLD, STRANGER, SELF, TWO, MARKED, CERTS };
+enum { AUTHORITY, ALICE, BY_PIN, OLD, STRANGER, SELF, TWO, MARKED, FOREVER, CERTS };
 
 static struct {
 	X509 *cert[CERTS];
@@ -90,6 +91,7 @@ static int make_all(void **state)
 	issue(TWO, "email:x@else.example,email:bob@our.example", NOW_DAY + 50, AUTHORITY);
 	issue(MARKED, "email:alice#phone@our.example,email:alice@our.example#phone", NOW_DAY + 50,
 		AUTHORITY);
+	issue(FOREVER, "email:bob@our.example", LAST_DAY, FOREVER);
 	files = (struct tls_cert_files){arena_printf(made.a, "%s/server.pem", made.dir),
 		arena_printf(made.a, "%s/server.key", made.dir), NULL};
 	assert_int_equal(tls_make_self_signed("localhost", files.cert, files.key, &e), 0);
@@ -230,6 +232,7 @@ static const struct external_case cases[] = {
 	{"by its pin, for somebody else", BY_PIN, "bob@our.example", 535, ""},
 	{"by the authority", ALICE, "", 235, "alice@our.example"},
 	{"by the authority, expired", OLD, "", 504, ""},
+	{"without an end", FOREVER, "", 235, "alice@our.example"},
 	{"of nobody here", STRANGER, "", 504, ""},
 	{"the first name that is somebody's here", TWO, "", 235, "bob@our.example"},
 	{"signed by itself and not pinned", SELF, "", 504, ""},
@@ -244,6 +247,7 @@ static FIBER int cases_main(void *arg)
 	stage_people(s);
 	learn_pins(s);
 	pin(s, BY_PIN, s->alice, 0);
+	pin(s, FOREVER, s->alice, 0);
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct caller c;
 		unsigned code;
@@ -254,6 +258,8 @@ static FIBER int cases_main(void *arg)
 			fail_msg("%s: %u", cases[i].what, code);
 		if (!span_eq(c.conn.who.address, span_str(cases[i].who)))
 			fail_msg("%s: " SPAN_FMT, cases[i].what, SPAN_ARG(c.conn.who.address));
+		if (code == 235 && !auth_still(&c.conn))
+			fail_msg("%s: it does not count afterwards", cases[i].what);
 		call_end(&c);
 	}
 	stage_streams_free(s);

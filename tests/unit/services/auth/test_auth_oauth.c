@@ -51,6 +51,7 @@ FIBER int fetch_run(const struct fetch_request *r, struct arena *a, struct fetch
 
 /* ---- logins ---- */
 
+static bool is_lasting;     /* the last login counted afterwards */
 static const char *refusal; /* what was said of the last bad token */
 
 /* The reply's code. */
@@ -96,6 +97,7 @@ static FIBER unsigned log_in(struct stage *s, const char *mech, const char *user
 			code = e.smtp;
 		else
 			assert_true(span_eq(c.who.address, SPAN("alice@our.example")));
+		is_lasting = auth_still(&c);
 	}
 	buf_fini(&response);
 	buf_fini(&challenge);
@@ -128,6 +130,8 @@ static const struct ask_case ask_cases[] = {
 	{"good", "OAUTHBEARER", "", ACTIVE ",\"aud\":\"mail\",\"scope\":\"smtp\"}", 235},
 	{"good, for the same", "XOAUTH2", "alice@our.example",
 		ACTIVE ",\"aud\":[\"mail\"],\"scope\":\"a smtp\"}", 235},
+	{"good, and its end is beyond what is counted", "OAUTHBEARER", "",
+		ACTIVE ",\"aud\":\"mail\",\"scope\":\"smtp\",\"exp\":9999999999}", 235},
 	{"of another account", "XOAUTH2", "bob@our.example",
 		ACTIVE ",\"aud\":\"mail\",\"scope\":\"smtp\"}", 535},
 	{"of another account, told by OAUTHBEARER", "OAUTHBEARER", "bob@our.example",
@@ -169,8 +173,10 @@ static FIBER int ask_main(void *arg)
 		code = log_in(s, c->mech, c->user, arena_printf(s->a, "tok/%zu+=", i));
 		if (code != c->code)
 			fail_msg("%s: %u", c->what, code);
+		if (is_lasting != (code == 235))
+			fail_msg("%s: does it count afterwards?", c->what);
 	}
-	assert_string_equal(provider.request, "token=tok%2F11%2B%3D&token_type_hint=access_token");
+	assert_string_equal(provider.request, "token=tok%2F12%2B%3D&token_type_hint=access_token");
 	/* "us%3A1:s%2Becret" */
 	assert_string_equal(
 		provider.authorization, "Authorization: Basic dXMlM0ExOnMlMkJlY3JldA==");
