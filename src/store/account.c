@@ -180,6 +180,15 @@ static int account_login_read(struct db *db, void *arg, struct err *e)
 	return 0;
 }
 
+struct span account_login_name(struct arena *a, struct span user)
+{
+	struct span local, domain;
+
+	if (directory_address(a, user, &local, &domain, NULL) < 0)
+		return directory_local_part(a, user);
+	return directory_join(a, local, domain);
+}
+
 FIBER int account_login_find(struct store *s, struct arena *a, struct span user,
 	struct account_login *login_r, bool *is_found_r, struct err *e)
 {

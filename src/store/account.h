@@ -78,6 +78,10 @@ struct account_login {
 	size_t app_count;
 	struct account_app_password *apps;
 };
+/** The name by which account_login_find looks for `user`: all ways to write an address (a dot at the end, an
+ * ideographic one, what the domain's form leaves out) are one. In `a`; a local part alone stays so, and
+ * what is no address is in lower case. Pure. */
+struct span account_login_name(struct arena *a, struct span user);
 /** Who logs in under this name: any address of an account; a local part alone when there is exactly one
  * local domain. In one read, app passwords with it. The answer lives in `a`. */
 FIBER int account_login_find(struct store *s, struct arena *a, struct span user,

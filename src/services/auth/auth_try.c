@@ -24,13 +24,20 @@ void auth_try_free(struct auth_try **t)
 	*t = NULL;
 }
 
-static struct span lower(struct arena *a, struct span s)
+/* One account's name, however it is written: else each way to write it had its own count. What stands
+ * behind an address's '#' names an app password. */
+static struct span counted_name(struct arena *a, struct span name)
 {
-	char *text = arena_str(a, s);
+	ptrdiff_t mark = span_rfind(name, AUTH_APP_MARK);
+	struct span base = name, app = SPAN_NONE;
 
-	for (size_t i = 0; i < s.len; i++)
-		text[i] = (char)span_lower((unsigned char)text[i]);
-	return span_of(text, s.len);
+	if (mark > span_rfind(name, '@')) {
+		base = span_sub(name, 0, (size_t)mark);
+		app = span_skip(name, (size_t)mark);
+	}
+	base = account_login_name(a, base);
+	return app.len ? span_str(arena_printf(a, SPAN_FMT SPAN_FMT, SPAN_ARG(base), SPAN_ARG(app)))
+		       : base;
 }
 
 int auth_try_begin(struct auth_conn *c, struct span name, struct err *e)
@@ -45,7 +52,7 @@ int auth_try_begin(struct auth_conn *c, struct span name, struct err *e)
 	auth_try_end(t);
 	t->expires_ns = 0;
 	t->arena = arena_new();
-	t->name = lower(t->arena, name);
+	t->name = counted_name(t->arena, name);
 	if (guard && !guard_login_may(guard, &c->stream->peer, t->name, &wait_ns)) {
 		atomic_fetch_add(&c->auth->refused, 1);
 		err_set(e, ERR_DENIED, "too many failed logins: not for %lld s",

@@ -489,6 +489,33 @@ static void who_is_wrong_too_often_waits(void **state)
 	stage_play(wrong_often, false, true);
 }
 
+/* From everywhere, under every way to write one name. */
+static FIBER int spelled(void *arg)
+{
+	static const char *const names[] = {"alice@our.example", "Alice@OUR.example.",
+		"alice@our\343\200\202example", "alice@our.example#x"};
+	struct stage *s = arg;
+	unsigned code = 535;
+
+	stage_people(s);
+	for (unsigned i = 0; i < 30 && code == 535; i++) {
+		struct stage_login l = {"PLAIN", names[i % ARRAY_LEN(names)],
+			arena_printf(s->a, "wrong%u", i),
+			.from = arena_printf(s->a, "10.%u.0.1", i)};
+
+		code = stage_log_in(s, &l);
+	}
+	assert_int_equal(code, 454);
+	stage_streams_free(s);
+	return 0;
+}
+
+static void all_ways_to_write_a_name_are_counted_as_one(void **state)
+{
+	(void)state;
+	stage_play(spelled, false, true);
+}
+
 /* ---- without SASL ---- */
 
 static FIBER int bare(void *arg)
@@ -540,6 +567,7 @@ int main(void)
 		cmocka_unit_test(app_passwords_are_good_for_what_they_were_made),
 		cmocka_unit_test(an_imported_hash_serves_until_the_first_login),
 		cmocka_unit_test(who_is_wrong_too_often_waits),
+		cmocka_unit_test(all_ways_to_write_a_name_are_counted_as_one),
 		cmocka_unit_test(a_login_without_sasl),
 	};
 
