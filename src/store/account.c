@@ -173,6 +173,8 @@ static int account_login_read(struct db *db, void *arg, struct err *e)
 				look, e) < 0)
 			return -1;
 	}
+	if (!look->is_found && !look->id)
+		look->login->address = directory_join(look->a, look->local, look->domain);
 	if (!look->is_found || account_apps(db, look, look->login->id, e) < 0)
 		return look->is_found ? -1 : 0;
 	look->login->apps = look->apps;

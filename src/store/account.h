@@ -83,7 +83,8 @@ struct account_login {
  * what is no address is in lower case. Pure. */
 struct span account_login_name(struct arena *a, struct span user);
 /** Who logs in under this name: any address of an account; a local part alone when there is exactly one
- * local domain. In one read, app passwords with it. The answer lives in `a`. */
+ * local domain. In one read, app passwords with it. The answer lives in `a`. When nobody
+ * is found login_r->address is the one that was looked for ("": it can be none). */
 FIBER int account_login_find(struct store *s, struct arena *a, struct span user,
 	struct account_login *login_r, bool *is_found_r, struct err *e);
 /** The same by number. */

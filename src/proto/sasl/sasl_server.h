@@ -24,6 +24,7 @@
 #define SASL_SERVER_NAME_MAX     1024
 #define SASL_SERVER_SECRET_MAX   (8 * 1024) /* a password or a token */
 #define SASL_SERVER_SALT_MAX     64
+#define SASL_SERVER_FAKE_SALT    16
 #define SASL_SERVER_KEY_MAX      32
 #define SASL_SERVER_SECRET_MIN   16 /* of opts.secret */
 
@@ -51,7 +52,9 @@ struct sasl_keys {
  * again). `yes_r` is false when they are asked. All may yield; NULL: always no. Names have gone
  * through SASLprep; spans live until the question is answered. */
 struct sasl_decider {
-	/** The keys of `user` for SCRAM-SHA-256 (or SHA-1); no: there are none. */
+	/** The keys of `user` for SCRAM-SHA-256 (or SHA-1); no: there are none. Then a salt of
+	 * SASL_SERVER_FAKE_SALT octets, where one is given, is shown for him: it must be one for all ways
+	 * to write his name where those of a user who is there have one. */
 	FIBER int (*keys)(void *ctx, struct span user, bool is_sha1, struct sasl_keys *keys_r,
 		bool *yes_r, struct err *e);
 	/** Is it the password? As long for an unknown user as for a known one. */

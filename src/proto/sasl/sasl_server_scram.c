@@ -12,8 +12,6 @@
 #include "base/secret.h"
 #include "proto/sasl/sasl_server_priv.h"
 
-#define SASL_FAKE_SALT 16
-
 static enum scram_hash scram_hash_of(const struct sasl_server *s)
 {
 	return s->kind->hash;
@@ -26,16 +24,17 @@ static void scram_fake(struct sasl_server *s)
 	unsigned len = sizeof(digest);
 	struct buf what;
 
+	s->keys.iterations = s->opts->iterations ? s->opts->iterations : 10000;
+	if (s->keys.salt_len == SASL_SERVER_FAKE_SALT)
+		return;
 	buf_init(&what, SASL_SERVER_NAME_MAX + 64);
 	buf_printf(&what, "salt %s ", scram_hash_of(s) == SCRAM_SHA1 ? "sha1" : "sha256");
 	buf_span_put(&what, buf_span(&s->user));
 	MUST(HMAC(EVP_sha256(), s->opts->secret.ptr, (int)s->opts->secret.len,
 		(const unsigned char *)buf_span(&what).ptr, buf_len(&what), digest, &len));
 	buf_fini(&what);
-	memset(&s->keys, 0, sizeof(s->keys));
-	s->keys.iterations = s->opts->iterations ? s->opts->iterations : 10000;
-	s->keys.salt_len = SASL_FAKE_SALT;
-	memcpy(s->keys.salt, digest, SASL_FAKE_SALT);
+	s->keys.salt_len = SASL_SERVER_FAKE_SALT;
+	memcpy(s->keys.salt, digest, SASL_SERVER_FAKE_SALT);
 }
 
 /* RFC 5802 section 6. NULL: this connection has no such binding. */
@@ -111,11 +110,14 @@ static FIBER int scram_first(struct sasl_server *s, struct span response, struct
 		s->decider->keys(s->ctx, buf_span(&s->user), scram_hash_of(s) == SCRAM_SHA1,
 			&s->keys, &s->is_known, e) < 0)
 		return -1;
-	if (!s->is_known || s->keys.iterations == 0 || s->keys.iterations > SCRAM_ITERATIONS_MAX ||
-		s->keys.salt_len == 0 || s->keys.salt_len > SASL_SERVER_SALT_MAX) {
+	if (s->is_known &&
+		(s->keys.iterations == 0 || s->keys.iterations > SCRAM_ITERATIONS_MAX ||
+			s->keys.salt_len == 0 || s->keys.salt_len > SASL_SERVER_SALT_MAX)) {
 		s->is_known = false;
-		scram_fake(s);
+		secret_wipe(&s->keys, sizeof(s->keys));
 	}
+	if (!s->is_known)
+		scram_fake(s);
 	buf_char(&s->auth, ',');
 	buf_str(challenge, "r=");
 	buf_span_put(challenge, buf_span(&s->nonce));

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "proto/sasl/sasl_prep.h"
+#include "proto/sasl/sasl_scram.h"
 #include "store/verifier_import.h"
 #include "services/auth/auth_priv.h"
 
@@ -31,6 +32,28 @@ static bool keys_read(struct arena *a, struct span text, bool is_sha1, struct sa
 	return true;
 }
 
+/* Nobody's salt: of the address, as that of somebody who is there; else two ways to write one name would
+ * tell whether he is. */
+static void fake_salt(
+	const struct auth *a, const struct auth_try *t, bool is_sha1, struct sasl_keys *keys)
+{
+	unsigned char digest[SCRAM_HASH_MAX];
+	ptrdiff_t mark = span_rfind(t->name, AUTH_APP_MARK);
+	struct span name = t->login.address.len ? t->login.address : t->name;
+	/* an app password that is not there has another one than the account */
+	struct span app = t->login.address.len && mark > 0 && span_find(name, AUTH_APP_MARK) < 0
+		? span_skip(t->name, (size_t)mark)
+		: SPAN_NONE;
+
+	if (!scram_sign(SCRAM_SHA256, (const unsigned char *)a->secret,
+		    span_str(arena_printf(t->arena, "salt %s " SPAN_FMT SPAN_FMT,
+			    is_sha1 ? "sha1" : "sha256", SPAN_ARG(name), SPAN_ARG(app))),
+		    digest))
+		return;
+	keys->salt_len = SASL_SERVER_FAKE_SALT;
+	memcpy(keys->salt, digest, SASL_SERVER_FAKE_SALT);
+}
+
 static FIBER int ask_keys(void *ctx, struct span user, bool is_sha1, struct sasl_keys *keys_r,
 	bool *yes_r, struct err *e)
 {
@@ -41,15 +64,19 @@ static FIBER int ask_keys(void *ctx, struct span user, bool is_sha1, struct sasl
 	if (auth_try_begin(c, user, e) < 0 || auth_try_find(c, user, e) < 0)
 		return -1;
 	t = c->try;
-	if (t->why)
+	if (t->why) {
+		fake_salt(c->auth, t, is_sha1, keys_r);
 		return 0;
+	}
 	if (t->app)
 		text = is_sha1 ? SPAN_NONE : t->app->scram_sha256;
 	else
 		text = is_sha1 ? t->login.scram_sha1 : t->login.scram_sha256;
 	*yes_r = keys_read(t->arena, text, is_sha1, keys_r);
-	if (!*yes_r)
+	if (!*yes_r) {
 		t->why = "no verifier for this mechanism";
+		fake_salt(c->auth, t, is_sha1, keys_r);
+	}
 	return 0;
 }
 

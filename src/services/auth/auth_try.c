@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "net/addr.h"
+#include "store/directory.h"
 #include "services/auth/auth_priv.h"
 
 void auth_try_end(struct auth_try *t)
@@ -33,7 +34,7 @@ static struct span counted_name(struct arena *a, struct span name)
 
 	if (mark > span_rfind(name, '@')) {
 		base = span_sub(name, 0, (size_t)mark);
-		app = span_skip(name, (size_t)mark);
+		app = directory_local_part(a, span_skip(name, (size_t)mark));
 	}
 	base = account_login_name(a, base);
 	return app.len ? span_str(arena_printf(a, SPAN_FMT SPAN_FMT, SPAN_ARG(base), SPAN_ARG(app)))

@@ -516,6 +516,65 @@ static void all_ways_to_write_a_name_are_counted_as_one(void **state)
 	stage_play(spelled, false, true);
 }
 
+/* ---- what a challenge tells ---- */
+
+/* The salt that SCRAM shows for a name. */
+static FIBER const char *salt_of(struct stage *s, const char *user)
+{
+	struct sasl_server_opts so = {.has_tls = true};
+	struct span rest, nonce, salt;
+	enum sasl_verdict verdict;
+	struct sasl_server *server;
+	struct buf challenge;
+	struct auth_conn c;
+	struct err e = {0};
+	const char *text;
+
+	auth_conn_init(&c, s->auth, ACCOUNT_SCOPE_SUBMIT, s->near);
+	assert_true(auth_offer(&c, &so));
+	server = sasl_server_new(SPAN(S256), &so, &auth_decider, &c, &e);
+	assert_non_null(server);
+	buf_init(&challenge, SASL_SERVER_RESPONSE_MAX);
+	assert_int_equal(
+		sasl_server_step(server, span_str(arena_printf(s->a, "n,,n=%s,r=abcdefgh", user)),
+			&challenge, &verdict, &e),
+		0);
+	assert_true(span_cut(buf_span(&challenge), ',', &nonce, &rest));
+	assert_true(span_cut(rest, ',', &salt, &rest));
+	text = arena_str(s->a, salt);
+	buf_fini(&challenge);
+	sasl_server_free(&server);
+	auth_conn_fini(&c);
+	return text;
+}
+
+/* Of somebody who is there all these are one salt: so they are of somebody who is not. */
+static FIBER int salts(void *arg)
+{
+	static const char *const known[] = {A, "Alice@OUR.example", "alice@our.example.", "alice"};
+	static const char *const unknown[] = {
+		"eve@our.example", "Eve@OUR.example", "eve@our.example.", "eve"};
+	static const char *const app[] = {"alice@our.example#none", "Alice@our.example#NONE"};
+	struct stage *s = arg;
+
+	stage_people(s);
+	for (size_t i = 1; i < ARRAY_LEN(known); i++)
+		assert_string_equal(salt_of(s, known[i]), salt_of(s, known[0]));
+	for (size_t i = 1; i < ARRAY_LEN(unknown); i++)
+		assert_string_equal(salt_of(s, unknown[i]), salt_of(s, unknown[0]));
+	assert_string_equal(salt_of(s, app[0]), salt_of(s, app[1]));
+	assert_string_not_equal(salt_of(s, app[0]), salt_of(s, known[0]));
+	assert_string_not_equal(salt_of(s, "mallory@our.example"), salt_of(s, unknown[0]));
+	stage_streams_free(s);
+	return 0;
+}
+
+static void the_salt_of_nobody_is_one_however_he_is_written(void **state)
+{
+	(void)state;
+	stage_play(salts, false, false);
+}
+
 /* ---- without SASL ---- */
 
 static FIBER int bare(void *arg)
@@ -568,6 +627,7 @@ int main(void)
 		cmocka_unit_test(an_imported_hash_serves_until_the_first_login),
 		cmocka_unit_test(who_is_wrong_too_often_waits),
 		cmocka_unit_test(all_ways_to_write_a_name_are_counted_as_one),
+		cmocka_unit_test(the_salt_of_nobody_is_one_however_he_is_written),
 		cmocka_unit_test(a_login_without_sasl),
 	};
 
