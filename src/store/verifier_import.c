@@ -188,7 +188,8 @@ static bool import_crypt_is_costly(struct span text)
 	if (span_starts(text, SPAN("$7$")))
 		return text.len < 4 ||
 			import_crypt_digit(text.ptr[3]) > VERIFIER_IMPORT_SCRYPT_MAX ||
-			!span_starts(span_skip(text, 5), SPAN("..../")); /* r = 8 … 63, p = 1 */
+			/* r below 64, p = 1: five digits each, the lowest first */
+			!span_starts(span_skip(text, 5), SPAN("..../...."));
 	/* "$y$j9T$": flavour, then N, then r */
 	if (span_starts(text, SPAN("$y$")) || span_starts(text, SPAN("$gy$"))) {
 		rest = span_skip(text, text.ptr[1] == 'g' ? 4 : 3);

@@ -96,6 +96,9 @@ static void what_is_no_hash_is_refused_by_name(void **state)
 			"too long to check", ERR_LIMIT},
 		{"$y$jFT$saltsaltsalt$cyRSWlvfVOdE0vmeiOBzilqWNjtLPn/A/Lo191FuXP9",
 			"too long to check", ERR_LIMIT},
+		/* scrypt: p is 2^24, of which only the first of five digits looks like 1 */
+		{"$7$C6..../.../.saltsalt$cyRSWlvfVOdE0vmeiOBzilqWNjtLPn/A/Lo191FuXP9",
+			"too long to check", ERR_LIMIT},
 		{"{PBKDF2}$1$salt$99999999$01251dbf1ef28c30067abcccfb6ad787c095b8ce",
 			"too long to check", ERR_LIMIT},
 		{"{PBKDF2}$1$salt$5000$0125", "salt$rounds$key", ERR_SYNTAX},
