@@ -18,6 +18,14 @@ static int open_dir(const char *path, struct err *e)
 	return fd < 0 ? err_sys(e, errno, "%s", path) : fd;
 }
 
+/* As its owner has set it: any year at all. */
+static int64_t written_ns(const struct stat *st)
+{
+	int64_t sec = st->st_mtime, most = INT64_MAX / CLOCK_SEC;
+
+	return sec < 0 ? 0 : (sec < most ? sec : most) * CLOCK_SEC;
+}
+
 /* What a writer left that died. */
 static void sweep(int dir, const char *name, int64_t now_ns)
 {
@@ -25,7 +33,7 @@ static void sweep(int dir, const char *name, int64_t now_ns)
 
 	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return;
-	if ((int64_t)st.st_mtime * CLOCK_SEC < now_ns - DROP_STALE_NS)
+	if (written_ns(&st) < now_ns - DROP_STALE_NS)
 		unlinkat(dir, name, 0);
 }
 
@@ -206,7 +214,7 @@ int drop_open(struct arena *a, const char *path, const char *name, struct drop *
 		err_sys(e, errno, "%s", name);
 	else if (check_file(&st, e) == 0 && read_head(a, d_r, (uint64_t)st.st_size, e) == 0) {
 		d_r->uid = st.st_uid;
-		d_r->written_ns = (int64_t)st.st_mtime * CLOCK_SEC;
+		d_r->written_ns = written_ns(&st);
 		return 0;
 	}
 	drop_close(d_r);

@@ -1,6 +1,7 @@
 /* The drop directory: what is put into it comes out once and whole, and nothing that somebody put there by
  * hand is taken for a letter of somebody else. */
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -230,6 +231,31 @@ static void forged_heads_are_no_letters(void **state)
 	}
 }
 
+/* The time of a file is its owner's to set; a sum of years must not overflow. */
+static void a_letter_of_any_year_is_one(void **state)
+{
+	struct place *p = *state;
+	const char *name = name_of(p, 'a'), *unfinished = path(p, "new-0"), **names;
+	struct timespec far[2] = {{.tv_sec = 15000000000LL}, {.tv_sec = 15000000000LL}};
+	struct timespec past[2] = {{.tv_sec = -2000000000LL}, {.tv_sec = -2000000000LL}};
+	struct err e = {0};
+	struct drop d;
+
+	write_file(path(p, name), SPAN(HEAD "body " ZEROS "2\nhi"));
+	write_file(unfinished, SPAN("x"));
+	assert_int_equal(utimensat(AT_FDCWD, path(p, name), far, 0), 0);
+	assert_int_equal(utimensat(AT_FDCWD, unfinished, far, 0), 0);
+	assert_int_equal(count(p, &names), 1);
+	assert_int_equal(access(unfinished, F_OK), 0);
+	assert_int_equal(drop_open(p->a, p->dir, name, &d, &e), 0);
+	assert_true(d.written_ns > clock_wall_ns());
+	drop_close(&d);
+	assert_int_equal(utimensat(AT_FDCWD, path(p, name), past, 0), 0);
+	assert_int_equal(drop_open(p->a, p->dir, name, &d, &e), 0);
+	assert_int_equal(d.written_ns, 0);
+	drop_close(&d);
+}
+
 static void what_is_no_file_of_its_own_is_refused(void **state)
 {
 	struct place *p = *state;
@@ -338,6 +364,7 @@ int main(void)
 		CASE(no_value_becomes_a_line),
 		CASE(a_very_long_recipient_is_refused),
 		CASE(forged_heads_are_no_letters),
+		CASE(a_letter_of_any_year_is_one),
 		CASE(what_is_no_file_of_its_own_is_refused),
 		CASE(names_are_what_the_writer_makes),
 		CASE(what_a_dead_writer_left_goes_after_a_day),
