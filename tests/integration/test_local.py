@@ -381,6 +381,23 @@ def test_garbage_on_the_socket_kills_nobody(station, user):
     assert "after the noise" in subjects(station, ALICE)
 
 
+def test_what_cannot_be_put_aside_is_in_nobodys_way(station, user):
+    """A user's directories in the names of letters, and full ones where they would be put aside: more than one look's worth."""
+    directory = station.data + "/maildrop"
+    station.stop()
+    for i in range(1500):
+        os.mkdir("%s/drop-%032x" % (directory, i))
+        os.makedirs("%s/refused-%032x/full" % (directory, i))
+    body = b"Subject: behind them\r\n\r\nx\r\n"
+    put(directory, "f", DROP % (len(body), body))
+    station.start()
+    wait(lambda: subjects(station, ALICE) == ["behind them"])
+    stays = lambda: station.log(10 ** 7).count("host.maildrop.stays")
+    wait(lambda: stays() >= 1500)
+    time.sleep(1)
+    assert stays() == 1500, "it goes round and round"
+
+
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
 def test_what_is_put_off_is_in_nobodys_way_and_not_tried_for_ever(make_station, tmp_path):
     station = make_station(conf="""hostname = "mx.yizhan.test"

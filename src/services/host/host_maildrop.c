@@ -123,7 +123,8 @@ static FIBER int hand_over(
 
 /* ---- a letter ---- */
 
-static FIBER void forget(struct maildrop *m, struct file_work *f, bool is_kept)
+/* True: it stays, because it cannot be moved out of the way. */
+static FIBER bool forget(struct maildrop *m, struct file_work *f, bool is_kept)
 {
 	struct span name = span_str(f->name);
 	struct err e = {0};
@@ -132,22 +133,26 @@ static FIBER void forget(struct maildrop *m, struct file_work *f, bool is_kept)
 	if (file(m, f, is_kept ? FILE_REFUSE : FILE_REMOVE, &e) == 0) {
 		FAULT(DROP_REMOVED);
 		if (maildrop_forget(m->host->store, &name, 1, &e) == 0)
-			return;
+			return false;
 	}
 	/* the name stays, so it is not taken again; the next look tries once more */
 	log_event(&m->worker->log, LOG_ERROR, "host.maildrop.stays", LF_STR("file", f->name),
 		LF_STR("error", e.text));
+	return true;
 }
 
-static FIBER void refuse(struct maildrop *m, struct file_work *f, uint64_t uid, struct span why)
+/* True: it stays, as above (a directory of somebody's may stand where it would go). */
+static FIBER bool refuse(struct maildrop *m, struct file_work *f, uint64_t uid, struct span why)
 {
 	struct err e = {0};
 
 	log_event(&m->worker->log, LOG_ERROR, "host.maildrop.refused", LF_STR("file", f->name),
 		LF_INT("uid", uid), LF("reason", why));
-	if (file(m, f, FILE_REFUSE, &e) < 0)
-		log_event(&m->worker->log, LOG_ERROR, "host.maildrop.stays",
-			LF_STR("file", f->name), LF_STR("error", e.text));
+	if (file(m, f, FILE_REFUSE, &e) == 0)
+		return false;
+	log_event(&m->worker->log, LOG_ERROR, "host.maildrop.stays", LF_STR("file", f->name),
+		LF_STR("error", e.text));
+	return true;
 }
 
 static void log_later(struct maildrop *m, const char *name, const char *why)
@@ -161,10 +166,8 @@ static FIBER bool put_off(struct maildrop *m, struct file_work *f, struct span w
 {
 	int64_t age = loop_wall_ns() - f->drop.written_ns;
 
-	if (age > m->worker->settings->config->queue.expire) {
-		refuse(m, f, f->drop.uid, why);
-		return false;
-	}
+	if (age > m->worker->settings->config->queue.expire)
+		return refuse(m, f, f->drop.uid, why);
 	log_later(m, f->name, arena_str(f->a, why));
 	return true;
 }
@@ -183,12 +186,10 @@ static FIBER bool take_opened(struct maildrop *m, struct file_work *f)
 	if (host_user_of(m->host, f->a, f->drop.uid, &t.user, &e) < 0 ||
 		hand_over(m, &t, &hand, &e) < 0) {
 		if (t.was_there)
-			forget(m, f, false);
-		else if (e.smtp / 100 == 5)
-			refuse(m, f, f->drop.uid, span_str(e.text));
-		else
-			return put_off(m, f, span_str(e.text));
-		return false;
+			return forget(m, f, false);
+		if (e.smtp / 100 == 5)
+			return refuse(m, f, f->drop.uid, span_str(e.text));
+		return put_off(m, f, span_str(e.text));
 	}
 	if (hand.is_accepted || t.was_there) {
 		if (hand.refused)
@@ -199,13 +200,11 @@ static FIBER bool take_opened(struct maildrop *m, struct file_work *f)
 			log_event(&m->worker->log, LOG_INFO, "host.maildrop.taken",
 				LF_STR("file", f->name), LF_INT("uid", f->drop.uid),
 				LF("reply", hand.text));
-		forget(m, f, hand.refused > 0);
-	} else if (hand.code / 100 == 5) {
-		refuse(m, f, f->drop.uid, hand.text);
-	} else {
-		return put_off(m, f, hand.text);
+		return forget(m, f, hand.refused > 0);
 	}
-	return false;
+	if (hand.code / 100 == 5)
+		return refuse(m, f, f->drop.uid, hand.text);
+	return put_off(m, f, hand.text);
 }
 
 static FIBER bool take(struct maildrop *m, const char *name)
@@ -218,7 +217,7 @@ static FIBER bool take(struct maildrop *m, const char *name)
 	if (file(m, &f, FILE_OPEN, &e) == 0)
 		stays = take_opened(m, &f);
 	else if (e.code == ERR_DENIED || e.code == ERR_CORRUPT)
-		refuse(m, &f, 0, span_str(e.text));
+		stays = refuse(m, &f, 0, span_str(e.text));
 	else if (e.code != ERR_NOT_FOUND) {
 		log_later(m, name, e.text);
 		stays = true;
