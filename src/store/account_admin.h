@@ -56,6 +56,9 @@ FIBER int account_remove(struct store *s, struct span address, int64_t now_ns, s
 FIBER int account_restore(struct store *s, struct span address, struct err *e);
 /** Its mail, its rows, at last itself, in slices; `id` is marked first when it is not. */
 FIBER int account_purge(struct store *s, uint64_t id, struct err *e);
+/** The same for one that was removed before `before_ns`, or was begun with. ERR_STATE: it is not, because
+ * it has been taken back meanwhile. */
+FIBER int account_purge_due(struct store *s, uint64_t id, int64_t before_ns, struct err *e);
 /** The account that was removed first before `before_ns`; 0 none. */
 FIBER int account_next_to_purge(struct store *s, int64_t before_ns, uint64_t *id_r, struct err *e);
 

@@ -102,6 +102,8 @@ FIBER int account_next_to_purge(struct store *s, int64_t before_ns, uint64_t *id
 
 /* --- gone ---------------------------------------------------------------------------------- */
 
+DB_SQL(sql_purge_due,
+	"SELECT id FROM account WHERE id = $1 AND removed_ns > 0 AND removed_ns <= $2");
 DB_SQL(sql_purge_tombstones,
 	"DELETE FROM tombstone WHERE (mailbox_id, modseq, uid) IN (SELECT mailbox_id, modseq, uid "
 	"FROM tombstone WHERE mailbox_id = $1 LIMIT $2)");
@@ -117,15 +119,24 @@ DB_SQL(sql_purge_certificates, "DELETE FROM account_certificate WHERE account_id
 
 struct account_purge {
 	uint64_t id, mailbox_id;
+	int64_t before_ns; /* it must have been removed by then; 0: whatever it is */
 	bool is_more;
 };
 
 static int account_purge_mark(struct db *db, void *arg, struct err *e)
 {
 	struct account_purge *p = arg;
+	bool is_due = true;
 
 	if (account_must_be(db, p->id, e) < 0 ||
-		db_run(db, e, &sql_life_mark, "ii", (int64_t)p->id, (int64_t)ACCOUNT_ENDING) < 0)
+		(p->before_ns &&
+			db_get(db, e, NULL, &sql_purge_due, &is_due, "ii:-", (int64_t)p->id,
+				p->before_ns) < 0))
+		return -1;
+	if (!is_due)
+		return err_set(e, ERR_STATE, "account %llu has been taken back",
+			(unsigned long long)p->id);
+	if (db_run(db, e, &sql_life_mark, "ii", (int64_t)p->id, (int64_t)ACCOUNT_ENDING) < 0)
 		return -1;
 	return account_moved(db, p->id, e);
 }
@@ -173,10 +184,10 @@ static FIBER int account_purge_mailbox(
 	return 0;
 }
 
-FIBER int account_purge(struct store *s, uint64_t id, struct err *e)
+FIBER int account_purge_due(struct store *s, uint64_t id, int64_t before_ns, struct err *e)
 {
 	struct arena *a = arena_new();
-	struct account_purge p = {.id = id};
+	struct account_purge p = {.id = id, .before_ns = before_ns};
 	struct mailbox_info *folders;
 	size_t count;
 	int result = -1;
@@ -192,6 +203,11 @@ FIBER int account_purge(struct store *s, uint64_t id, struct err *e)
 out:
 	arena_free(&a);
 	return result;
+}
+
+FIBER int account_purge(struct store *s, uint64_t id, struct err *e)
+{
+	return account_purge_due(s, id, 0, e);
 }
 
 FIBER int directory_account_remove(struct store *s, struct span address, struct err *e)

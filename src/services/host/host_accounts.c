@@ -19,14 +19,15 @@ static int64_t look_after(int64_t grace)
 
 static FIBER int purge_all(struct host *h, int64_t grace, struct err *e)
 {
+	int64_t before = loop_wall_ns() - grace;
 	uint64_t id;
 
 	do {
-		if (account_next_to_purge(h->store, loop_wall_ns() - grace, &id, e) < 0)
+		if (account_next_to_purge(h->store, before, &id, e) < 0)
 			return -1;
 		if (!id)
 			return 0;
-		if (account_purge(h->store, id, e) < 0)
+		if (account_purge_due(h->store, id, before, e) < 0)
 			return -1;
 		log_event(&h->log, LOG_INFO, "host.account.gone", LF_INT("account", id));
 	} while (true);

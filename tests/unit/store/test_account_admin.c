@@ -352,11 +352,14 @@ static void play_end(struct store_fixture *f)
 	assert_ok(account_next_to_purge(f->s, 5 * CLOCK_DAY - 1, &next, &e), &e);
 	assert_int_equal(next, 0);
 	assert_ok(account_restore(f->s, who, &e), &e);
+	/* taken back between the look and the end */
+	ASSERT_ERR(account_purge_due(f->s, id, 5 * CLOCK_DAY, &e), ERR_STATE);
 	deliver(f, id, 0, 100);
 	assert_ok(account_remove(f->s, who, 5 * CLOCK_DAY, &e), &e);
+	ASSERT_ERR(account_purge_due(f->s, id, 5 * CLOCK_DAY - 1, &e), ERR_STATE);
 	assert_ok(account_next_to_purge(f->s, 5 * CLOCK_DAY, &next, &e), &e);
 	assert_int_equal(next, id);
-	assert_ok(account_purge(f->s, id, &e), &e);
+	assert_ok(account_purge_due(f->s, next, 5 * CLOCK_DAY, &e), &e);
 	assert_int_equal(rows(f), before);
 	assert_int_equal(look(f, "alice").found, DIRECTORY_UNKNOWN_USER);
 	assert_ok(account_next_to_purge(f->s, 5 * CLOCK_DAY, &next, &e), &e);
