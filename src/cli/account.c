@@ -492,7 +492,8 @@ const struct cli_command cli_account[] = {
 		.operands = {ADDRESS},
 		.op = "account.certificate_list",
 		.columns = {{"note", "NOTE"}, {"created_at", "ADDED (UTC)", CLI_TIME},
-			{"expires_at", "EXPIRES", CLI_TIME}, {"pin", "SHA-256 OF THE KEY"}},
+			{"expires_at", "EXPIRES", CLI_TIME}, {"used_at", "USED", CLI_TIME},
+			{"pin", "SHA-256 OF THE KEY"}},
 		.nothing = "None: yizhan account certificate-add ADDRESS FILE",
 	},
 	{

@@ -133,6 +133,9 @@ struct account_certificate {
 };
 FIBER int account_certificate_find(struct store *s, struct arena *a, struct span spki_sha256,
 	struct account_certificate *cert_r, bool *is_found_r, struct err *e);
+/** Its last use, `cert` as it was found for that. Written at most once a minute and certificate. */
+FIBER int account_certificate_used(
+	struct store *s, const struct account_certificate *cert, int64_t now_ns, struct err *e);
 FIBER int account_certificate_add(
 	struct store *s, const struct account_certificate *cert, struct err *e);
 FIBER int account_certificate_remove(struct store *s, struct span spki_sha256, struct err *e);

@@ -4,12 +4,12 @@
 #include "store/account.h"
 #include "store/db/db.h"
 
-#define ACCOUNT_PAGE             256 /* rows of one kind in a list */
-#define ACCOUNT_APP_NAME_MAX     64
-#define ACCOUNT_NETWORKS_MAX     1024
-#define ACCOUNT_NOTE_MAX         200
-#define ACCOUNT_APP_USED_STEP_NS CLOCK_MIN /* how often a use is written down */
-#define ACCOUNT_HEX_SHA256       64
+#define ACCOUNT_PAGE         256 /* rows of one kind in a list */
+#define ACCOUNT_APP_NAME_MAX 64
+#define ACCOUNT_NETWORKS_MAX 1024
+#define ACCOUNT_NOTE_MAX     200
+#define ACCOUNT_USED_STEP_NS CLOCK_MIN /* how often a use is written down */
+#define ACCOUNT_HEX_SHA256   64
 
 /** What was proven before counts no more: credential moves, and caches and sessions hear of it. For
  * closures on the writer. */

@@ -209,6 +209,12 @@ static int account_app_used_write(struct db *db, void *arg, struct err *e)
 	return db_run(db, e, &sql_app_use, "iit", (int64_t)u->id, u->now_ns, u->from);
 }
 
+/* A clock that was set back writes too. */
+static bool account_is_use_fresh(int64_t used_ns, int64_t now_ns)
+{
+	return used_ns <= now_ns && now_ns - used_ns < ACCOUNT_USED_STEP_NS;
+}
+
 FIBER int account_app_used(
 	struct store *s, uint64_t id, int64_t now_ns, struct span from, struct err *e)
 {
@@ -217,8 +223,7 @@ FIBER int account_app_used(
 
 	if (store_read(s, "account.app", account_app_used_read, &u, e) < 0)
 		return -1;
-	/* A clock that was set back writes too. */
-	if (!u.is_found || (u.used_ns <= now_ns && now_ns - u.used_ns < ACCOUNT_APP_USED_STEP_NS))
+	if (!u.is_found || account_is_use_fresh(u.used_ns, now_ns))
 		return 0;
 	return store_write(s, "account.app", account_app_used_write, &u, e);
 }
@@ -236,6 +241,8 @@ DB_SQL(sql_certificate_add,
 	"used_ns) VALUES ($1, $2, $3, $4, $5, 0)");
 DB_SQL(sql_certificate_remove,
 	"DELETE FROM account_certificate WHERE spki_sha256 = $1 RETURNING account_id");
+
+DB_SQL(sql_certificate_use, "UPDATE account_certificate SET used_ns = $2 WHERE spki_sha256 = $1");
 
 _Static_assert(ACCOUNT_CERTIFICATES_MAX == 20, "sql_certificate_list reads them all");
 
@@ -292,6 +299,23 @@ FIBER int account_certificate_find(struct store *s, struct arena *a, struct span
 		return -1;
 	*is_found_r = look.count > 0;
 	return 0;
+}
+
+static int account_cert_used_write(struct db *db, void *arg, struct err *e)
+{
+	struct account_certificate *c = arg;
+
+	return db_run(db, e, &sql_certificate_use, "ti", c->spki_sha256, c->used_ns);
+}
+
+FIBER int account_certificate_used(
+	struct store *s, const struct account_certificate *cert, int64_t now_ns, struct err *e)
+{
+	struct account_certificate c = {.spki_sha256 = cert->spki_sha256, .used_ns = now_ns};
+
+	if (account_is_use_fresh(cert->used_ns, now_ns))
+		return 0;
+	return store_write(s, "account.certificate", account_cert_used_write, &c, e);
 }
 
 FIBER int account_certificate_list(struct store *s, struct arena *a, uint64_t account_id,

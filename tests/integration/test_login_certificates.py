@@ -117,14 +117,18 @@ def test_a_certificate_of_ones_own_is_known_by_its_pin(make_station, people):
     station = make_station(conf=CONF % "client_certificates = yes")
     station.cli("account", "certificate-add", ALICE, people["own"][0], "--note", "the laptop")
     (row,) = station.cli_json("account", "certificate-list", ALICE, "--json")
-    assert (row["pin"], row["note"], row["expires_at"]) == (spki(people["own"]), "the laptop", None)
+    assert (row["pin"], row["note"], row["expires_at"], row["used_at"]) == (spki(people["own"]), "the laptop", None, None)
     with connect(station, people["own"]) as s:
         assert "EXTERNAL" in mechanisms(s)
         with pytest.raises(smtplib.SMTPAuthenticationError) as told:
             external(s, BOB)
         assert told.value.smtp_code == 535
+    (row,) = station.cli_json("account", "certificate-list", ALICE, "--json")
+    assert row["used_at"] is None, "nobody was let in by it"
     with connect(station, people["own"]) as s:
         assert external(s, ALICE)[0] == 235
+        (row,) = station.cli_json("account", "certificate-list", ALICE, "--json")
+        assert row["used_at"]
         # taken back: what it opened ends
         station.cli("account", "certificate-remove", row["pin"])
         with pytest.raises((smtplib.SMTPServerDisconnected, smtplib.SMTPResponseException)) as told:

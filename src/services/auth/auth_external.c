@@ -8,7 +8,8 @@
 struct external_owner {
 	uint64_t account_id; /* 0: nobody's */
 	int64_t expires_ns;
-	const char *why; /* it is nobody's */
+	const char *why;                       /* it is nobody's */
+	const struct account_certificate *pin; /* by which it is; NULL: by its authority */
 };
 
 static bool is_over(const struct tls_peer *p, int64_t now_ns, const char **why_r)
@@ -24,20 +25,21 @@ static bool is_over(const struct tls_peer *p, int64_t now_ns, const char **why_r
 static FIBER int by_pin(const struct auth_conn *c, struct arena *a, const struct tls_peer *p,
 	struct external_owner *o, bool *is_found_r, struct err *e)
 {
-	struct account_certificate cert;
+	struct account_certificate *cert = ARENA_NEW(a, struct account_certificate);
 
 	if (account_certificate_find(
-		    c->auth->opts.store, a, span_str(p->spki_sha256), &cert, is_found_r, e) < 0)
+		    c->auth->opts.store, a, span_str(p->spki_sha256), cert, is_found_r, e) < 0)
 		return -1;
 	if (!*is_found_r)
 		return 0;
-	if (cert.expires_ns && cert.expires_ns <= auth_wall_ns(c->auth)) {
+	if (cert->expires_ns && cert->expires_ns <= auth_wall_ns(c->auth)) {
 		o->why = "the certificate's time here is over";
 		return 0;
 	}
-	o->account_id = cert.account_id;
-	if (cert.expires_ns && cert.expires_ns < o->expires_ns)
-		o->expires_ns = cert.expires_ns;
+	o->account_id = cert->account_id;
+	o->pin = cert;
+	if (cert->expires_ns && cert->expires_ns < o->expires_ns)
+		o->expires_ns = cert->expires_ns;
 	return 0;
 }
 
@@ -107,8 +109,9 @@ FIBER int auth_external(struct auth_conn *c, struct buf *user_r, bool *yes_r, st
 	/* auth_settle refuses what was never begun. */
 	if (tls_peer(c->stream, a, &peer)) {
 		rc = auth_try_begin(c, span_str(peer.spki_sha256), e);
+		/* the pin it finds lives as long as the attempt */
 		if (rc == 0)
-			rc = find_owner(c, a, &peer, &o, e);
+			rc = find_owner(c, c->try->arena, &peer, &o, e);
 		if (rc == 0 && o.account_id)
 			rc = auth_try_get(c, o.account_id, e);
 		else if (rc == 0)
@@ -116,6 +119,7 @@ FIBER int auth_external(struct auth_conn *c, struct buf *user_r, bool *yes_r, st
 		if (rc == 0 && c->try->is_found && !c->try->why) {
 			buf_span_put(user_r, c->try->login.address);
 			c->try->expires_ns = o.expires_ns;
+			c->try->pin = o.pin;
 			*yes_r = true;
 		}
 	}

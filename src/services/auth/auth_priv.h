@@ -34,6 +34,7 @@ struct auth_try {
 	struct span name;    /* as it was asked for, in lower case: what the guard counts by */
 	struct account_login login;
 	const struct account_app_password *app; /* of login.apps; NULL: the account's own */
+	const struct account_certificate *pin;  /* what it was found by; NULL: not by a pin */
 	bool is_found;                          /* login is somebody's */
 	bool is_cached;      /* login has id, credential, address and name only */
 	uint64_t generation; /* of the directory, before login was read */

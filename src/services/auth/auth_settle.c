@@ -62,6 +62,15 @@ static FIBER void app_used(struct auth_conn *c)
 	buf_fini(&from);
 }
 
+static FIBER void pin_used(struct auth_conn *c)
+{
+	const struct auth_opts *o = &c->auth->opts;
+	struct err e = {0};
+
+	if (account_certificate_used(o->store, c->try->pin, auth_wall_ns(c->auth), &e) < 0)
+		log_event(o->log, LOG_WARN, "auth.pin.used.failed", LF_STR("error", e.text));
+}
+
 static void keep_who(struct auth_conn *c, const char *mech)
 {
 	struct auth_try *t = c->try;
@@ -129,6 +138,8 @@ FIBER int auth_settle(struct auth_conn *c, struct span user, struct span identit
 	}
 	if (t->app)
 		app_used(c);
+	if (t->pin)
+		pin_used(c);
 	keep_who(c, mech);
 	auth_try_end(t);
 	return 0;

@@ -321,8 +321,18 @@ static void play_certificates(struct store_fixture *f)
 	assert_true(got.created_ns > 0);
 	assert_ok(account_certificate_find(f->s, f->a, SPAN("00"), &got, &is_found, &e), &e);
 	assert_false(is_found);
-	assert_ok(account_certificate_list(f->s, f->a, id, &list, &count, &e), &e);
-	assert_int_equal(count, 1);
+	static const struct {
+		int64_t now_ns, used_ns;
+	} uses[] = {{90 * CLOCK_SEC, 90 * CLOCK_SEC}, {120 * CLOCK_SEC, 90 * CLOCK_SEC},
+		{150 * CLOCK_SEC, 150 * CLOCK_SEC}, {100 * CLOCK_SEC, 100 * CLOCK_SEC}};
+	for (size_t i = 0; i < ARRAY_LEN(uses); i++) {
+		assert_ok(
+			account_certificate_find(f->s, f->a, SPAN(HASH), &got, &is_found, &e), &e);
+		assert_ok(account_certificate_used(f->s, &got, uses[i].now_ns, &e), &e);
+		assert_ok(account_certificate_list(f->s, f->a, id, &list, &count, &e), &e);
+		assert_int_equal(count, 1);
+		assert_int_equal(list[0].used_ns, uses[i].used_ns);
+	}
 	cert.spki_sha256 = SPAN("ABC");
 	ASSERT_ERR(account_certificate_add(f->s, &cert, &e), ERR_SYNTAX);
 	l = login(f, "alice", true);
