@@ -165,7 +165,9 @@ static int read_words(struct sendmail *m, int argc, char **argv)
 
 		if (!count)
 			return sendmail_fail(EX_USAGE, "\"%s\" is no recipient", argv[i]);
-		for (size_t k = 0; k < count && m->rcpt_count < SEND_RCPTS_MAX; k++)
+		if (count > SEND_RCPTS_MAX - m->rcpt_count)
+			return sendmail_fail(EX_USAGE, "too many recipients");
+		for (size_t k = 0; k < count; k++)
 			m->rcpts[m->rcpt_count++] = all[k];
 	}
 	return 0;

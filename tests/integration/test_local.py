@@ -256,6 +256,12 @@ def test_a_server_that_hangs_does_not_hang_sendmail(station, user):
     wait(lambda: "deaf" in subjects(station, ALICE), 10)
 
 
+def test_more_recipients_than_can_be_had_are_told(station, user):
+    words = [",".join(["alice"] * 20000)] * 5
+    told = user.sendmail("-i", *words, "bob@yizhan.test", code=64)
+    assert "too many recipients" in told.stderr and subjects(station, ALICE) == []
+
+
 def test_without_a_place_it_is_75(station, user):
     station.stop()
     shutil.rmtree(station.data + "/maildrop")
