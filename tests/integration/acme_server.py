@@ -145,6 +145,16 @@ class Gate:
         with self.lock:
             self.left = 1 << 30
 
+    def let_go(self):
+        """Open, also for the one that is held."""
+        self.open()
+        self.join(self.kept)
+
+    def join(self, client):
+        server = socket.create_connection((HOST, self.target))
+        for a, b in ((client, server), (server, client)):
+            threading.Thread(target=self.pump, args=(a, b), daemon=True).start()
+
     def accept(self):
         while True:
             try:
@@ -157,9 +167,7 @@ class Gate:
                     self.kept = client
                     self.held.set()
                     continue
-            server = socket.create_connection((HOST, self.target))
-            for a, b in ((client, server), (server, client)):
-                threading.Thread(target=self.pump, args=(a, b), daemon=True).start()
+            self.join(client)
 
     @staticmethod
     def pump(a, b):

@@ -12,7 +12,7 @@ import urllib.request
 import pytest
 
 from acme_server import Gate, Pebble
-from station import binary
+from station import binary, cli_command
 from test_certificates import shown
 
 CONF = """demo = yes
@@ -230,6 +230,28 @@ def test_a_restart_in_the_middle_goes_on_with_the_order(station, pebble, request
         # what had not failed is not put off
         wait_for(station, "mx.yizhan.test")
         assert ca.log().count("Added order") == 1 and "now 2 accounts" not in ca.log()
+    finally:
+        gate.close()
+
+
+@pytest.mark.parametrize("requests", [5, 9])
+def test_a_request_goes_on_when_who_asked_has_gone(station, pebble, requests):
+    ca = pebble(nonce_reject=0)
+    configure(station, ca, "challenge = tls-alpn-01")
+    station.cli("reload")
+    wait_for(station, "mx.yizhan.test")
+    gate = Gate(ca.ports["acme"], requests)
+    try:
+        configure(station, ca, "challenge = tls-alpn-01", directory="https://127.0.0.1:%d/dir" % gate.port)
+        station.cli("reload")
+        asker = subprocess.Popen(cli_command(station.program, station.data, ("cert", "request", "shop.example")),
+                                 env=station.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        assert gate.held.wait(20), station.log()
+        asker.kill()
+        asker.wait()
+        gate.let_go()
+        wait_for(station, "shop.example")
+        assert "acme.failed" not in station.log(last=1 << 24)
     finally:
         gate.close()
 

@@ -60,7 +60,7 @@ void acme_connect(struct acme *acme, struct work_lane *lane, struct dns *dns);
 /** A fiber: asks for what is missing and renews what is due, until it is cancelled. */
 FIBER int acme_keep(void *acme);
 
-/** What is done, in words. -1 ends it (whoever listened has gone). */
+/** What is done, in words. -1: whoever listened has gone, and is told no more; the work goes on. */
 typedef FIBER int acme_step_fn(void *arg, const char *text, struct err *e);
 /** Ask for a certificate now, whatever is due; `names` with blanks between. It is renewed from then on.
  * ERR_STATE: ACME is not set up. `is_new_account`: with a new key in place of the account's. */

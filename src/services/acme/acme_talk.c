@@ -13,19 +13,20 @@
 
 FIBER int acme_say(struct acme_talk *t, struct err *e, const char *fmt, ...)
 {
+	struct err why = {0};
 	struct buf b;
 	va_list ap;
-	int rc = 0;
 
 	buf_init(&b, ACME_STEP_MAX);
 	va_start(ap, fmt);
 	buf_vprintf(&b, fmt, ap);
 	va_end(ap);
 	log_event(t->acme->opts.log, LOG_DEBUG, "acme.step", LF("text", buf_span(&b)));
-	if (t->step)
-		rc = t->step(t->step_arg, buf_cstr(&b), e);
+	/* Who asked may go: what the authority is at goes on, and has not failed. */
+	if (t->step && t->step(t->step_arg, buf_cstr(&b), &why) < 0)
+		t->step = NULL;
 	buf_fini(&b);
-	return rc;
+	return why.code == ERR_CANCELLED ? err_copy(e, &why) : 0;
 }
 
 /* ---- waiting ---- */
