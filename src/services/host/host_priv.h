@@ -41,7 +41,7 @@
 #define HOST_BACKLOG       4096
 #define HOST_PROXY_NS      (10 * CLOCK_SEC) /* for the PROXY header */
 #define HOST_CLOSE_NS      (2 * CLOCK_SEC)  /* for the goodbye of a connection */
-#define HOST_FDS_RESERVED  32               /* store, loops, log, control */
+#define HOST_FDS_RESERVED  36               /* store, loops, log, control; listeners come on top */
 #define HOST_ADMIT_SHARDS  16
 #define HOST_REFUSAL_MAX   256 /* octets of what a banned client is told */
 #define HOST_FETCH_THREADS 2   /* each may wait a minute for a web server */

@@ -4,13 +4,14 @@
 #include "services/host/host_priv.h"
 
 /* Some descriptors must stay for the store, for reading and for going out. */
-static int64_t connections_max(const struct config *c)
+static int64_t connections_max(const struct host *h, const struct config *c)
 {
 	struct rlimit r = {0};
 	int64_t max = c->limits.connections;
 
 	if (getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur != RLIM_INFINITY) {
-		int64_t fds = (int64_t)r.rlim_cur - (int64_t)r.rlim_cur / 10 - HOST_FDS_RESERVED;
+		int64_t fds = (int64_t)r.rlim_cur - (int64_t)r.rlim_cur / 10 - HOST_FDS_RESERVED -
+			(int64_t)(h->bound_count * h->worker_count);
 
 		if (fds < 4)
 			fds = 4;
@@ -88,7 +89,7 @@ struct host_settings *host_settings_new(struct host *h, struct config *c)
 	MUST(host_filter_hop(arena, c, &s->policy.filter, NULL) == 0); /* it was checked */
 	s->policy.bypass = c->filter.on_failure ? h->pools : NULL;
 	pools_watch(h->pools, s->policy.filter);
-	s->connections_max = connections_max(c);
+	s->connections_max = connections_max(h, c);
 	s->smtp = ARENA_ARRAY(arena, struct smtp_server_opts, c->listener_count + 1);
 	for (size_t i = 0; i < c->listener_count; i++)
 		smtp_opts(h, c, &c->listeners[i], &s->smtp[i]);
