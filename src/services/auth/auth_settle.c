@@ -187,6 +187,9 @@ FIBER bool auth_still(struct auth_conn *c)
 	if (w->generation == now)
 		return true;
 	if (account_states(c->auth->opts.store, &st, 1, &e) < 0) {
+		/* the book ends it: what was pipelined meanwhile must not go on */
+		if (e.code == ERR_CANCELLED)
+			return false;
 		log_event(
 			c->auth->opts.log, LOG_WARN, "auth.still.failed", LF_STR("error", e.text));
 		return true;

@@ -516,6 +516,48 @@ static void all_ways_to_write_a_name_are_counted_as_one(void **state)
 	stage_play(spelled, false, true);
 }
 
+/* ---- whose session is being ended ---- */
+
+struct late {
+	struct auth_conn conn;
+	bool is_still;
+};
+
+static FIBER int late_main(void *arg)
+{
+	struct late *l = arg;
+
+	fiber_cancel(fiber_self());
+	l->is_still = auth_still(&l->conn);
+	return 0;
+}
+
+static FIBER int late(void *arg)
+{
+	struct stage *s = arg;
+	struct fiber_group group;
+	struct err e = {0};
+	struct late l;
+
+	stage_people(s);
+	auth_conn_init(&l.conn, s->auth, ACCOUNT_SCOPE_SUBMIT, s->near);
+	assert_int_equal(auth_password(&l.conn, SPAN(A), SPAN("wonder"), &e), 0);
+	assert_int_equal(account_password_set(s->store, s->alice, SPAN("other"), false, &e), 0);
+	fiber_group_init(&group);
+	assert_int_equal(fiber_start(&group, "late", late_main, &l, &e), 0);
+	fiber_group_join(&group);
+	assert_false(l.is_still);
+	auth_conn_fini(&l.conn);
+	stage_streams_free(s);
+	return 0;
+}
+
+static void a_session_that_is_being_ended_counts_no_more(void **state)
+{
+	(void)state;
+	stage_play(late, false, false);
+}
+
 /* ---- what a challenge tells ---- */
 
 /* The salt that SCRAM shows for a name. */
@@ -627,6 +669,7 @@ int main(void)
 		cmocka_unit_test(an_imported_hash_serves_until_the_first_login),
 		cmocka_unit_test(who_is_wrong_too_often_waits),
 		cmocka_unit_test(all_ways_to_write_a_name_are_counted_as_one),
+		cmocka_unit_test(a_session_that_is_being_ended_counts_no_more),
 		cmocka_unit_test(the_salt_of_nobody_is_one_however_he_is_written),
 		cmocka_unit_test(a_login_without_sasl),
 	};
