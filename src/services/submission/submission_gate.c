@@ -282,6 +282,9 @@ static bool is_our_verdict(const struct submission_gate *g, const struct field *
 	if (f->id != MAIL_AUTHENTICATION_RESULTS || !host.len)
 		return false;
 	span_cut(f->value, ';', &id, &rest);
+	/* within quotes and comments it can be hidden, and a ';' is none; nobody has to write it so */
+	if (span_find(id, '(') >= 0 || span_find(id, '"') >= 0)
+		return true;
 	for (size_t i = 0; i + host.len <= id.len; i++) {
 		if (span_eq_nocase(span_sub(id, i, host.len), host))
 			return true;

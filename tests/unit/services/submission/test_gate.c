@@ -106,6 +106,12 @@ static const struct gate_case cases[] = {
 			"Authentication-Results: (x)\r\n \"mx.our.example\" 1; spf=pass\r\n"
 			"Authentication-Results: other.example; spf=pass\r\n\r\n",
 		FROM ID "Authentication-Results: other.example; spf=pass\r\n\r\n", 0},
+	{"a verdict in our name behind a comment",
+		FROM ID "Authentication-Results: (;) mx.our.example; spf=pass\r\n\r\n",
+		FROM ID "\r\n", 0},
+	{"a verdict in our name, quoted",
+		FROM ID "Authentication-Results: \"mx.our.e\\xample\"; spf=pass\r\n\r\n",
+		FROM ID "\r\n", 0},
 	{"lines of blanks", FROM ID "Subject: a\r\n \r\n b\r\n\t \r\n\r\nx",
 		FROM ID "Subject: a\r\n b\r\n\r\nx", 0},
 	/* no header */
