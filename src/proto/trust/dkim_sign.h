@@ -28,7 +28,8 @@ struct dkim_sign_settings {
 /** For dkim_message: `arg` is the struct dkim_sign_settings. */
 void dkim_sign_wants(void *arg, struct dkim_message *m);
 /** Append a field for each key, with CRLF; no line of them is longer than DKIM_LINE_MAX unless a name
- * or domain alone is. ERR_SYNTAX with 5.6.0: the message has no From, or a field among its header that
- * is none; ERR_LIMIT with 5.3.4: its header is longer than anybody would read. */
+ * or domain alone is. ERR_SYNTAX with 5.6.0: the message has no From; ERR_LIMIT with 5.3.4: its header is
+ * longer than anybody would read. A line that is no field ends the header here; not all verifiers read such
+ * a message so. */
 int dkim_sign(const struct dkim_message *m, const struct dkim_sign_settings *s,
 	const struct dkim_sign_key *keys, size_t count, struct buf *fields, struct err *e);
