@@ -1,10 +1,6 @@
-#include <errno.h>
 #include <string.h>
-#include <sys/stat.h>
 
-#include "base/utf8.h"
-#include "services/host/ops.h"
-#include "cli/cli.h"
+#include "cli/import.h"
 
 /* account import: accounts with password hashes, one a line, sent in pages: a Dovecot passwd-file,
  * /etc/shadow, or CSV. */
@@ -14,45 +10,14 @@
 #define FIELDS        8
 
 struct import {
-	struct cli_call *c;
-	FILE *in;
-	const char *name; /* of the file, for people */
-	uint64_t line, read, total;
-	struct buf text;     /* the line at hand */
-	struct buf accounts; /* the page so far: JSON objects with commas between them */
-	uint64_t lines[PAGE_ACCOUNTS];
-	size_t count;
-	uint64_t added, changed, bad;
+	struct import_file f;
+	struct buf text; /* the line at hand */
 };
 
 /* What a line says. */
 struct entry {
 	struct span address, hash, name, quota;
 };
-
-static void tell_bad(struct import *x, uint64_t line, struct span why)
-{
-	cli_progress(1, 1);
-	cli_fail(
-		EX_DATAERR, "%s:%llu: " SPAN_FMT, x->name, (unsigned long long)line, SPAN_ARG(why));
-	x->bad++;
-}
-
-/* False at the end. A line that is too long is cut behind its limit; its rest is passed over. */
-static bool read_line(struct import *x)
-{
-	int ch;
-
-	buf_clear(&x->text);
-	while ((ch = getc(x->in)) != EOF && ch != '\n') {
-		x->read++;
-		if (buf_len(&x->text) <= LINE_OCTETS)
-			buf_char(&x->text, (char)ch);
-	}
-	x->read += ch == '\n';
-	x->line++;
-	return ch != EOF || buf_len(&x->text) > 0;
-}
 
 /* ---- one line ---- */
 
@@ -98,7 +63,7 @@ static bool csv_entry(struct import *x, struct span line, struct entry *r)
 	struct span fields[FIELDS] = {SPAN_NONE};
 	size_t count;
 
-	if (!cut_csv(x->c->arena, line, fields, &count) || count > 4)
+	if (!cut_csv(x->f.c->arena, line, fields, &count) || count > 4)
 		return false;
 	*r = (struct entry){fields[0], fields[1], fields[2], fields[3]};
 	return true;
@@ -118,63 +83,32 @@ static bool passwd_entry(struct span line, struct entry *r)
 
 /* ---- pages ---- */
 
-static int take_row(void *arg, const struct json_in *row)
+static void put_args(struct cli_call *c, struct json_out *j)
 {
-	struct import *x = arg;
-	uint64_t n;
-
-	if (json_in_u64(row, "bad", &n) && n < x->count)
-		tell_bad(x, x->lines[n], json_in_text(row, "reason"));
-	if (json_in_u64(row, "added", &n))
-		x->added += n;
-	if (json_in_u64(row, "changed", &n))
-		x->changed += n;
-	return 0;
-}
-
-static int send_page(struct import *x)
-{
-	struct json_out j;
-	struct buf args;
-	int code;
-
-	buf_init(&args, OPS_REQUEST_MAX);
-	json_out_init(&j, &args);
-	json_open_object(&j);
-	json_kv_bool(&j, "dry_run", cli_value(x->c, "dry-run") != NULL);
-	json_kv_bool(&j, "existing", cli_value(x->c, "existing") != NULL);
-	json_kv_bool(&j, "force_reserved", cli_value(x->c, "force-reserved") != NULL);
-	json_key(&j, "accounts");
-	buf_char(&x->accounts, ']');
-	json_raw(&j, buf_span(&x->accounts));
-	json_close(&j);
-	code = cli_ask(x->c, "account.import", buf_span(&args), take_row, x);
-	buf_fini(&args);
-	buf_clear(&x->accounts);
-	buf_char(&x->accounts, '[');
-	x->count = 0;
-	if (!code)
-		cli_progress(x->read < x->total ? x->read : 1, x->read < x->total ? x->total : 1);
-	return code;
+	json_kv_bool(j, "dry_run", cli_value(c, "dry-run") != NULL);
+	json_kv_bool(j, "existing", cli_value(c, "existing") != NULL);
+	json_kv_bool(j, "force_reserved", cli_value(c, "force-reserved") != NULL);
 }
 
 static int add_entry(struct import *x, const struct entry *r)
 {
-	const char *domain = cli_value(x->c, "domain");
+	const char *domain = cli_value(x->f.c, "domain");
 	struct span address = r->address;
 	struct json_out j;
 	struct buf one;
 	uint64_t quota = 0;
+	int code;
 
 	if (span_find(address, '@') < 0 && !domain) {
-		tell_bad(x, x->line, SPAN("the name has no domain: say --domain DOMAIN"));
+		import_bad(&x->f, x->f.line, SPAN("the name has no domain: say --domain DOMAIN"));
 		return 0;
 	}
 	if (span_find(address, '@') < 0)
 		address = span_str(
-			arena_printf(x->c->arena, SPAN_FMT "@%s", SPAN_ARG(address), domain));
-	if (r->quota.len && cli_read_size("quota", arena_str(x->c->arena, r->quota), &quota) != 0) {
-		tell_bad(x, x->line, SPAN("the fourth field is no size"));
+			arena_printf(x->f.c->arena, SPAN_FMT "@%s", SPAN_ARG(address), domain));
+	if (r->quota.len &&
+		cli_read_size("quota", arena_str(x->f.c->arena, r->quota), &quota) != 0) {
+		import_bad(&x->f, x->f.line, SPAN("the fourth field is no size"));
 		return 0;
 	}
 	buf_init(&one, 8 * LINE_OCTETS);
@@ -186,15 +120,9 @@ static int add_entry(struct import *x, const struct entry *r)
 	if (r->quota.len)
 		json_kv_u64(&j, "quota", quota);
 	json_close(&j);
-	if (x->count)
-		buf_char(&x->accounts, ',');
-	buf_span_put(&x->accounts, buf_span(&one));
+	code = import_row(&x->f, buf_span(&one));
 	buf_fini(&one);
-	x->lines[x->count++] = x->line;
-	/* a page also ends before its request could be too long */
-	return x->count == PAGE_ACCOUNTS || buf_len(&x->accounts) > OPS_REQUEST_MAX / 2
-		? send_page(x)
-		: 0;
+	return code;
 }
 
 /* A line whose first colon stands behind a comma is CSV: no address has a comma before its hash. */
@@ -207,46 +135,25 @@ static bool is_csv_line(struct span line)
 
 static int take_text(struct import *x)
 {
-	struct span line = buf_span(&x->text);
+	struct span line;
 	struct entry r;
 
-	if (x->line == 1 && span_starts(line, SPAN("\xef\xbb\xbf")))
-		line = span_skip(line, 3);
-	line = span_trim(line);
-	if (!line.len || line.ptr[0] == '#')
+	if (!import_text(&x->f, &x->text, LINE_OCTETS, &line))
 		return 0;
-	if (buf_len(&x->text) > LINE_OCTETS)
-		tell_bad(x, x->line, SPAN("the line is too long"));
-	else if (!utf8_is_valid(line) || span_find(line, '\0') >= 0)
-		tell_bad(x, x->line, SPAN("the line is not UTF-8"));
-	else if (is_csv_line(line) ? !csv_entry(x, line, &r) : !passwd_entry(line, &r))
-		tell_bad(x, x->line, SPAN("neither user:hash nor address,hash,name,quota"));
-	else if (x->line == 1 && span_eq_nocase(r.address, SPAN("address")))
+	if (is_csv_line(line) ? !csv_entry(x, line, &r) : !passwd_entry(line, &r))
+		import_bad(&x->f, x->f.line, SPAN("neither user:hash nor address,hash,name,quota"));
+	else if (x->f.line == 1 && span_eq_nocase(r.address, SPAN("address")))
 		return 0; /* the heads of CSV's columns */
 	else
 		return add_entry(x, &r);
 	return 0;
 }
 
-static int import_all(struct import *x)
-{
-	int code = 0;
-
-	while (!code && read_line(x))
-		code = take_text(x);
-	if (!code && ferror(x->in))
-		code = cli_fail(EX_IOERR, "%s: %s", x->name, strerror(errno));
-	if (!code && x->count)
-		code = send_page(x);
-	cli_progress(1, 1);
-	return code;
-}
-
 static void tell_end(const struct import *x)
 {
-	unsigned long long added = x->added, changed = x->changed, bad = x->bad;
+	unsigned long long added = x->f.added, changed = x->f.changed, bad = x->f.bad;
 
-	if (x->c->is_json)
+	if (x->f.c->is_json)
 		printf("{\"added\":%llu,\"changed\":%llu,\"bad\":%llu}\n", added, changed, bad);
 	else
 		printf("added: %llu\nchanged: %llu\nbad: %llu\n", added, changed, bad);
@@ -254,31 +161,27 @@ static void tell_end(const struct import *x)
 
 int cli_account_import(struct cli_call *c)
 {
-	const char *file = c->operands[0];
-	bool is_stdin = strcmp(file, "-") == 0;
 	struct import *x = ARENA_NEW(c->arena, struct import);
-	struct stat st;
 	int code;
 
-	x->c = c;
-	x->name = is_stdin ? "standard input" : file;
-	x->in = is_stdin ? stdin : fopen(file, "re");
-	if (!x->in)
-		return cli_fail(EX_NOINPUT, "%s: %s", file, strerror(errno));
-	if (fstat(fileno(x->in), &st) == 0 && S_ISREG(st.st_mode))
-		x->total = (uint64_t)st.st_size;
+	x->f = (struct import_file){.c = c,
+		.op = "account.import",
+		.rows = "accounts",
+		.page_max = PAGE_ACCOUNTS,
+		.put_args = put_args};
+	code = import_open(&x->f, c->operands[0]);
+	if (code)
+		return code;
 	buf_init(&x->text, LINE_OCTETS + 2);
-	buf_init(&x->accounts, OPS_REQUEST_MAX);
-	buf_char(&x->accounts, '[');
-	code = import_all(x);
-	if (code && x->added + x->changed)
+	while (!code && import_line(&x->f, &x->text, LINE_OCTETS))
+		code = take_text(x);
+	code = import_end(&x->f, code);
+	if (code && x->f.added + x->f.changed)
 		cli_fail(code, "%llu accounts were taken before that",
-			(unsigned long long)(x->added + x->changed));
+			(unsigned long long)(x->f.added + x->f.changed));
 	if (!code)
 		tell_end(x);
 	buf_fini(&x->text);
-	buf_fini(&x->accounts);
-	if (!is_stdin)
-		fclose(x->in);
-	return code ? code : x->bad ? EX_DATAERR : 0;
+	import_close(&x->f);
+	return code ? code : x->f.bad ? EX_DATAERR : 0;
 }

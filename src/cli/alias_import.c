@@ -1,10 +1,7 @@
-#include <errno.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/utf8.h"
-#include "services/host/ops.h"
-#include "cli/cli.h"
+#include "cli/import.h"
 
 /* alias import: a file like /etc/aliases (aliases(5)), sent in pages. What delivers into programs, files or
  * other files' lists has no place here and is named with its line. */
@@ -14,32 +11,23 @@
 #define PAGE_ALIASES 100
 
 struct import {
-	struct cli_call *c;
-	FILE *in;
-	const char *name;           /* of the file, for people */
-	uint64_t line, read, total; /* line: of the entry's beginning */
+	struct import_file f; /* its line is that of the entry's beginning */
 	uint64_t next_line;
 	struct buf entry;
-	struct buf aliases; /* the page so far: JSON objects with commas between them */
-	uint64_t lines[PAGE_ALIASES];
-	size_t count;
-	uint64_t added, changed, present, bad;
 };
 
-static void tell_bad(struct import *x, uint64_t line, const char *why)
+static void tell_bad(struct import *x, const char *why)
 {
-	cli_progress(1, 1);
-	cli_fail(EX_DATAERR, "%s:%llu: %s", x->name, (unsigned long long)line, why);
-	x->bad++;
+	import_bad(&x->f, x->f.line, span_str(why));
 }
 
 /* ---- an entry ---- */
 
 static int get(struct import *x)
 {
-	int ch = getc(x->in);
+	int ch = getc(x->f.in);
 
-	x->read += ch != EOF;
+	x->f.read += ch != EOF;
 	x->next_line += ch == '\n';
 	return ch;
 }
@@ -62,15 +50,15 @@ static bool read_entry(struct import *x)
 	int ch;
 
 	buf_clear(&x->entry);
-	x->line = x->next_line;
+	x->f.line = x->next_line;
 	if (!add_line(x))
 		return false;
-	while ((ch = getc(x->in)) == ' ' || ch == '\t') {
-		x->read++;
+	while ((ch = getc(x->f.in)) == ' ' || ch == '\t') {
+		x->f.read++;
 		buf_char(&x->entry, ' ');
 		add_line(x);
 	}
-	ungetc(ch, x->in);
+	ungetc(ch, x->f.in);
 	return true;
 }
 
@@ -110,8 +98,6 @@ static const char *refusal(struct arena *a, struct span target)
 	return what ? arena_printf(a, SPAN_FMT ": %s", SPAN_ARG(span_sub(target, 0, 100)), what)
 		    : NULL;
 }
-
-static int send_page(struct import *x);
 
 /* Everything in front of the first colon that is not quoted. */
 static bool cut_name(struct arena *a, struct span entry, struct span *name_r, struct span *rest_r)
@@ -162,6 +148,7 @@ static int take_entry(struct import *x)
 	struct buf one;
 	size_t count = 0;
 	const char *why = NULL;
+	int code = 0;
 
 	buf_init(&one, 8 * LINE_OCTETS);
 	json_out_init(&j, &one);
@@ -180,115 +167,52 @@ static int take_entry(struct import *x)
 		json_close(&j);
 	}
 	json_close(&j);
-	if (why) {
-		tell_bad(x, x->line, why);
-	} else {
-		if (x->count)
-			buf_char(&x->aliases, ',');
-		buf_span_put(&x->aliases, buf_span(&one));
-		x->lines[x->count++] = x->line;
-	}
+	if (why)
+		tell_bad(x, why);
+	else
+		code = import_row(&x->f, buf_span(&one));
 	buf_fini(&one);
 	arena_free(&a);
-	return x->count == PAGE_ALIASES || buf_len(&x->aliases) > OPS_REQUEST_MAX / 2 ? send_page(x)
-										      : 0;
-}
-
-/* ---- pages ---- */
-
-static int take_row(void *arg, const struct json_in *row)
-{
-	struct import *x = arg;
-	struct arena *a;
-	uint64_t n;
-
-	if (json_in_u64(row, "bad", &n) && n < x->count) {
-		a = arena_new();
-		tell_bad(x, x->lines[n], arena_str(a, json_in_text(row, "reason")));
-		arena_free(&a);
-	}
-	x->added += json_in_u64(row, "added", &n) ? n : 0;
-	x->changed += json_in_u64(row, "changed", &n) ? n : 0;
-	x->present += json_in_u64(row, "present", &n) ? n : 0;
-	return 0;
-}
-
-static int send_page(struct import *x)
-{
-	const char *domain = cli_value(x->c, "domain");
-	struct json_out j;
-	struct buf args;
-	int code;
-
-	buf_init(&args, OPS_REQUEST_MAX);
-	json_out_init(&j, &args);
-	json_open_object(&j);
-	json_kv_str(&j, "domain", domain ? domain : "");
-	json_kv_bool(&j, "replace", cli_value(x->c, "replace") != NULL);
-	json_key(&j, "aliases");
-	buf_char(&x->aliases, ']');
-	json_raw(&j, buf_span(&x->aliases));
-	json_close(&j);
-	code = buf_ok(&args) && buf_ok(&x->aliases)
-		? cli_ask(x->c, "alias.import", buf_span(&args), take_row, x)
-		: cli_fail(EX_DATAERR, "%s:%llu: too much at once", x->name,
-			  (unsigned long long)x->line);
-	buf_fini(&args);
-	buf_clear(&x->aliases);
-	buf_char(&x->aliases, '[');
-	x->count = 0;
-	if (!code)
-		cli_progress(x->read < x->total ? x->read : 1, x->read < x->total ? x->total : 1);
 	return code;
 }
 
-static int import_all(struct import *x)
+static void put_args(struct cli_call *c, struct json_out *j)
 {
-	int code = 0;
+	const char *domain = cli_value(c, "domain");
 
+	json_kv_str(j, "domain", domain ? domain : "");
+	json_kv_bool(j, "replace", cli_value(c, "replace") != NULL);
+}
+
+int cli_alias_import(struct cli_call *c)
+{
+	struct import *x = ARENA_NEW(c->arena, struct import);
+	int code;
+
+	x->f = (struct import_file){.c = c,
+		.op = "alias.import",
+		.rows = "aliases",
+		.page_max = PAGE_ALIASES,
+		.put_args = put_args};
+	x->next_line = 1;
+	code = import_open(&x->f, c->operands[0]);
+	if (code)
+		return code;
+	buf_init(&x->entry, LINE_OCTETS + 16);
 	while (!code && read_entry(x)) {
 		struct span entry = span_trim(buf_span(&x->entry));
 
 		if (entry.len && entry.ptr[0] != '#')
 			code = take_entry(x);
 	}
-	if (!code && ferror(x->in))
-		code = cli_fail(EX_IOERR, "%s: %s", x->name, strerror(errno));
-	if (!code && x->count)
-		code = send_page(x);
-	cli_progress(1, 1);
-	return code;
-}
-
-int cli_alias_import(struct cli_call *c)
-{
-	const char *file = c->operands[0];
-	bool is_stdin = strcmp(file, "-") == 0;
-	struct import *x = ARENA_NEW(c->arena, struct import);
-	struct stat st;
-	int code;
-
-	x->c = c;
-	x->next_line = 1;
-	x->name = is_stdin ? "standard input" : file;
-	x->in = is_stdin ? stdin : fopen(file, "re");
-	if (!x->in)
-		return cli_fail(EX_NOINPUT, "%s: %s", file, strerror(errno));
-	if (fstat(fileno(x->in), &st) == 0 && S_ISREG(st.st_mode))
-		x->total = (uint64_t)st.st_size;
-	buf_init(&x->entry, LINE_OCTETS + 16);
-	buf_init(&x->aliases, OPS_REQUEST_MAX);
-	buf_char(&x->aliases, '[');
-	code = import_all(x);
+	code = import_end(&x->f, code);
 	if (!code)
 		printf(c->is_json
 				? "{\"added\":%llu,\"changed\":%llu,\"present\":%llu,\"bad\":%llu}\n"
 				: "added: %llu\nchanged: %llu\npresent: %llu\nbad: %llu\n",
-			(unsigned long long)x->added, (unsigned long long)x->changed,
-			(unsigned long long)x->present, (unsigned long long)x->bad);
+			(unsigned long long)x->f.added, (unsigned long long)x->f.changed,
+			(unsigned long long)x->f.present, (unsigned long long)x->f.bad);
 	buf_fini(&x->entry);
-	buf_fini(&x->aliases);
-	if (!is_stdin)
-		fclose(x->in);
-	return code ? code : x->bad ? EX_DATAERR : 0;
+	import_close(&x->f);
+	return code ? code : x->f.bad ? EX_DATAERR : 0;
 }
