@@ -152,3 +152,18 @@ def test_dns_advises_the_records(station):
         ("autoconfig.yizhan.test", "mx.yizhan.test."),
         ("autodiscover.yizhan.test", "mx.yizhan.test."),
     ]
+
+
+def test_the_page_tells_people_what_the_documents_tell_their_programs():
+    from station import Yizhan
+    conf = ('demo = yes\nclients { server = "mail.yizhan.test" }\nlistener smtp { address = { "127.0.0.1:2525" } }\n'
+            'listener plain { protocol = submission tls = none address = { "127.0.0.1:5870" } }\n'
+            'listener subs { protocol = submission tls = implicit address = { "127.0.0.1:4650" } }\n'
+            'listener web { protocol = http tls = none address = { "127.0.0.1:8080" } }\n')
+    with Yizhan(conf=conf) as station:
+        page = ask(station, "/")[2].decode()
+        xml = ask(station, "/mail/config-v1.1.xml?emailaddress=a@yizhan.test")[2].decode()
+        for text in (page, xml):
+            assert "mail.yizhan.test<" in text and ">%d<" % station.ports["subs"] in text
+            assert ">%d<" % station.ports["plain"] not in text  # a password in clear is told to nobody
+        assert "postmaster@mx.yizhan.test" in page

@@ -20,39 +20,28 @@ static FIBER int metrics(void *arg, struct web_call *c, struct err *e)
 	return http_reply(c->x, 200, "text/plain; version=0.0.4; charset=utf-8", buf_span(b), e);
 }
 
-/* What a mail program can be pointed at; false: nothing. */
-static bool describe(const struct host_place *p, struct web_service *s)
-{
-	*s = (struct web_service){.kind = WEB_SERVICE_SUBMISSION,
-		.port = addr_port(p->addr),
-		.is_tls = p->tls == CONFIG_TLS_IMPLICIT,
-		.is_starttls = p->tls == CONFIG_TLS_STARTTLS};
-	return addr_is_ip(p->addr) && p->protocol == CONFIG_SUBMISSION;
-}
-
-static bool is_told(const struct web_service *list, size_t count, const struct web_service *s)
-{
-	for (size_t i = 0; i < count; i++)
-		if (list[i].kind == s->kind && list[i].port == s->port)
-			return true;
-	return false;
-}
-
-/* Each port once, in the order of its kind: what people look for comes first. */
+/* The page tells people what the documents tell their programs. */
 static void add_site(struct host *h)
 {
-	struct web_service *list = ARENA_ARRAY(h->arena, struct web_service, h->bound_count + 1);
-	struct web_site site = {
-		.hostname = h->config->hostname, .services = list, .is_draining = &h->is_draining};
-	struct host_place place;
-	struct web_service s;
+	static const enum web_service_kind kinds[SETUP_PROTOCOL_COUNT] = {
+		[SETUP_SUBMISSION] = WEB_SERVICE_SUBMISSION,
+		[SETUP_IMAP] = WEB_SERVICE_IMAP,
+		[SETUP_POP3] = WEB_SERVICE_POP3};
+	struct web_service *list = ARENA_ARRAY(h->arena, struct web_service, SETUP_SERVERS_MAX);
+	struct setup_facts f = {0};
 
-	for (unsigned kind = 0; kind < WEB_SERVICE_KINDS; kind++)
-		for (size_t i = 0; host_place(h, i, &place); i++)
-			if (describe(&place, &s) && s.kind == kind &&
-				!is_told(list, site.service_count, &s))
-				list[site.service_count++] = s;
-	web_add_site(h->web, &site);
+	host_setup_facts(h, NULL, h->arena, &f);
+	for (size_t i = 0; i < f.count; i++)
+		list[i] = (struct web_service){.kind = kinds[f.servers[i].protocol],
+			.port = f.servers[i].port,
+			.is_tls = f.servers[i].is_implicit,
+			.is_starttls = !f.servers[i].is_implicit};
+	web_add_site(h->web,
+		&(struct web_site){.hostname = h->config->hostname,
+			.server = arena_str(h->arena, f.host),
+			.services = list,
+			.service_count = f.count,
+			.is_draining = &h->is_draining});
 }
 
 void host_web_new(struct host *h)

@@ -73,6 +73,7 @@ struct web_service {
 };
 struct web_site {
 	const char *hostname;
+	const char *server; /* that programs connect to */
 	const struct web_service *services;
 	size_t service_count;
 	const bool *is_draining; /* outlives the struct web; /healthz says 503 then */

@@ -41,7 +41,7 @@ static void put_services(struct buf *b, const struct web_site *site, enum langua
 
 		buf_printf(b, "<tr><th scope=\"row\">%s</th><td class=\"host\">",
 			service_words[s->kind][l]);
-		http_html_put(b, span_str(site->hostname));
+		http_html_put(b, span_str(site->server));
 		buf_printf(b, "</td><td>%u</td><td>%s</td></tr>\n", s->port,
 			s->is_tls                ? "SSL/TLS"
 				: s->is_starttls ? "STARTTLS"

@@ -112,7 +112,7 @@ static struct web *make(const bool *is_draining)
 		{.kind = WEB_SERVICE_SUBMISSION, .port = 465, .is_tls = true},
 		{.kind = WEB_SERVICE_SUBMISSION, .port = 587, .is_starttls = true},
 	};
-	struct web_site site = {"mx.<test", services, ARRAY_LEN(services), is_draining};
+	struct web_site site = {"mx.<test", "mx.<test", services, ARRAY_LEN(services), is_draining};
 	struct web *w = web_new();
 
 	for (size_t i = 0; i < ARRAY_LEN(routes); i++)
@@ -154,7 +154,7 @@ static void paths_and_hosts_lead_to_routes(void **state)
 
 static void a_page_without_services_has_no_table(void **state)
 {
-	struct web_site site = {.hostname = "mx.test"};
+	struct web_site site = {.hostname = "mx.test", .server = "mx.test"};
 	struct web *w = web_new();
 	struct http_play p;
 
