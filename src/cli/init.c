@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "services/host/host.h"
 #include "services/host/ops.h"
 #include "services/local/drop.h"
 #include "services/local/place.h"
@@ -134,14 +135,24 @@ static bool is_system(const struct init *i)
 	return i->is_root && strcmp(i->data, SYSTEM_DATA) == 0;
 }
 
-static void put_listener(struct init *i, struct buf *b, const char *name, const char *what,
-	const char *protocol, unsigned port)
+static void put_listener(
+	struct init *i, struct buf *b, const char *name, const char *what, int protocol, int tls)
 {
+	static const char *const words[CONFIG_PROTOCOLS] = {[CONFIG_SMTP] = "smtp",
+		[CONFIG_SUBMISSION] = "submission",
+		[CONFIG_IMAP] = "imap",
+		[CONFIG_POP3] = "pop3"};
+
+	unsigned port = config_port(&(struct config_listener){.protocol = protocol, .tls = tls});
+
+	if (!host_conn_serves(protocol))
+		return;
+
 	buf_printf(b, "\n# %s\nlistener %s {\n\tprotocol = %s\n\taddress = { \"0.0.0.0:%u\"%s",
-		what, name, protocol, port, i->has_ip6 ? ", " : "");
+		what, name, words[protocol], port, i->has_ip6 ? ", " : "");
 	if (i->has_ip6)
 		buf_printf(b, "\"[::]:%u\"", port);
-	buf_printf(b, " }\n%s}\n", port == 465 ? "\ttls = implicit\n" : "");
+	buf_printf(b, " }\n%s}\n", tls == CONFIG_TLS_IMPLICIT ? "\ttls = implicit\n" : "");
 }
 
 static void put_config(struct init *i, struct buf *b)
@@ -157,11 +168,16 @@ static void put_config(struct init *i, struct buf *b)
 		i->hostname, now.year, now.month, now.day, i->hostname, i->data);
 	if (i->is_root && getpwnam(SYSTEM_USER))
 		buf_str(b, "user = \"" SYSTEM_USER "\"\n");
-	put_listener(i, b, "mx", "Mail from other servers.", "smtp", 25);
+	put_listener(i, b, "mx", "Mail from other servers.", CONFIG_SMTP, CONFIG_TLS_STARTTLS);
 	put_listener(i, b, "submission", "Mail of our own people, who log in (STARTTLS).",
-		"submission", 587);
-	put_listener(
-		i, b, "submissions", "The same with TLS from the first octet.", "submission", 465);
+		CONFIG_SUBMISSION, CONFIG_TLS_STARTTLS);
+	put_listener(i, b, "submissions", "The same with TLS from the first octet.",
+		CONFIG_SUBMISSION, CONFIG_TLS_IMPLICIT);
+	put_listener(i, b, "imaps", "Their mailboxes.", CONFIG_IMAP, CONFIG_TLS_IMPLICIT);
+	put_listener(i, b, "imap", "The same with STARTTLS.", CONFIG_IMAP, CONFIG_TLS_STARTTLS);
+	put_listener(i, b, "pop3s", "Their INBOX, for programs that fetch mail.", CONFIG_POP3,
+		CONFIG_TLS_IMPLICIT);
+	put_listener(i, b, "pop3", "The same with STARTTLS.", CONFIG_POP3, CONFIG_TLS_STARTTLS);
 	if (is_system(i))
 		buf_str(b,
 			"\n# Mail of the users of this machine: sendmail, cron, PHP.\n"

@@ -19,6 +19,8 @@ enum config_protocol {
 	CONFIG_LMTP,
 	CONFIG_SUBMISSION, /* RFC 6409: whoever has logged in, or is a user of this machine */
 	CONFIG_HTTP,
+	CONFIG_IMAP,
+	CONFIG_POP3,
 	CONFIG_PROTOCOLS
 };
 enum config_tls { CONFIG_TLS_NONE, CONFIG_TLS_STARTTLS, CONFIG_TLS_IMPLICIT };
@@ -46,6 +48,7 @@ struct config_listener {
 	bool is_filtered;                  /* the content filter brings mail back here */
 	int64_t unix_mode;
 	int64_t connections_max;
+	struct config_texts without; /* capabilities that are not offered here */
 };
 
 /* Beside the default of [tls]: for the names of one domain or several. */

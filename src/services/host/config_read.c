@@ -10,6 +10,7 @@
 
 #include "base/gcra.h"
 #include "base/must.h"
+#include "services/host/host.h"
 
 static void set_presets(struct arena *a, void *base, const char *section)
 {
@@ -72,13 +73,20 @@ static void demo_listeners(struct config *c)
 		{"submission", "127.0.0.1:5870", CONFIG_SUBMISSION, CONFIG_TLS_STARTTLS},
 		{"submissions", "127.0.0.1:4650", CONFIG_SUBMISSION, CONFIG_TLS_IMPLICIT},
 		{"web", "127.0.0.1:8080", CONFIG_HTTP, CONFIG_TLS_NONE},
+		{"imap", "127.0.0.1:1430", CONFIG_IMAP, CONFIG_TLS_STARTTLS},
+		{"imaps", "127.0.0.1:9930", CONFIG_IMAP, CONFIG_TLS_IMPLICIT},
+		{"pop3", "127.0.0.1:1100", CONFIG_POP3, CONFIG_TLS_STARTTLS},
+		{"pop3s", "127.0.0.1:9950", CONFIG_POP3, CONFIG_TLS_IMPLICIT},
 	};
 
-	c->listener_count = ARRAY_LEN(demo);
+	c->listener_count = 0;
 	c->listeners = ARENA_ARRAY(c->arena, struct config_listener, ARRAY_LEN(demo));
 	for (size_t i = 0; i < ARRAY_LEN(demo); i++) {
-		struct config_listener *l = &c->listeners[i];
+		struct config_listener *l = &c->listeners[c->listener_count];
 
+		if (!host_conn_serves(demo[i].protocol))
+			continue;
+		c->listener_count++;
 		set_presets(c->arena, l, "listener");
 		l->name = demo[i].name;
 		l->protocol = demo[i].protocol;
@@ -180,7 +188,9 @@ uint16_t config_port(const struct config_listener *l)
 	static const uint16_t ports[CONFIG_PROTOCOLS][2] = {[CONFIG_SMTP] = {25, 25},
 		[CONFIG_LMTP] = {24, 24},
 		[CONFIG_SUBMISSION] = {587, 465}, /* RFC 6409, RFC 8314 section 3.3 */
-		[CONFIG_HTTP] = {80, 443}};
+		[CONFIG_HTTP] = {80, 443},
+		[CONFIG_IMAP] = {143, 993},  /* RFC 8314 section 3.2 */
+		[CONFIG_POP3] = {110, 995}}; /* section 3.1 */
 
 	return ports[l->protocol][l->tls == CONFIG_TLS_IMPLICIT];
 }

@@ -87,11 +87,11 @@ const struct config_setting config_settings[] = {
 	{"", "separator", CONFIG_TEXT, TOP(separator), "+", NULL, 0, 1, false,
 		"alice+list reaches alice when this is \"+\". Empty: it does not."},
 
-	{"listener", "protocol", CONFIG_WORD, LISTENER(protocol), "smtp", "smtp lmtp submission http", 0, 0, false,
+	{"listener", "protocol", CONFIG_WORD, LISTENER(protocol), "smtp", "smtp lmtp submission http imap pop3", 0, 0, false,
 		"The protocol that is spoken. submission: mail of our own people, who log in."},
 	{"listener", "address", CONFIG_ADDRS, LISTENER(addresses), "", NULL, 0, 0, false,
 		"\"0.0.0.0:25\", \"[::]:25\", \"unix:/run/yizhan/smtp\"; without a port 25 (lmtp 24; submission "
-		"587, or 465 with tls = implicit; http 80 or 443). "
+		"587, or 465 with tls = implicit; http 80 or 443; imap 143 or 993; pop3 110 or 995). "
 		"May be left out when systemd hands over a socket of this name."},
 	{"listener", "tls", CONFIG_WORD, LISTENER(tls), "starttls", "none starttls implicit", 0, 0, false,
 		"none; starttls: offered; implicit: the handshake comes first. A Unix socket has none, http none "
@@ -106,7 +106,11 @@ const struct config_setting config_settings[] = {
 	{"listener", "mode", CONFIG_NUMBER, LISTENER(unix_mode), "660", NULL, 0, 777, false,
 		"Permission bits of a Unix socket, in octal."},
 	{"listener", "connections", CONFIG_NUMBER, LISTENER(connections_max), "0", NULL, 0, 1000000, false,
-		"At most this many at a time on this listener; more get 421. 0: only the limit of all."},
+		"At most this many at a time on this listener; more get 421 (imap BYE, pop3 -ERR). 0: only the limit "
+		"of all."},
+	{"listener", "without", CONFIG_TEXTS, LISTENER(without), "", NULL, 0, 0, false,
+		"Capabilities of imap and pop3 that are not offered here, as their names stand in the protocol: "
+		"{ \"COMPRESS=DEFLATE\", \"UTF8\" }."},
 
 	{"tls", "certificate", CONFIG_TEXT, TOP(tls.certificate), "", NULL, 0, 0, true,
 		"PEM file with the certificate and its chain, read again at SIGHUP. Empty: one signed by "
@@ -260,7 +264,7 @@ const struct config_setting config_settings[] = {
 		"Offer SCRAM-SHA-256-PLUS, which notices somebody between client and server. \"no\" helps programs "
 		"that take it and cannot do it (mutt 2.2 left to itself)."},
 	{"auth", "client_certificates", CONFIG_BOOL, TOP(auth.is_cert_asked), "no", NULL, 0, 0, false,
-		"Ask clients of submission listeners for a certificate. Who shows one of his (yizhan account "
+		"Ask clients of listeners where people log in for a certificate. Who shows one of his (yizhan account "
 		"certificate-add) can log in with EXTERNAL; nobody must. Some programs then ask their users for one."},
 	{"auth", "client_ca", CONFIG_TEXT, TOP(auth.client_ca), "", NULL, 0, 0, false,
 		"Authorities (PEM). Whoever shows a certificate that they signed for an address (rfc822Name) of an "

@@ -36,6 +36,8 @@ struct host_place {
 	int protocol, tls; /* enum config_protocol, enum config_tls */
 };
 bool host_place(const struct host *h, size_t i, struct host_place *place_r);
+/** Is there a service for it (enum config_protocol)? */
+bool host_conn_serves(int protocol);
 const struct config *host_config(const struct host *h);
 const char *host_data(const struct host *h);
 /** The demo's accounts: false behind the last. */

@@ -57,6 +57,11 @@ bool host_conn_serves(int protocol)
 	return conn_services[protocol].serve != NULL;
 }
 
+bool host_conn_logs_in(int protocol)
+{
+	return conn_services[protocol].is_login;
+}
+
 static const struct host_service *service_of(const struct host_bound *b)
 {
 	return &conn_services[b->protocol];

@@ -218,8 +218,9 @@ struct host_service {
 	struct span full; /* what is said, without a session, when there is no room; "" nothing */
 	bool is_login;    /* people log in: what the guard has banned by itself is refused too */
 };
-/** Is there a service for it? */
-bool host_conn_serves(int protocol);
+/** Do people log in there? */
+bool host_conn_logs_in(int protocol);
+
 /* host_web.c */
 /** All routes. Before the loops run, after the addresses are bound. */
 void host_web_new(struct host *h);

@@ -5,12 +5,16 @@
 static void add_server(struct setup_facts *f, struct setup_server *servers, int protocol, int tls,
 	const struct addr *at)
 {
-	struct setup_server s = {.protocol = SETUP_SUBMISSION,
+	static const enum setup_protocol known[CONFIG_PROTOCOLS] = {
+		[CONFIG_SUBMISSION] = SETUP_SUBMISSION,
+		[CONFIG_IMAP] = SETUP_IMAP,
+		[CONFIG_POP3] = SETUP_POP3};
+	struct setup_server s = {.protocol = known[protocol],
 		.port = addr_port(at),
 		.is_implicit = tls == CONFIG_TLS_IMPLICIT};
 
 	/* nobody is told of a password in clear */
-	if (protocol != CONFIG_SUBMISSION || tls == CONFIG_TLS_NONE || !addr_is_ip(at) || !s.port)
+	if (!host_conn_logs_in(protocol) || tls == CONFIG_TLS_NONE || !addr_is_ip(at) || !s.port)
 		return;
 	/* a listener may have several addresses; programs are told of one */
 	for (size_t i = 0; i < f->count; i++) {

@@ -16,6 +16,8 @@ static const struct {
 	[CONFIG_LMTP] = {"lmtp", "smtp"},
 	[CONFIG_SUBMISSION] = {"submission", "smtp"},
 	[CONFIG_HTTP] = {"http", "http/1.1"},
+	[CONFIG_IMAP] = {"imap", "imap"},
+	[CONFIG_POP3] = {"pop3", "pop3"},
 };
 
 int host_tls_new(struct host *h, const struct config *c, struct err *e)
@@ -28,7 +30,7 @@ int host_tls_new(struct host *h, const struct config *c, struct err *e)
 			.alpn = protocols[i].alpn,
 			.ring = h->tls_ring,
 			.is_tls12_allowed = c->tls.is_tls12,
-			.is_cert_asked = i == CONFIG_SUBMISSION &&
+			.is_cert_asked = host_conn_logs_in((int)i) &&
 				(c->auth.is_cert_asked || c->auth.client_ca[0])};
 
 		h->tls[i] = tls_server_new(&opts, e);

@@ -216,6 +216,36 @@ static void test_cut_and_changed(void **state)
 	}
 }
 
+/* Where an address names no port, and what of a listener is for imap and pop3 alone. */
+static void test_reading_listeners(void **state)
+{
+	static const struct {
+		int protocol, tls;
+		uint16_t port;
+	} cases[] = {
+		{CONFIG_IMAP, CONFIG_TLS_STARTTLS, 143},
+		{CONFIG_IMAP, CONFIG_TLS_IMPLICIT, 993},
+		{CONFIG_POP3, CONFIG_TLS_STARTTLS, 110},
+		{CONFIG_POP3, CONFIG_TLS_IMPLICIT, 995},
+	};
+	struct config *c = read_ok(
+		"listener a { protocol = imap without = { \"IDLE\", \"UIDONLY\" } }\n"
+		"listener b { protocol = pop3 tls = implicit }\n");
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+		assert_int_equal(config_port(&(struct config_listener){
+					 .protocol = cases[i].protocol, .tls = cases[i].tls}),
+			cases[i].port);
+	assert_int_equal(c->listeners[0].protocol, CONFIG_IMAP);
+	assert_int_equal(c->listeners[0].tls, CONFIG_TLS_STARTTLS);
+	assert_int_equal(c->listeners[0].without.count, 2);
+	assert_string_equal(c->listeners[0].without.items[1], "UIDONLY");
+	assert_int_equal(c->listeners[1].protocol, CONFIG_POP3);
+	assert_int_equal(c->listeners[1].without.count, 0);
+	config_unref(&c);
+}
+
 static void test_demo(void **state)
 {
 	struct config *c = config_demo("/tmp/x", 7), *d = read_ok("demo = yes");
@@ -298,6 +328,7 @@ int main(void)
 		cmocka_unit_test(test_errors_are_bounded),
 		cmocka_unit_test(test_bad_octets),
 		cmocka_unit_test(test_cut_and_changed),
+		cmocka_unit_test(test_reading_listeners),
 		cmocka_unit_test(test_demo),
 		cmocka_unit_test(test_diff),
 		cmocka_unit_test(test_help_is_whole),
