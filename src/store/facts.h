@@ -5,70 +5,65 @@
  * offsets and sizes are the body's, readers add the prefix.
  *
  * Delivery does not wait for them: a row of `message` is there before its facts. The indexer
- * (indexer_new) makes what is missing behind the mail, newest first; a reader that finds them
+ * (indexer_new) makes what is missing behind the mail, the newest first; a reader that finds them
  * missing calls facts_need(), which makes them at once by the same code. So nobody sees a message
  * without them. Facts go with their body.
  *
- *	if (!is_there && facts_need(s, a, wants, count, &e) < 0) …
- *	store_read(… facts_get_tx(db, a, blob_id, FACTS_ENVELOPE, &f, &is_there, e) …)
+ *	mailbox_page(… MAILBOX_WANT_FACTS …);
+ *	if (some msg.facts == NULL || msg.thread_id == 0)
+ *		facts_need(s, wants, count, &e), and that page again
  */
 
 #include "store/db/db.h"
 #include "store/store.h"
 
-#define FACTS_VERSION     1   /* rows of an older one are made again */
-#define FACTS_SUBJECT_MAX 512 /* octets of a base subject that are kept */
-#define FACTS_NAME_MAX    256 /* of a name or mailbox to sort by */
-#define FACTS_REFERENCES  100 /* Message-IDs of a References field that count, the last ones */
-#define FACTS_TEXT_MAX                                                                             \
-	(8 << 20)           /* octets of ENVELOPE, BODY or BODYSTRUCTURE; more is cut to a
-				       * structure of one part */
-#define FACTS_NEED_MAX  256 /* messages of one facts_need */
-#define FACTS_THREADS   1   /* of the lane that parses */
-#define FACTS_QUEUE_MAX 4096
+#define FACTS_VERSION      1   /* rows of an older one are made again */
+#define FACTS_KEY_MAX      512 /* octets of a key to sort by, or of a name */
+#define FACTS_ID_MAX       500 /* octets of a Message-ID that is kept; longer ones are none */
+#define FACTS_REFERENCES   100 /* Message-IDs of a References field that count, the last ones */
+#define FACTS_TEXT_MAX     (4 << 20) /* octets of ENVELOPE or BODYSTRUCTURE: more is told as one part */
+#define FACTS_NEED_MAX     256       /* messages of one facts_need */
+#define FACTS_LANE_THREADS 1         /* of the lane where readers' needs are met */
+#define FACTS_LANE_QUEUE   4096
 
-/* Which columns a reader wants: what it does not ask for costs nothing. */
-enum facts_part {
-	FACTS_ENVELOPE = 1,
-	FACTS_BODY = 2,
-	FACTS_STRUCTURE = 4,
-	FACTS_LAYOUT = 8,
-	FACTS_PREVIEW = 16,
-	FACTS_SORT = 32, /* sent, subject, from, to, cc, names, message_id, references */
-	FACTS_ALL = 63
+enum fact_flag {
+	FACT_ATTACHMENT = 1, /* JMAP's hasAttachment */
+	FACT_AMBIGUOUS = 2,  /* readers may disagree about its structure (mime_defect.h) */
+	FACT_REPLY =
+		4,    /* its subject says that it is one, or was forwarded (RFC 5256 section 2.1) */
+	FACT_DATE = 8 /* sent_ns is its Date field's */
 };
 
-enum facts_flag {
-	FACTS_HAS_DATE = 1,   /* a Date field that can be read */
-	FACTS_ATTACHMENT = 2, /* JMAP's hasAttachment */
-	FACTS_AMBIGUOUS = 4,  /* readers may disagree about its structure (mime_defect.h) */
-	FACTS_REPLY = 8,      /* its subject says so (RFC 5256 section 2.1) */
-	FACTS_UNREADABLE = 16 /* its octets are damaged: told as an empty message */
-};
-
-struct facts {
-	uint64_t blob_id;
-	unsigned flags; /* enum facts_flag; always there */
-	/* IMAP text, ready to be sent in every mode (mime_imap_put.h): with their brackets */
-	struct span envelope, body, structure;
-	struct span layout;  /* mime_layout.h */
+struct body_facts {
+	unsigned flags;  /* enum fact_flag */
+	int64_t sent_ns; /* of FACT_DATE; else 0, and INTERNALDATE counts (RFC 5256 section 2.2) */
+	struct span
+		envelope; /* IMAP text, right in every mode (mime_imap_put.h), with its brackets */
 	struct span preview; /* RFC 8970, UTF-8, one line; "" none */
-	/* To sort and thread by (RFC 5256, RFC 5957): decoded, UTF-8, case kept */
-	int64_t sent_sec;         /* of FACTS_HAS_DATE; without it INTERNALDATE counts (2.2) */
-	struct span subject;      /* base subject (section 2.1) */
-	struct span from, to, cc; /* mailbox of the first address, without its domain */
-	struct span from_name, to_name; /* display name of the first address, else its address */
-	uint64_t message_id;            /* facts_hash() of it, 0 none */
-	const uint64_t *references; /* of References, else of In-Reply-To, in order; aligned copy */
-	size_t reference_count;
+	struct span subject; /* base subject (RFC 5256 section 2.1) */
+	/* the first address (RFC 5256 section 3): mailbox, without its domain; what is shown (RFC 5957) */
+	struct span from_key, to_key, cc_key, from_name, to_name;
+	struct span message_id; /* normalised (facts_id), without brackets; "" none */
+	struct span refs;       /* of References, else In-Reply-To, in order, LF between */
+	/* MAILBOX_WANT_PARTS */
+	struct span structure; /* BODYSTRUCTURE; mime_imap_put_body_of() makes BODY of it */
+	struct span layout;    /* mime_layout.h; offsets count from the body's first octet */
 };
+/* subject, the keys and the names are folded for comparing (i;unicode-casemap, RFC 5051): in the order
+ * of their octets. */
 
-/** The number that a Message-ID ("<left@right>", RFC 5322 section 3.6.4) is known by: never 0. */
-uint64_t facts_hash(struct span message_id);
+/** Text as it is compared by i;unicode-casemap (RFC 5051 section 2), in `a`. */
+struct span facts_fold(struct arena *a, struct span utf8);
 
-/** In a closure: the facts of a body, spans in `a`. *is_found_r false: they are not there yet. */
-int facts_get_tx(struct db *db, struct arena *a, uint64_t blob_id, unsigned parts,
-	struct facts *f_r, bool *is_found_r, struct err *e);
+/* Columns of body_fact AS f (LEFT JOIN body_fact f ON f.blob_id = message.blob_id), for who reads them with
+ * his own rows. */
+#define FACTS_COLUMNS                                                                              \
+	"f.version, f.flags, f.sent_ns, f.envelope, f.preview, f.subject, f.from_key, f.to_key, "  \
+	"f.cc_key, f.from_name, f.to_name, f.message_id, f.refs"
+#define FACTS_COLUMNS_PARTS "f.structure, f.layout" /* right behind them */
+/** Of the row, whose column `first` is the first of FACTS_COLUMNS, in `a`; NULL when they are not there. */
+struct body_facts *facts_of_row(
+	struct arena *a, struct db_stmt *st, unsigned first, bool has_parts);
 
 struct facts_want {
 	uint64_t message_id; /* its row in `message`, for its thread; 0: the body alone */
@@ -80,8 +75,9 @@ FIBER int facts_need(struct store *s, const struct facts_want *wants, size_t cou
 /** Without a fiber (tools, tests). */
 int facts_need_blocking(
 	struct store *s, const struct facts_want *wants, size_t count, struct err *e);
-/** The same for one body, from its octets when they are not in the store yet (parse only). */
-struct facts *facts_of(struct arena *a, struct span message);
+/** Of one body. *facts_r NULL: there are none yet. */
+FIBER int facts_get(struct store *s, struct arena *a, uint64_t blob_id, struct body_facts **facts_r,
+	struct err *e);
 
 /** With the last reference of a body, in the same closure. */
 int facts_drop_tx(struct db *db, uint64_t blob_id, struct err *e);
