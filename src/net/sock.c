@@ -38,10 +38,10 @@ bool sock_poll(struct sock *s)
 	char octet;
 	ssize_t got = recv(s->fd, &octet, 1, MSG_PEEK | MSG_DONTWAIT);
 
-	if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+	if (got < 0 && errno == EINTR)
 		return false;
-	s->is_drained = false;
-	return true;
+	s->is_drained = got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+	return !s->is_drained;
 }
 
 static size_t gather(const struct sock_rest *r, size_t room, struct iovec *vec)

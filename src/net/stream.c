@@ -235,17 +235,23 @@ bool stream_has_input(const struct stream *s)
 	return buf_len(&s->in) || s->is_eof || s->is_broken || filter_poll(s->top);
 }
 
+/* Before a wait: thousands of connections that wait share the buffers of the few that do not. */
+static void stream_rest(struct stream *s)
+{
+	buf_fini(&s->in);
+	if (buf_len(&s->out) == 0)
+		buf_fini(&s->out);
+}
+
 /* One read into `in`. With nothing buffered and nothing to be had, memory is taken only when
- * something has come: thousands of connections that wait share the buffers of the few that do not. */
+ * something has come. */
 static FIBER ssize_t stream_read_some(struct stream *s, struct err *cause)
 {
 	size_t n;
 	ssize_t got;
 
 	if (buf_len(&s->in) == 0 && !filter_has_input(s->top)) {
-		buf_fini(&s->in);
-		if (buf_len(&s->out) == 0)
-			buf_fini(&s->out);
+		stream_rest(s);
 		if (filter_wait(s->top, s->deadline_ns, cause) < 0)
 			return -1;
 	}
@@ -258,6 +264,14 @@ static FIBER ssize_t stream_read_some(struct stream *s, struct err *cause)
 	else if (got > 0 && (size_t)got < STREAM_IN_BYTES / 4)
 		s->want = STREAM_IN_BYTES;
 	return got;
+}
+
+/* A passed deadline leaves the stream as it was: "421 timeout" can still be said. */
+static int stream_lost(struct stream *s, const struct err *cause, struct err *e)
+{
+	if (cause->code == ERR_TIMEOUT || cause->code == ERR_CANCELLED)
+		return err_copy(e, cause);
+	return stream_fail(s, cause, e);
 }
 
 FIBER int stream_fill(struct stream *s, struct err *e)
@@ -285,10 +299,37 @@ FIBER int stream_fill(struct stream *s, struct err *e)
 		err_set(e, ERR_EOF, "the peer has closed the connection");
 		return err_scope_set(e, ERR_SCOPE_PEER, ERR_AGAIN_LATER);
 	}
-	/* A passed deadline leaves the stream as it was: "421 timeout" can still be said. */
-	if (cause.code == ERR_TIMEOUT || cause.code == ERR_CANCELLED)
-		return err_copy(e, &cause);
-	return stream_fail(s, &cause, e);
+	return stream_lost(s, &cause, e);
+}
+
+void stream_bell_ring(struct stream_bell *b)
+{
+	b->is_rung = true;
+	if (b->waiter)
+		fiber_wake(b->waiter);
+}
+
+FIBER int stream_wait(struct stream *s, struct stream_bell *b, bool *is_rung_r, struct err *e)
+{
+	struct err cause = {0};
+
+	if (stream_flush(s, e) < 0)
+		return -1;
+	/* A filter that was woken by the bell takes it for input: the system is asked. */
+	while (!b->is_rung && buf_len(&s->in) == 0 && !s->is_eof &&
+		!(filter_has_input(s->top) && filter_poll(s->top))) {
+		int rc;
+
+		stream_rest(s);
+		b->waiter = fiber_self();
+		rc = filter_wait(s->top, s->deadline_ns, &cause);
+		b->waiter = NULL;
+		if (rc < 0 && !b->is_rung)
+			return stream_lost(s, &cause, e);
+	}
+	*is_rung_r = b->is_rung;
+	b->is_rung = false;
+	return 0;
 }
 
 /* Replies may not pile up without limit while a peer pipelines and does not read. */

@@ -31,8 +31,8 @@ struct filter_ops {
 	/* Frees this filter only; `below` is freed by the stream. Does not yield. */
 	void (*free)(struct filter *f);
 	/* Park until a read would find something (bytes, the end, an error), holding no more memory
-	 * than must be. May be NULL: pass down; at the bottom: this stream cannot wait without a
-	 * buffer. */
+	 * than must be; or until the fiber is woken for another reason. May be NULL: pass down; at the
+	 * bottom: this stream cannot wait without a buffer. */
 	FIBER int (*wait)(struct filter *f, int64_t deadline_ns, struct err *e);
 	/* May a read find something without waiting? Goes with `wait`; NULL: pass down. */
 	bool (*has_input)(struct filter *f);
@@ -115,6 +115,19 @@ void stream_consume(struct stream *s, size_t n);
 /** Send what is waiting, then read at least one more byte into the buffer. -1: ERR_EOF at the
  * end, ERR_LIMIT when STREAM_IN_MAX is full, ERR_TIMEOUT, ERR_CANCELLED, ERR_IO, ERR_TLS. */
 FIBER int stream_fill(struct stream *s, struct err *e);
+
+/* A bell beside the input: whoever rings it ends the wait of the fiber that waits for either. Zeroed at
+ * first; belongs to the stream's loop. */
+struct stream_bell {
+	struct fiber *waiter; /* parked in stream_wait */
+	bool is_rung;
+};
+/** Heard by the stream_wait that is under way, or by the next one. Does not yield. */
+void stream_bell_ring(struct stream_bell *b);
+/** Send what is waiting, then park without buffers until a fill would find something or the bell is
+ * rung. *is_rung_r: it was, and may be rung anew; otherwise there is input (octets, the end, an error),
+ * buffered or not. ERR_TIMEOUT and ERR_CANCELLED leave the stream as it was. */
+FIBER int stream_wait(struct stream *s, struct stream_bell *b, bool *is_rung_r, struct err *e);
 
 /** A line without its CRLF or LF (`*is_crlf_r`, may be NULL, says which); valid until the next
  * call on the stream's input. ERR_LIMIT when `max` bytes hold no LF (nothing is consumed). */

@@ -74,45 +74,57 @@ static FIBER int pipe_park(struct fiber **seat, int64_t until_ns, struct err *e)
 	return rc;
 }
 
+/* What a read would find: 1 bytes, 0 the end, -1 nothing before *next_r. */
+static int pipe_look(const struct pair_pipe *p, int64_t *next_r)
+{
+	bool has_bytes = !list_empty(&p->chunks);
+
+	*next_r = CLOCK_NEVER;
+	if (has_bytes)
+		*next_r = LIST_ITEM(p->chunks.next, struct pair_chunk, node)->arrives_ns;
+	else if (p->is_ended)
+		*next_r = p->end_ns;
+	return *next_r <= loop_now_ns() ? has_bytes : -1;
+}
+
+/* One wait: until there may be something, or the fiber is woken for another reason. */
+static FIBER int pipe_wait_once(
+	struct pair_pipe *p, int64_t next, int64_t deadline_ns, struct err *e)
+{
+	struct err why = {0};
+
+	if (pipe_park(&p->reader, next < deadline_ns ? next : deadline_ns, &why) == 0)
+		return 0;
+	if (why.code == ERR_TIMEOUT && next < deadline_ns)
+		return 0;
+	return err_copy(e, &why);
+}
+
 /* Wait until a read would find something: 1 bytes, 0 the end, -1. */
 static FIBER int pipe_wait(struct pair_pipe *p, int64_t deadline_ns, struct err *e)
 {
-	for (;;) {
-		int64_t now = loop_now_ns(), next = CLOCK_NEVER;
-		struct err why = {0};
+	int64_t next;
+	int found;
 
-		if (!list_empty(&p->chunks)) {
-			next = LIST_ITEM(p->chunks.next, struct pair_chunk, node)->arrives_ns;
-			if (next <= now)
-				return 1;
-		} else if (p->is_ended) {
-			next = p->end_ns;
-			if (next <= now)
-				return 0;
-		}
-		if (pipe_park(&p->reader, next < deadline_ns ? next : deadline_ns, &why) == 0)
-			continue;
-		if (why.code == ERR_TIMEOUT && next < deadline_ns)
-			continue;
-		return err_copy(e, &why);
-	}
+	while ((found = pipe_look(p, &next)) < 0)
+		if (pipe_wait_once(p, next, deadline_ns, e) < 0)
+			return -1;
+	return found;
 }
 
 static FIBER int pair_wait(struct filter *f, int64_t deadline_ns, struct err *e)
 {
-	struct pair_end *end = (struct pair_end *)f;
+	struct pair_pipe *p = ((struct pair_end *)f)->in;
+	int64_t next;
 
-	return pipe_wait(end->in, deadline_ns, e) < 0 ? -1 : 0;
+	return pipe_look(p, &next) >= 0 ? 0 : pipe_wait_once(p, next, deadline_ns, e);
 }
 
 static bool pair_has_input(struct filter *f)
 {
-	struct pair_pipe *p = ((struct pair_end *)f)->in;
-	int64_t now = loop_now_ns();
+	int64_t next;
 
-	if (list_empty(&p->chunks))
-		return p->is_ended && p->end_ns <= now;
-	return LIST_ITEM(p->chunks.next, struct pair_chunk, node)->arrives_ns <= now;
+	return pipe_look(((struct pair_end *)f)->in, &next) >= 0;
 }
 
 static FIBER ssize_t pair_read(

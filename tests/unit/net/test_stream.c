@@ -447,6 +447,126 @@ static void a_wait_can_be_cancelled(void **state)
 	test_run_sim(cancel_main, NULL);
 }
 
+struct bell_wait {
+	struct stream *s, *peer;
+	struct stream_bell bell;
+	size_t rung, heard;
+};
+
+static FIBER int bell_fiber(void *arg)
+{
+	struct bell_wait *w = arg;
+	struct span line;
+	struct err e = {0};
+
+	for (;;) {
+		bool is_rung;
+
+		stream_set_timeout(w->s, CLOCK_MIN);
+		assert_int_equal(stream_wait(w->s, &w->bell, &is_rung, &e), 0);
+		if (is_rung) {
+			w->heard++;
+			assert_null(w->s->in.mem);
+			continue;
+		}
+		if (stream_read_line(w->s, 100, &line, NULL, &e) < 0)
+			break;
+		assert_span_equal(line, "DONE");
+		w->rung = w->heard;
+	}
+	assert_int_equal(e.code, ERR_EOF);
+	return 0;
+}
+
+/* Three rings, a line, two rings in a row, the end; a bell is never taken for input. */
+static FIBER int bell_play(struct bell_wait *w)
+{
+	struct fiber_group g;
+	struct err e = {0};
+
+	fiber_group_init(&g);
+	assert_int_equal(fiber_start(&g, "bell", bell_fiber, w, &e), 0);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(fiber_sleep(5 * CLOCK_MS, &e), 0);
+		stream_bell_ring(&w->bell);
+	}
+	assert_int_equal(fiber_sleep(5 * CLOCK_MS, &e), 0);
+	assert_int_equal(w->heard, 3);
+	stream_put(w->peer, SPAN("DONE\r\n"));
+	assert_int_equal(stream_flush(w->peer, &e), 0);
+	assert_int_equal(fiber_sleep(20 * CLOCK_MS, &e), 0);
+	assert_int_equal(w->rung, 3);
+	stream_bell_ring(&w->bell);
+	stream_bell_ring(&w->bell);
+	assert_int_equal(fiber_sleep(5 * CLOCK_MS, &e), 0);
+	assert_int_equal(w->heard, 4);
+	stream_free(&w->peer);
+	fiber_group_join(&g);
+	stream_free(&w->s);
+	return 0;
+}
+
+static FIBER int bell_pair_main(void *arg)
+{
+	struct bell_wait w = {0};
+
+	stream_pair(&w.s, &w.peer, CLOCK_MS);
+	return bell_play(&w);
+}
+
+static FIBER int bell_socket_main(void *arg)
+{
+	struct net_listen_opts o = {.fd = -1};
+	struct net_listener *l;
+	struct bell_wait w = {0};
+	struct err e = {0};
+
+	assert_int_equal(addr_parse(SPAN("127.0.0.1"), 0, &o.addr, &e), 0);
+	l = net_listen(&o, &e);
+	assert_non_null(l);
+	w.peer = net_connect(net_listener_addr(l), NULL, loop_now_ns() + CLOCK_SEC, &e);
+	assert_non_null(w.peer);
+	assert_int_equal(net_accept(l, NULL, &w.s, &e), 0);
+	net_listener_free(&l);
+	return bell_play(&w);
+}
+
+static void a_wait_is_ended_by_input_or_by_a_bell(void **state)
+{
+	test_run_sim(bell_pair_main, NULL);
+	test_run_real(bell_socket_main, NULL);
+}
+
+static FIBER int bell_times_main(void *arg)
+{
+	struct stream *a, *b;
+	struct stream_bell bell = {0};
+	bool is_rung = true;
+	struct err e = {0};
+
+	stream_pair(&a, &b, 0);
+	stream_set_timeout(a, CLOCK_SEC);
+	assert_int_equal(stream_wait(a, &bell, &is_rung, &e), -1);
+	assert_int_equal(e.code, ERR_TIMEOUT);
+	assert_false(a->is_broken);
+	/* rung before the wait, with input beside it: both are told, one after the other */
+	stream_put(b, SPAN("x"));
+	assert_int_equal(stream_flush(b, &e), 0);
+	stream_bell_ring(&bell);
+	assert_int_equal(stream_wait(a, &bell, &is_rung, &e), 0);
+	assert_true(is_rung);
+	assert_int_equal(stream_wait(a, &bell, &is_rung, &e), 0);
+	assert_false(is_rung);
+	stream_free(&a);
+	stream_free(&b);
+	return 0;
+}
+
+static void a_bell_is_remembered_and_a_deadline_kept(void **state)
+{
+	test_run_sim(bell_times_main, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -461,6 +581,8 @@ int main(void)
 		cmocka_unit_test(a_line_in_one_byte_pieces_is_read_in_linear_time),
 		cmocka_unit_test(dropped_input_is_forgotten),
 		cmocka_unit_test(a_wait_can_be_cancelled),
+		cmocka_unit_test(a_wait_is_ended_by_input_or_by_a_bell),
+		cmocka_unit_test(a_bell_is_remembered_and_a_deadline_kept),
 	};
 
 	return cmocka_run_group_tests_name("net/stream", tests, NULL, NULL);
