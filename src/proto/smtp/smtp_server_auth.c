@@ -1,91 +1,42 @@
 /* AUTH (RFC 4954): the talk around an exchange of proto/sasl. */
 
 #include "base/enc.h"
-#include "base/must.h"
 #include "base/secret.h"
+#include "proto/sasl/sasl_talk.h"
 #include "proto/smtp/smtp_server_priv.h"
 
-#define AUTH_BINDINGS_MAX 512
-
-/* An exchange under way; secrets pass through its buffers. */
-struct smtp_server_auth {
-	struct sasl_server_opts opts;
-	struct sasl_server *sasl;
-	struct buf bindings, response, challenge;
-};
-
-/* What the connection can be bound to, where a -PLUS is wanted. */
-static void auth_bind(const struct smtp_server *sv, struct smtp_server_auth *x)
+static bool auth_init(const struct smtp_server *sv, struct sasl_talk *x)
 {
-	static const enum tls_binding kinds[] = {
-		TLS_BINDING_EXPORTER, TLS_BINDING_UNIQUE, TLS_BINDING_SERVER_END_POINT};
-	struct span *to[] = {
-		&x->opts.tls_exporter, &x->opts.tls_unique, &x->opts.tls_server_end_point};
-	size_t ends[ARRAY_LEN(kinds)], from = 0;
-
-	if (!sv->s.tls || span_find_span(span_str(x->opts.mechs), SPAN("-PLUS")) < 0)
-		return;
-	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
-		tls_channel_binding(sv->s.stream, kinds[i], &x->bindings, NULL);
-		ends[i] = buf_len(&x->bindings);
-	}
-	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
-		*to[i] = span_sub(buf_span(&x->bindings), from, ends[i] - from);
-		from = ends[i];
-	}
-}
-
-static bool auth_init(const struct smtp_server *sv, struct smtp_server_auth *x)
-{
-	*x = (struct smtp_server_auth){.opts.mechs = ""};
-	buf_init(&x->bindings, AUTH_BINDINGS_MAX);
-	buf_init(&x->response, SASL_SERVER_RESPONSE_MAX);
-	buf_init(&x->challenge, SASL_SERVER_RESPONSE_MAX);
+	sasl_talk_init(x);
 	if (!sv->decider->auth_offer || (sv->s.opts->features_off & SMTP_FEATURE_AUTH) ||
 		!sv->decider->auth_offer(sv->ctx, &sv->s, &x->opts))
 		return false;
-	x->opts.has_tls = sv->s.tls != NULL;
-	auth_bind(sv, x);
+	sasl_talk_bind(x, sv->s.stream);
 	return true;
-}
-
-static void auth_wipe(struct buf *b)
-{
-	if (b->mem)
-		secret_wipe(b->mem, b->cap);
-	buf_fini(b);
-}
-
-static void auth_fini(struct smtp_server_auth *x)
-{
-	sasl_server_free(&x->sasl);
-	auth_wipe(&x->bindings);
-	auth_wipe(&x->response);
-	auth_wipe(&x->challenge);
 }
 
 void smtp_server_auth_offer(const struct smtp_server *sv, struct buf *list)
 {
-	struct smtp_server_auth x;
+	struct sasl_talk x;
 
 	if (auth_init(sv, &x))
 		sasl_server_offer(&x.opts, list);
-	auth_fini(&x);
+	sasl_talk_fini(&x);
 }
 
 bool smtp_server_auth_check(struct smtp_server *sv, const struct smtp_command *c)
 {
-	struct smtp_server_auth x;
+	struct sasl_talk x;
 	struct buf list;
 	bool is_offered;
 
-	buf_init(&list, SMTP_SERVER_AUTH_LIST_MAX);
+	buf_init(&list, SASL_TALK_LIST_MAX);
 	is_offered = auth_init(sv, &x);
 	if (is_offered)
 		sasl_server_offer(&x.opts, &list);
 	/* Without TLS perhaps all of them wait for it: 538 says so. */
 	is_offered = buf_len(&list) || (is_offered && sv->s.opts->tls && !sv->s.tls);
-	auth_fini(&x);
+	sasl_talk_fini(&x);
 	buf_fini(&list);
 	if (!is_offered)
 		smtp_reply_set(&sv->reply, 502, 5, 5, 1, "AUTH is not offered");
@@ -103,8 +54,7 @@ bool smtp_server_auth_check(struct smtp_server *sv, const struct smtp_command *c
 }
 
 /* RFC 4954 section 4 and 6. */
-static void auth_no_mech(
-	struct smtp_server *sv, const struct smtp_server_auth *x, const struct err *why)
+static void auth_no_mech(struct smtp_server *sv, const struct sasl_talk *x, const struct err *why)
 {
 	/* offered, but nothing of it without TLS */
 	bool is_tls_missing = !sv->s.tls && sv->s.opts->tls && !x->opts.mechs[0];
@@ -134,28 +84,18 @@ static void auth_trouble(struct smtp_server *sv, const struct err *why)
 	}
 }
 
-/* Base64, into x->response. RFC 4954 section 4: 501 when it is not. */
-static bool auth_decode(struct smtp_server *sv, struct smtp_server_auth *x, struct span text)
+/* RFC 4954 section 4: 501 when it is no base64. */
+static bool auth_decode(
+	struct smtp_server *sv, struct sasl_talk *x, struct span text, bool is_initial)
 {
-	buf_clear(&x->response);
-	if (enc_get_base64(&x->response, text))
+	if (sasl_talk_decode(x, text, is_initial))
 		return true;
 	smtp_reply_set(&sv->reply, 501, 5, 5, 2, "This is not base64");
 	return false;
 }
 
-/* RFC 4954 section 4: "=" is the empty one. No secret stays in the input buffer. */
-static bool auth_initial(struct smtp_server *sv, struct smtp_server_auth *x, struct span text)
-{
-	bool is_read = auth_decode(sv, x, span_eq(text, SPAN("=")) ? SPAN("") : text);
-
-	secret_wipe((char *)(uintptr_t)text.ptr, text.len);
-	return is_read;
-}
-
 /* Ask, and read the response. *has_r false: the exchange is over, sv->reply says why. */
-static FIBER int auth_ask(
-	struct smtp_server *sv, struct smtp_server_auth *x, bool *has_r, struct err *e)
+static FIBER int auth_ask(struct smtp_server *sv, struct sasl_talk *x, bool *has_r, struct err *e)
 {
 	struct stream *st = sv->s.stream;
 	struct span line;
@@ -170,8 +110,8 @@ static FIBER int auth_ask(
 	stream_put(st, buf_span(&text));
 	buf_fini(&text);
 	smtp_server_deadline(sv, sv->s.opts->limits.command_ns);
-	if (stream_read_line(st, SMTP_SERVER_AUTH_LINE_MAX, &line, &is_crlf, e) < 0) {
-		if (!e || e->code != ERR_LIMIT || buf_len(&st->in) < SMTP_SERVER_AUTH_LINE_MAX)
+	if (stream_read_line(st, SASL_TALK_LINE_MAX, &line, &is_crlf, e) < 0) {
+		if (!e || e->code != ERR_LIMIT || buf_len(&st->in) < SASL_TALK_LINE_MAX)
 			return -1;
 		auth_trouble(sv, e);
 		err_clear(e);
@@ -182,7 +122,7 @@ static FIBER int auth_ask(
 	else if (span_eq(line, SPAN("*")))
 		smtp_reply_set(&sv->reply, 501, 5, 7, 0, "Authentication cancelled");
 	else
-		*has_r = auth_decode(sv, x, line);
+		*has_r = auth_decode(sv, x, line, false);
 	if (line.len)
 		secret_wipe((char *)(uintptr_t)line.ptr, line.len);
 	return 0;
@@ -232,15 +172,12 @@ static FIBER int auth_verdict(
 
 /* 0 and sv->reply is what to say; -1: the connection is gone. */
 static FIBER int auth_run(
-	struct smtp_server *sv, struct smtp_server_auth *x, bool has_response, struct err *e)
+	struct smtp_server *sv, struct sasl_talk *x, bool has_response, struct err *e)
 {
 	enum sasl_verdict verdict;
 
 	for (;;) {
-		/* An empty response is not none: it has a pointer. */
-		struct span response = has_response
-			? span_of(buf_cstr(&x->response), buf_len(&x->response))
-			: SPAN_NONE;
+		struct span response = has_response ? sasl_talk_response(x) : SPAN_NONE;
 		struct err why = {0};
 
 		buf_clear(&x->challenge);
@@ -262,7 +199,7 @@ static FIBER int auth_run(
 FIBER int smtp_server_auth(struct smtp_server *sv, struct smtp_command *c, struct err *e)
 {
 	struct span args = c->args, mech = span_word(&args), initial = span_trim(args);
-	struct smtp_server_auth x;
+	struct sasl_talk x;
 	struct err why = {0};
 	bool is_offered = auth_init(sv, &x);
 	int rc = 0;
@@ -276,9 +213,9 @@ FIBER int smtp_server_auth(struct smtp_server *sv, struct smtp_command *c, struc
 		smtp_reply_set(&sv->reply, 501, 5, 5, 4, "Too many arguments");
 	else if (initial.len == 0)
 		rc = auth_run(sv, &x, false, e);
-	else if (auth_initial(sv, &x, initial))
+	else if (auth_decode(sv, &x, initial, true))
 		rc = auth_run(sv, &x, true, e);
-	auth_fini(&x);
+	sasl_talk_fini(&x);
 	if (rc < 0 || smtp_server_say(sv, e) < 0)
 		return -1;
 	if (sv->is_auth_spent && sv->phase != SMTP_PHASE_CLOSED)

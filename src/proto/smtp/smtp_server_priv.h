@@ -35,10 +35,7 @@ enum smtp_phase {
 /* RFC 5321 has no floor; ours: octets a second on average, once the grace time is over. */
 #define SMTP_SERVER_RATE       500
 #define SMTP_SERVER_RATE_GRACE (30 * CLOCK_SEC)
-/* RFC 4954 section 4: 12288 octets of base64, and CRLF. */
-#define SMTP_SERVER_AUTH_LINE_MAX (12288 + 2)
-#define SMTP_SERVER_AUTH_LIST_MAX 512
-#define SMTP_SERVER_BYE_NS        (5 * CLOCK_SEC) /* for the last words */
+#define SMTP_SERVER_BYE_NS     (5 * CLOCK_SEC) /* for the last words */
 
 /* A body under way; lives in the transaction. */
 struct smtp_body {

@@ -4,6 +4,7 @@
 
 #include "base/must.h"
 #include "run/loop.h"
+#include "proto/sasl/sasl_talk.h"
 
 enum verb_flag {
 	VERB_LAST = 1, /* last in a group of pipelined commands (RFC 2920 section 3.1) */
@@ -70,7 +71,7 @@ static bool is_auth_offered(const struct smtp_server *sv)
 	struct buf list;
 	bool is_offered;
 
-	buf_init(&list, SMTP_SERVER_AUTH_LIST_MAX);
+	buf_init(&list, SASL_TALK_LIST_MAX);
 	smtp_server_auth_offer(sv, &list);
 	is_offered = buf_len(&list) > 0;
 	buf_fini(&list);
