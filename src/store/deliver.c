@@ -13,8 +13,9 @@ DB_SQL(sql_mailbox,
 	"WHERE account_id = $1 AND name = $2 RETURNING id, uidnext - 1");
 DB_SQL(sql_message,
 	"INSERT INTO message (id, mailbox_id, uid, modseq, flags, received_ns, "
-	"blob_id, blob_octets, size, keywords, subject, sender, prefix) "
-	"VALUES ($1, $2, $3, $4, $12, $5, $6, $7, $8, '', $9, $10, $11)");
+	"blob_id, blob_octets, size, keywords, subject, sender, prefix, account_id, n, email_id, "
+	"thread_id, saved_ns) "
+	"VALUES ($1, $2, $3, $4, $12, $5, $6, $7, $8, '', $9, $10, $11, $13, $4, $1, 0, $5)");
 DB_SQL(sql_new_modseq, "UPDATE account SET modseq = modseq + 1 WHERE id = $1 RETURNING modseq");
 DB_SQL(sql_create,
 	"INSERT INTO mailbox (id, account_id, name, uidvalidity, uidnext, "
@@ -110,6 +111,7 @@ int deliver_tx(struct db *db, struct delivery *d, struct err *e)
 	db_bind_text(st, 10, d->head->sender);
 	db_bind_bytes(st, 11, d->prefix);
 	db_bind_i64(st, 12, d->flags);
+	db_bind_i64(st, 13, (int64_t)d->account_id);
 	if (db_finish(st, e) < 0)
 		return -1;
 	d->uid = (uint32_t)p.uid;

@@ -20,8 +20,10 @@ DB_SQL(sql_account_page,
 	"ORDER BY domain, local LIMIT 256");
 DB_SQL(sql_account_add,
 	"INSERT INTO account (id, domain, local, name, is_suspended, scram_sha256, quota_octets, "
-	"messages, octets, modseq, created_ns, credential, kind) "
-	"VALUES ($1, $2, $3, $4, $5, $6, $7, 0, 0, 1, $8, $1, $9)");
+	"messages, octets, modseq, created_ns, credential, kind, number) "
+	"VALUES ($1, $2, $3, $4, $5, $6, $7, 0, 0, 1, $8, $1, $9, $10)");
+/* Numbers are never used twice: the search index has them. */
+DB_SQL(sql_account_number, "UPDATE counter SET value = value + 1 WHERE id = 100 RETURNING value");
 /* What adding does not say. Suspending again keeps a reason, an end of it forgets it. */
 DB_SQL(sql_account_details,
 	"UPDATE account SET quota_messages = $3, message_rate = $4, recipient_rate = $5, "
@@ -77,13 +79,17 @@ static int directory_account_domain(
 static int directory_account_add(
 	struct db *db, struct directory_account_change *c, struct span address, struct err *e)
 {
+	int64_t number = 0;
+	bool is_found;
+
 	if (directory_must_be_local(db, c->domain, e) < 0 ||
 		account_address_is_free(db, c->local, c->domain, e) < 0 ||
-		directory_account_domain(db, c, e) < 0)
+		directory_account_domain(db, c, e) < 0 ||
+		db_get(db, e, NULL, &sql_account_number, &is_found, ":i", &number) < 0)
 		return -1;
-	if (db_run(db, e, &sql_account_add, "itttitiii", (int64_t)c->id, c->domain, c->local,
+	if (db_run(db, e, &sql_account_add, "itttitiiii", (int64_t)c->id, c->domain, c->local,
 		    c->acc.name, (int64_t)c->acc.is_suspended, c->verifier, c->quota, c->now_ns,
-		    (int64_t)c->acc.kind) < 0)
+		    (int64_t)c->acc.kind, number) < 0)
 		return -1;
 	/* RFC 3501 section 2.3.1.1: UIDVALIDITY only grows; seconds of creation do. */
 	return db_run(db, e, &sql_account_inbox, "iii", (int64_t)c->mailbox_id, (int64_t)c->id,

@@ -23,6 +23,8 @@ enum store_counter {
 void store_count(struct db *db, enum store_counter counter, int64_t delta);
 /** What the closure changes: subscribers of the topic hear of it after the commit. */
 void store_changed(struct db *db, enum store_topic topic);
+/** The same for STORE_MAILBOX, and which one (0: the account's names, rights or subscriptions). */
+void store_changed_mailbox(struct db *db, uint64_t account_id, uint64_t mailbox_id);
 /** The store of a writer's or reader's connection. */
 struct store *store_of(const struct db *db);
 

@@ -1,5 +1,5 @@
-#include "services/host/host_priv.h"
 #include "store/account_admin.h"
+#include "services/host/host_priv.h"
 
 /* Accounts that were removed and whose grace time is over go for good: a fiber of loop 0, so that one
  * after the other does. What was begun before a crash goes on (docs/accounts.md). */

@@ -1,8 +1,8 @@
 /* Have the mailboxes that an address leads to room for a letter? Asked afresh each time: what a mailbox
  * holds is not kept with the answer, only whether it has a quota at all. */
 
-#include "services/router/router_priv.h"
 #include "store/account_admin.h"
+#include "services/router/router_priv.h"
 
 void router_target_full(struct router_target *t)
 {

@@ -65,8 +65,8 @@ void fixture_run(struct fixture *f, int (*fn)(void *arg), void *arg)
 
 DB_SQL(fixture_add_account,
 	"INSERT INTO account (id, domain, local, name, is_suspended, scram_sha256, quota_octets, "
-	"messages, octets, modseq, created_ns) "
-	"VALUES ($1, 'yizhan.test', $2, '', 0, '', 0, 0, 0, 1, 0)");
+	"messages, octets, modseq, created_ns, number) SELECT $1, 'yizhan.test', $2, '', 0, '', 0, "
+	"0, 0, 1, 0, COALESCE(MAX(number), 0) + 1 FROM account");
 
 struct new_account {
 	uint64_t id;
