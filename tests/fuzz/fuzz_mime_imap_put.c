@@ -8,7 +8,8 @@
 
 static void render(struct arena *a, const struct mime_part *p)
 {
-	struct buf *b = arena_buf(a, 64 << 20);
+	struct buf *b = arena_buf(a, 64 << 20), *short_form = arena_buf(a, 64 << 20);
+	struct span body = SPAN("");
 
 	mime_imap_put_envelope(b, a, p);
 	MUST(imap_text_is_envelope(buf_span(b)));
@@ -16,6 +17,12 @@ static void render(struct arena *a, const struct mime_part *p)
 		buf_clear(b);
 		mime_imap_put_body(b, a, p, is_extended);
 		MUST(imap_text_is_body(buf_span(b), is_extended));
+		if (is_extended) {
+			MUST(mime_imap_put_body_of(short_form, buf_span(b)));
+			MUST(span_eq(buf_span(short_form), body));
+		} else {
+			body = arena_span(a, buf_span(b));
+		}
 	}
 }
 
@@ -45,6 +52,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (t->part_count < 200)
 		layout_check(a, t);
 	unpack(in);
+	mime_imap_put_body_of(arena_buf(a, 64 << 20), in);
 	MUST(mail_base_subject(a, in, &is_reply).len <= MAIL_SUBJECT_READ);
 	arena_free(&a);
 	return 0;

@@ -19,3 +19,9 @@ void mime_imap_put_envelope(struct buf *b, struct arena *a, const struct mime_pa
 /** "(…)" of a part and all below it; is_extended: BODYSTRUCTURE, else BODY. */
 void mime_imap_put_body(
 	struct buf *b, struct arena *a, const struct mime_part *part, bool is_extended);
+
+#define MIME_IMAP_DEPTH_MAX 256 /* nesting of a rendered structure; MIME_DEPTH_MAX is less */
+
+/** BODY of what mime_imap_put_body() has rendered as BODYSTRUCTURE: the same without its extension data.
+ * False when it was no such text (what was put then means nothing). */
+bool mime_imap_put_body_of(struct buf *b, struct span structure);

@@ -123,6 +123,18 @@ static void rendered_text(void **state)
 	}
 }
 
+static void body_follows_from_bodystructure(void **state)
+{
+	for (size_t i = 0; i < ARRAY_LEN(puts_); i++) {
+		struct arena *a = arena_new();
+		struct buf *b = arena_buf(a, 1 << 20);
+
+		assert_true(mime_imap_put_body_of(b, render(a, puts_[i].message, 's')));
+		assert_true(span_eq(buf_span(b), render(a, puts_[i].message, 'b')));
+		arena_free(&a);
+	}
+}
+
 static void deep_nesting(void **state)
 {
 	struct arena *a = arena_new();
@@ -141,6 +153,7 @@ int main(void)
 		cmocka_unit_test(string_forms),
 		cmocka_unit_test(long_strings_are_literals),
 		cmocka_unit_test(rendered_text),
+		cmocka_unit_test(body_follows_from_bodystructure),
 		cmocka_unit_test(deep_nesting),
 	};
 
