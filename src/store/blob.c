@@ -1,5 +1,6 @@
 #include "store/blob.h"
 
+#include "store/facts.h"
 #include "store/store_priv.h"
 
 DB_SQL(sql_insert, "INSERT INTO blob (id, refs, octets) VALUES ($1, $2, $3)");
@@ -73,12 +74,17 @@ int blob_unref_tx(struct db *db, uint64_t id, uint64_t octets, bool *is_gone_r, 
 		if (db_run(db, e, &sql_delete_last, "i", (int64_t)id) < 0)
 			return -1;
 		if (db_changes(db))
-			return octets ? delete_chunks(db, id, 0, blob_chunks(octets), e) : 0;
+			return facts_drop_tx(db, id, e) < 0 ? -1
+				: octets ? delete_chunks(db, id, 0, blob_chunks(octets), e)
+					 : 0;
 	}
 	if (db_get(db, e, NULL, &sql_unref, &is_found, "i:i", (int64_t)id, &refs) < 0)
 		return -1;
-	if (is_found && refs < 0)
+	if (is_found && refs < 0) {
+		if (facts_drop_tx(db, id, e) < 0)
+			return -1;
 		blob_sweep_later(store_of(db));
+	}
 	if (is_gone_r)
 		*is_gone_r = !is_found || refs < 0;
 	return 0;

@@ -155,6 +155,14 @@ _Static_assert(STORE_COUNT_MESSAGES == 1 && STORE_COUNT_QUEUE_MESSAGES == 2 &&
 		STORE_COUNT_QUEUE_RCPTS == 3,
 	"the questions above name counters by number");
 
+DB_SQL(sql_check_facts_lost,
+	"SELECT 'facts of body ' || f.blob_id || ', which is not there' FROM body_fact f LEFT JOIN "
+	"blob b ON b.id = f.blob_id WHERE b.id IS NULL OR b.refs < 1");
+DB_SQL(sql_check_facts_missing,
+	"SELECT 'mailbox ' || m.mailbox_id || ' UID ' || m.uid || ': in a thread, but its body ' || "
+	"m.blob_id || ' has no facts' FROM message m LEFT JOIN body_fact f ON f.blob_id = m.blob_id "
+	"WHERE m.thread_id <> 0 AND f.blob_id IS NULL");
+
 static const struct db_sql *const check_questions[] = {&sql_check_refs, &sql_check_queue_body,
 	&sql_check_message_body, &sql_check_chunks, &sql_check_size, &sql_check_mailbox,
 	&sql_check_uid, &sql_check_tombstone, &sql_check_lost_message, &sql_check_lost_mailbox,
@@ -163,7 +171,8 @@ static const struct db_sql *const check_questions[] = {&sql_check_refs, &sql_che
 	&sql_check_count_rcpts, &sql_check_forward, &sql_check_forward_many, &sql_check_recipient,
 	&sql_check_domain, &sql_check_address_twice, &sql_check_list_members, &sql_check_list_lost,
 	&sql_check_pending_lost, &sql_check_pool_member, &sql_check_route_pool,
-	&sql_check_route_egress, &sql_check_people_lost};
+	&sql_check_route_egress, &sql_check_people_lost, &sql_check_facts_lost,
+	&sql_check_facts_missing};
 
 #define CHECK_FINDINGS_MAX 1000 /* of one question; then "and more" */
 

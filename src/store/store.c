@@ -15,6 +15,7 @@
 #include "base/must.h"
 #include "store/blob.h"
 #include "store/body_priv.h"
+#include "store/facts.h"
 #include "store/schema/schema.h"
 #include "store/store_priv.h"
 
@@ -206,6 +207,7 @@ static int start_threads(
 	s->stage_lane = work_lane_new("store-stage", STORE_STAGE_THREADS, STORE_STAGE_QUEUE_MAX);
 	s->hash_lane = work_lane_new_nice(
 		"store-hash", hash_threads(), STORE_HASH_QUEUE_MAX, STORE_HASH_NICE);
+	s->facts_lane = work_lane_new("store-facts", FACTS_LANE_THREADS, FACTS_LANE_QUEUE);
 	return 0;
 }
 
@@ -254,6 +256,8 @@ void store_close(struct store **s)
 		work_lane_free(&x->stage_lane);
 	if (x->hash_lane)
 		work_lane_free(&x->hash_lane);
+	if (x->facts_lane)
+		work_lane_free(&x->facts_lane);
 	checkpointer_free(&x->checkpointer);
 	readers_free(&x->readers);
 	db_close(&x->writer_db); /* the last connection copies the log back and removes it */

@@ -101,7 +101,7 @@ struct store {
 	struct writer *writer;
 	struct readers *readers;
 	struct checkpointer *checkpointer;
-	struct work_lane *read_lane, *stage_lane, *hash_lane;
+	struct work_lane *read_lane, *stage_lane, *hash_lane, *facts_lane;
 	struct body_cache *bodies;
 
 	pthread_mutex_t subscriber_lock;
