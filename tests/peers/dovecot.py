@@ -1,14 +1,17 @@
-"""Dovecot for the tests: SASL for Postfix and Exim, and LMTP, on loopback, from a temporary directory.
+"""Dovecot for the tests: SASL for Postfix and Exim, LMTP, IMAP and POP3, on loopback, from a temporary directory.
 
     from dovecot import Dovecot
 
     with Dovecot(users={"alice@far.test": "secret"}) as dovecot, Postfix("sink", extra=dovecot.for_postfix()) as mta:
         ...
+    with DovecotReader(users={...}) as dovecot:
+        imaplib.IMAP4(*dovecot.imap)
 """
 
 import os
 
-from peers import PEERS, Peer, PeerUnavailable, in_tree, peer_env, program, read_maildir, self_signed, user_named
+from peers import (PEERS, Peer, PeerUnavailable, free_port, greeting, in_tree, peer_env, program, read_maildir, self_signed,
+                   user_named)
 
 MECHANISMS = "plain login cram-md5 scram-sha-1 scram-sha-256"
 
@@ -23,7 +26,7 @@ instance_name = {name}
 default_internal_user = dovecot
 default_login_user = dovenull
 default_internal_group = dovecot
-protocols = lmtp
+protocols = {protocols}
 ssl = yes
 ssl_cert = <{cert}
 ssl_key = <{key}
@@ -67,7 +70,7 @@ userdb {{
   args = {dir}/users
   default_fields = uid={uid} gid={gid} home={dir}/mail/%Lu
 }}
-mail_location = maildir:~/Maildir
+mail_location = {location}
 first_valid_uid = 1
 first_valid_gid = 1
 quota_full_tempfail = no
@@ -92,6 +95,8 @@ class Dovecot(Peer):
     """
 
     name = "dovecot"
+    protocols = "lmtp"
+    location = "maildir:~/Maildir"
 
     def __init__(self, users, full=(), mechanisms=MECHANISMS, extra="", **kw):
         super().__init__(**kw)
@@ -115,6 +120,7 @@ class Dovecot(Peer):
         with open(self.path("dovecot.conf"), "w") as f:
             f.write(CONF.format(dir=self.directory, ld=peer_env()["LD_LIBRARY_PATH"],
                                 name=os.path.basename(self.directory), mechanisms=self.mechanisms, port=self.port,
+                                protocols=self.protocols, location=self.location,
                                 cert=cert, key=key, uid=owner.pw_uid, gid=owner.pw_gid, extra=self.extra))
 
     def command(self):
@@ -134,3 +140,121 @@ class Dovecot(Peer):
 
     def messages(self, address):
         return read_maildir(self.path("mail", address, "Maildir"))
+
+
+READING = """\
+service imap-login {{
+  process_min_avail = 1
+  client_limit = 2000
+  inet_listener imap {{
+    address = 127.0.0.1
+    port = {imap}
+  }}
+  inet_listener imaps {{
+    address = 127.0.0.1
+    port = {imaps}
+    ssl = yes
+  }}
+}}
+service pop3-login {{
+  inet_listener pop3 {{
+    address = 127.0.0.1
+    port = {pop3}
+  }}
+  inet_listener pop3s {{
+    address = 127.0.0.1
+    port = {pop3s}
+    ssl = yes
+  }}
+}}
+service imap {{
+  process_limit = 1300
+}}
+service pop3 {{
+  process_limit = 200
+}}
+mail_max_userip_connections = 0
+mail_fsync = {fsync}
+mail_attribute_dict = file:%h/attributes
+mailbox_list_index = yes
+namespace inbox {{
+  inbox = yes
+  separator = /
+  mailbox Sent {{
+    special_use = \\Sent
+    auto = create
+  }}
+  mailbox Trash {{
+    special_use = \\Trash
+    auto = create
+  }}
+  mailbox Drafts {{
+    special_use = \\Drafts
+    auto = create
+  }}
+}}
+namespace others {{
+  type = shared
+  separator = /
+  prefix = Other Users/%%u/
+  location = {shared}
+  subscriptions = no
+  list = children
+}}
+mail_plugins = quota {plugins}
+protocol imap {{
+  mail_plugins = quota imap_quota {plugins} {imap_plugins}
+  imap_metadata = yes
+}}
+plugin {{
+  quota_rule = *:storage=10G
+  {acl}
+}}
+{more}
+"""
+
+
+class DovecotReader(Dovecot):
+    """The same with IMAP and POP3.
+
+    store    "maildir" or "sdbox"
+    fsync    of mail_fsync: "optimized" is Dovecot's default, "always" the durable one
+    acl      with access lists and shared mailboxes
+    """
+
+    name = "dovecot"
+    protocols = "lmtp imap pop3"
+
+    def __init__(self, users, store="maildir", fsync="optimized", acl=True, more="", **kw):
+        super().__init__(users, **kw)
+        self.store, self.fsync, self.is_acl, self.more = store, fsync, acl, more
+        self.location = {"maildir": "maildir:~/Maildir", "sdbox": "sdbox:~/sdbox"}[store]
+
+    def setup(self):
+        self.ports = {name: free_port() for name in ("imap", "imaps", "pop3", "pop3s")}
+        there = {"maildir": "maildir:%%h/Maildir:INDEXPVT=~/shared/%%u", "sdbox": "sdbox:%%h/sdbox"}[self.store]
+        self.extra += READING.format(
+            fsync=self.fsync, shared=there, plugins="acl" if self.is_acl else "", more=self.more,
+            imap_plugins="imap_acl imap_zlib zlib" if self.is_acl else "",
+            acl="acl = vfile\n  acl_shared_dict = file:%s" % self.path("mail", "shared") if self.is_acl else "",
+            **self.ports)
+        super().setup()
+
+    def is_up(self):
+        return super().is_up() and bool(greeting(self.imap, 2))
+
+    @property
+    def imap(self):
+        return (self.address[0], self.ports["imap"])
+
+    @property
+    def imaps(self):
+        return (self.address[0], self.ports["imaps"])
+
+    @property
+    def pop3(self):
+        return (self.address[0], self.ports["pop3"])
+
+    @property
+    def pop3s(self):
+        return (self.address[0], self.ports["pop3s"])
