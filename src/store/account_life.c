@@ -5,6 +5,7 @@
 #include "store/account_priv.h"
 #include "store/directory_priv.h"
 #include "store/mailbox.h"
+#include "store/moved.h"
 #include "store/store_priv.h"
 
 /* --- marked, and taken back ---------------------------------------------------------------- */
@@ -152,6 +153,13 @@ static int account_purge_tombstones(struct db *db, void *arg, struct err *e)
 	return 0;
 }
 
+static int account_purge_moved(struct db *db, void *arg, struct err *e)
+{
+	struct account_purge *p = arg;
+
+	return moved_purge_tx(db, p->id, ACCOUNT_PURGE_SLICE, &p->is_more, e);
+}
+
 /* What is left is little: a closure takes it at once. */
 static int account_purge_rows(struct db *db, void *arg, struct err *e)
 {
@@ -199,6 +207,10 @@ FIBER int account_purge_due(struct store *s, uint64_t id, int64_t before_ns, str
 	for (size_t i = 0; i < count; i++)
 		if (account_purge_mailbox(s, &p, folders[i].id, e) < 0)
 			goto out;
+	do {
+		if (store_write(s, "account.moved", account_purge_moved, &p, e) < 0)
+			goto out;
+	} while (p.is_more);
 	result = store_write(s, "account.purge", account_purge_rows, &p, e);
 out:
 	arena_free(&a);

@@ -299,6 +299,9 @@ struct mailbox_append {
 		replace_mailbox_id; /* REPLACE (RFC 8508): expunged in the same transaction; 0 nothing */
 	uint32_t replace_uid;
 	uint64_t keep_until_ns; /* as in mailbox_expunge_op */
+	/* Run in the same transaction, behind the rows (items have their ids and UIDs); NULL: nothing. */
+	store_fn *also;
+	void *also_arg;
 	/* results */
 	uint32_t uidvalidity;
 	uint64_t modseq;

@@ -124,19 +124,22 @@ CREATE TABLE thread_ref (
 	PRIMARY KEY (account_id, ref, subject)
 ) @keyed;
 
--- Where pulling from another server has got to (docs/moving.md). source: "user@host:port/mailbox".
-CREATE TABLE pull (
+-- What has been moved in, so that nothing comes twice (docs/moving.md). name: "user@host:port/mailbox"; '' all
+-- files. uidvalidity and modseq: of the other server, when it was last seen through; 0.
+CREATE TABLE moved_source (
+	id @id,
 	account_id @int NOT NULL,
-	source @text NOT NULL,
+	name @text NOT NULL,
 	uidvalidity @int NOT NULL,
-	modseq @int NOT NULL,
-	mailbox_id @int NOT NULL,
-	PRIMARY KEY (account_id, source)
-) @keyed;
-CREATE TABLE pull_uid (
-	mailbox_id @int NOT NULL,	-- ours
-	uidvalidity @int NOT NULL,	-- theirs
-	uid @int NOT NULL,		-- theirs
+	modseq @int NOT NULL
+);
+CREATE UNIQUE INDEX moved_source_name ON moved_source (account_id, name, uidvalidity);
+-- item: the UID there (4 octets, big endian), or the digest of a file's message. flags: as they were there when
+-- last seen.
+CREATE TABLE moved (
+	source_id @int NOT NULL,
+	item @bytes NOT NULL,
 	message_id @int NOT NULL,
-	PRIMARY KEY (mailbox_id, uidvalidity, uid)
+	flags @text NOT NULL,
+	PRIMARY KEY (source_id, item)
 ) @keyed;
