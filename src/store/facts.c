@@ -255,9 +255,18 @@ int facts_drop_tx(struct db *db, uint64_t blob_id, struct err *e)
 	return db_run(db, e, &sql_drop, "i", (int64_t)blob_id);
 }
 
+DB_SQL(sql_gone,
+	"INSERT INTO search_gone (account_id, n) VALUES ($1, $2) "
+	"ON CONFLICT (account_id, n) DO NOTHING");
+
+int facts_gone_tx(struct db *db, uint64_t account_id, uint64_t n, struct err *e)
+{
+	return db_run(db, e, &sql_gone, "ii", (int64_t)account_id, (int64_t)n);
+}
+
 /* ---- who needs them now ---- */
 
-static void batch_init(struct facts_batch *b, struct store *s, struct arena *a,
+void facts_batch_init(struct facts_batch *b, struct store *s, struct arena *a,
 	const struct facts_want *wants, size_t count)
 {
 	*b = (struct facts_batch){.s = s, .a = a, .count = count};
@@ -274,7 +283,7 @@ FIBER int facts_need(struct store *s, const struct facts_want *wants, size_t cou
 	struct facts_batch b;
 	int rc;
 
-	batch_init(&b, s, a, wants, count);
+	facts_batch_init(&b, s, a, wants, count);
 	rc = store_read(s, "facts.look", facts_look_batch, &b, e);
 	if (rc == 0 && !facts_batch_is_done(&b)) {
 		rc = work_run(s->facts_lane, facts_make_batch, &b, e);
@@ -292,7 +301,7 @@ int facts_need_blocking(
 	struct facts_batch b;
 	int rc;
 
-	batch_init(&b, s, a, wants, count);
+	facts_batch_init(&b, s, a, wants, count);
 	rc = store_read_blocking(s, "facts.look", facts_look_batch, &b, e);
 	if (rc == 0 && !facts_batch_is_done(&b)) {
 		rc = facts_make_batch(&b, e);

@@ -82,23 +82,6 @@ FIBER int facts_get(struct store *s, struct arena *a, uint64_t blob_id, struct b
 /** With the last reference of a body, in the same closure. */
 int facts_drop_tx(struct db *db, uint64_t blob_id, struct err *e);
 
-/* ---- the indexer: one thread of a process ---- */
-
-struct indexer;
-
-struct indexer_stats {
-	uint64_t facts, threads, documents; /* made since the start */
-	uint64_t missing_facts;             /* messages whose facts or thread are owed */
-	uint64_t missing_documents;         /* that search does not know yet */
-	int64_t busy_ns;
-	bool is_paused; /* mail is moving: it waits */
-};
-
-/** Starts its thread; it listens to the change feed and begins with what is owed. */
-struct indexer *indexer_new(struct store *s, struct err *e);
-/** Any thread. Ends it; what is under way is finished or left for the next start. */
-void indexer_free(struct indexer **x);
-void indexer_stats(struct indexer *x, struct indexer_stats *stats_r);
-/** Forget and make again, behind the mail: search documents, or everything. Any thread. */
-enum indexer_what { INDEXER_DOCUMENTS = 1, INDEXER_FACTS = 2 };
-FIBER int indexer_rebuild(struct store *s, unsigned what, struct err *e);
+/** A message is gone for good (not only into `expunged`), in the same closure: search forgets it. n 0: the
+ * whole account. */
+int facts_gone_tx(struct db *db, uint64_t account_id, uint64_t n, struct err *e);

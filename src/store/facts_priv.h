@@ -29,6 +29,9 @@ struct facts_batch {
 	size_t count;
 	uint64_t facts, threads; /* made, results of facts_put_batch */
 };
+/** At most FACTS_NEED_MAX of `wants` are taken. */
+void facts_batch_init(struct facts_batch *b, struct store *s, struct arena *a,
+	const struct facts_want *wants, size_t count);
 /** What is there already, of all jobs: on a reader. */
 int facts_look_batch(struct db *db, void *batch, struct err *e);
 /** Parse what is missing. Blocking, long. */

@@ -51,6 +51,8 @@ struct writer *writer_new(struct store *s, struct db *db, struct err *e);
 void writer_free(struct writer **w);
 /** Any thread. job->done is called exactly once; the job belongs to the writer until then. */
 void writer_push(struct writer *w, struct writer_job *job);
+/** How many wait for it, about. Any thread. */
+size_t writer_waiting(const struct writer *w);
 /** Run fn(arg) some time later, nobody waits; done(arg) after it (may be NULL). */
 void store_write_later(
 	struct store *s, const char *name, store_fn *fn, void *arg, void (*done)(void *arg));

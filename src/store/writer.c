@@ -27,6 +27,7 @@ struct writer {
 	pthread_mutex_t lock;
 	struct bell bell;
 	struct writer_job *first, **last; /* FIFO */
+	_Atomic size_t waiting;           /* in it */
 	bool is_stopping;
 
 	/* the group under way: this thread's alone */
@@ -331,8 +332,14 @@ static bool take_group(struct writer *w)
 	}
 	if (!w->first)
 		w->last = &w->first;
+	atomic_fetch_sub_explicit(&w->waiting, w->count, memory_order_relaxed);
 	pthread_mutex_unlock(&w->lock);
 	return w->count > 0;
+}
+
+size_t writer_waiting(const struct writer *w)
+{
+	return atomic_load_explicit(&w->waiting, memory_order_relaxed);
 }
 
 static void *writer_main(void *arg)
@@ -397,6 +404,7 @@ static bool writer_try_push(struct writer *w, struct writer_job *job)
 	if (!is_stopping) {
 		*w->last = job;
 		w->last = &job->next;
+		atomic_fetch_add_explicit(&w->waiting, 1, memory_order_relaxed);
 	}
 	asleep = bell_claim(&w->bell, 1);
 	pthread_mutex_unlock(&w->lock);

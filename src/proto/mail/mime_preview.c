@@ -130,7 +130,7 @@ static bool is_inline(struct span tag)
 	return false;
 }
 
-static void strip_html(struct span s, struct buf *out)
+void mime_text_of_html(struct span s, struct buf *out)
 {
 	while (s.len) {
 		size_t n = 0;
@@ -208,7 +208,7 @@ struct span mime_preview_of(struct arena *a, const struct mime_part *part, struc
 	buf_init(&plain, MIME_PREVIEW_OCTETS * 4 + 64);
 	decode_body(part, body, &text);
 	if (span_eq(part->type.subtype, SPAN("html")))
-		strip_html(buf_span(&text), &plain);
+		mime_text_of_html(buf_span(&text), &plain);
 	else
 		strip_quotes(buf_span(&text), &plain);
 	line = one_line(a, buf_span(&plain), MIME_PREVIEW_CHARACTERS);

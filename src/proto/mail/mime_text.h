@@ -16,3 +16,7 @@ void mime_text_free(struct mime_text **t);
 void mime_text_feed(struct mime_text *t, struct span octets, struct buf *out);
 /** The end of the body. Returns the defects met: MIME_BASE64_…, MIME_QP_…, MIME_CHARSET_…. */
 uint64_t mime_text_end(struct mime_text *t, struct buf *out);
+
+/** What a page shows (UTF-8): tags, comments, style and script taken out, character references read. At
+ * most as many octets as went in. */
+void mime_text_of_html(struct span html, struct buf *out);

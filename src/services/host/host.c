@@ -363,6 +363,9 @@ static int prepare(struct host *h, struct err *e)
 	/* what a process held that was killed */
 	if (spool_recover_blocking(h->store, e) < 0)
 		return EX_DATAERR;
+	h->indexer = indexer_new(h->store, e);
+	if (!h->indexer)
+		return EX_OSERR;
 	host_queue_new(h);
 	if (host_filter_check(h, h->config, e) < 0)
 		return EX_CONFIG;
@@ -388,8 +391,10 @@ static void dispose(struct host *h)
 		work_lane_free(&h->lane);
 	if (h->provider_lane)
 		work_lane_free(&h->provider_lane);
+	indexer_stop(h->indexer);
 	if (h->store)
 		store_close(&h->store);
+	indexer_free(&h->indexer);
 	host_road_free(h);
 	host_auth_free(h);
 	submission_free(&h->submission);

@@ -14,6 +14,7 @@
 #include "net/net.h"
 #include "net/tls_ring.h"
 #include "proto/smtp/smtp_server.h"
+#include "store/indexer.h"
 #include "store/store.h"
 #include "services/auth/auth.h"
 #include "services/guard/guard.h"
@@ -136,6 +137,7 @@ struct host {
 	size_t worker_count, workers_started, workers_ready, workers_ended;
 	struct host_worker *workers;
 	struct store *store;
+	struct indexer *indexer;                  /* what readers want, made behind the mail */
 	struct tls_ring *tls_ring;                /* all certificates */
 	struct tls_server *tls[CONFIG_PROTOCOLS]; /* on that ring; tickets are each one's own */
 	struct acme *acme;

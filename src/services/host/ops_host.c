@@ -92,6 +92,22 @@ struct span host_spki(struct host *h, struct arena *a)
 	return span_str(certs[0].spki_sha256);
 }
 
+/* What stands beside messages for those who read them (docs/reading.md). */
+static void put_reading(struct indexer *x, struct json_out *j)
+{
+	struct indexer_stats s;
+
+	indexer_stats(x, &s);
+	json_key(j, "reading");
+	json_open_object(j);
+	json_kv_u64(j, "facts_made", s.facts);
+	json_kv_u64(j, "facts_missing", s.missing_facts);
+	json_kv_u64(j, "documents_made", s.documents);
+	json_kv_u64(j, "documents_missing", s.missing_documents);
+	json_kv_bool(j, "resting", s.is_resting);
+	json_close(j);
+}
+
 FIBER int op_status(struct ops_call *c, struct err *e)
 {
 	struct store_stats st = {0};
@@ -118,6 +134,8 @@ FIBER int op_status(struct ops_call *c, struct err *e)
 	json_kv_u64(j, "stage_memory", st.stage_mem);
 	json_kv_u64(j, "stage_disk", st.stage_disk);
 	json_close(j);
+	if (c->ctx->host)
+		put_reading(c->ctx->host->indexer, j);
 	return ops_row_end(c, e);
 }
 

@@ -193,6 +193,20 @@ static void put_store(struct metrics *m, const struct host *h, const struct stor
 	counter(m, "trail_lost_total", "Events that it had no room for.", t.lost);
 }
 
+static void put_reading(struct metrics *m, const struct host *h)
+{
+	struct indexer_stats s;
+
+	indexer_stats(h->indexer, &s);
+	counter(m, "facts_made_total", "Messages whose facts were made behind the mail.", s.facts);
+	gauge(m, "facts_missing", "Messages that wait for their facts.", s.missing_facts);
+	counter(m, "search_documents_total", "Messages that were indexed.", s.documents);
+	gauge(m, "search_documents_missing", "Messages that search does not know yet.",
+		s.missing_documents);
+	counter(m, "indexer_busy_microseconds_total", "Time spent on them.",
+		(uint64_t)(s.busy_ns / CLOCK_US));
+}
+
 FIBER int host_metrics_put(struct host *h, struct buf *b, struct err *e)
 {
 	struct store_stats st = {0};
@@ -208,6 +222,7 @@ FIBER int host_metrics_put(struct host *h, struct buf *b, struct err *e)
 	put_guard(&m, h);
 	put_queue(&m, h, &st);
 	put_store(&m, h, &st);
+	put_reading(&m, h);
 	if (!buf_ok(b))
 		return err_set(e, ERR_LIMIT, "more metrics than there is room for");
 	return 0;

@@ -124,6 +124,13 @@ CREATE TABLE thread_ref (
 	PRIMARY KEY (account_id, ref, subject)
 ) @keyed;
 
+-- Messages that are gone for good and that search has not forgotten yet; n 0: the whole account.
+CREATE TABLE search_gone (
+	account_id @int NOT NULL,
+	n @int NOT NULL,
+	PRIMARY KEY (account_id, n)
+) @keyed;
+
 -- What has been moved in, so that nothing comes twice (docs/moving.md). name: "user@host:port/mailbox"; '' all
 -- files. uidvalidity and modseq: of the other server, when it was last seen through; 0.
 CREATE TABLE moved_source (

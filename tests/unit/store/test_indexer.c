@@ -1,0 +1,155 @@
+#include "store_test.h"
+
+#include "store/directory.h"
+#include "store/facts.h"
+#include "store/indexer.h"
+#include "store/mailbox.h"
+#include "store/spool.h"
+
+#define MANY 100
+
+static uint64_t make_account(struct store_fixture *f)
+{
+	struct directory_account acc = {.address = SPAN("alice@example.org")};
+	struct err e = {0};
+
+	assert_ok(
+		directory_domain_set(f->s, SPAN("example.org"), DIRECTORY_DOMAIN_LOCAL, false, &e),
+		&e);
+	assert_ok(directory_account_set(f->s, &acc, SPAN_NONE, true, &e), &e);
+	assert_ok(directory_account_find(f->s, f->a, acc.address, &acc, &e), &e);
+	return acc.id;
+}
+
+static void deliver(struct store_fixture *f, uint64_t account_id, int number)
+{
+	struct spool_rcpt_new rcpt = {.address = SPAN("alice@example.org"),
+		.is_local = true,
+		.account_id = account_id,
+		.folder = SPAN("INBOX"),
+		.prefix = SPAN("Return-Path: <>\r\n")};
+	struct spool_new letter = {.id = store_new_id(f->s), .rcpts = &rcpt, .rcpt_count = 1};
+	struct err e = {0};
+
+	letter.arrived_ns = loop_wall_ns();
+	letter.expires_ns = letter.arrived_ns + CLOCK_DAY;
+	letter.env.origin = SPAN("smtp");
+	letter.body = stage_new(f->s);
+	assert_ok(stage_put(letter.body,
+			  span_str(arena_printf(f->a,
+				  "Subject: %d\r\nMessage-ID: <%d@x>\r\n\r\ntext\r\n", number,
+				  number)),
+			  &e),
+		&e);
+	assert_ok(spool_accept(f->s, &letter, false, &e), &e);
+	stage_free(&letter.body);
+	body_unref(&letter.stored);
+}
+
+static struct indexer_stats wait_for(struct indexer *x, uint64_t threads)
+{
+	struct indexer_stats s = {0};
+
+	for (int i = 0; i < 1000 && s.threads < threads; i++) {
+		fiber_sleep(10 * CLOCK_MS, NULL);
+		indexer_stats(x, &s);
+	}
+	assert_int_equal(s.threads, threads);
+	return s;
+}
+
+static void assert_all_there(struct store_fixture *f, uint64_t account, size_t want)
+{
+	struct mailbox_info info;
+	struct mailbox_msg *list;
+	struct err e = {0};
+	size_t count;
+
+	assert_ok(mailbox_find(f->s, f->a, account, SPAN("INBOX"), &info, &e), &e);
+	assert_ok(mailbox_list(f->s, f->a, info.id, 0, 0, &list, &count, &e), &e);
+	assert_int_equal(count, want);
+	for (size_t i = 0; i < count; i++) {
+		struct body_facts *facts;
+
+		assert_ok(facts_get(f->s, f->a, list[i].blob_id, &facts, &e), &e);
+		assert_non_null(facts);
+		assert_span(facts->message_id, arena_printf(f->a, "%zu@x", i));
+	}
+}
+
+static void play_behind(struct store_fixture *f)
+{
+	uint64_t account = make_account(f);
+	struct err e = {0};
+	struct indexer *x;
+	struct indexer_stats s;
+
+	for (int i = 0; i < MANY; i++)
+		deliver(f, account, i);
+	x = indexer_new(f->s, &e); /* begins with what is owed */
+	assert_non_null(x);
+	s = wait_for(x, MANY);
+	assert_int_equal(s.facts, MANY);
+	deliver(f, account, MANY); /* and is woken by what comes */
+	wait_for(x, MANY + 1);
+	fiber_sleep(200 * CLOCK_MS, NULL);
+	indexer_stats(x, &s);
+	assert_int_equal(s.missing_facts, 0);
+	assert_true(s.busy_ns > 0);
+	assert_all_there(f, account, MANY + 1);
+	indexer_stop(x);
+	store_fixture_reopen(f);
+	indexer_free(&x);
+}
+
+static void facts_are_made_behind_the_mail(void **state)
+{
+	store_play(state, play_behind);
+}
+
+static void play_stop(struct store_fixture *f)
+{
+	uint64_t account = make_account(f);
+	struct err e = {0};
+	struct indexer *x;
+	int64_t start;
+
+	for (int i = 0; i < MANY; i++)
+		deliver(f, account, i);
+	x = indexer_new(f->s, &e);
+	start = clock_mono_ns();
+	indexer_stop(x);
+	assert_true(clock_mono_ns() - start < 5 * CLOCK_SEC);
+	store_fixture_reopen(f);
+	indexer_free(&x);
+	x = indexer_new(f->s, &e); /* what was owed is made by the next */
+	for (int i = 0; i < 1000; i++) {
+		struct indexer_stats s;
+
+		fiber_sleep(10 * CLOCK_MS, NULL);
+		indexer_stats(x, &s);
+		if (!s.missing_facts && i > 30)
+			break;
+	}
+	assert_all_there(f, account, MANY);
+	indexer_stop(x);
+	store_fixture_reopen(f);
+	indexer_free(&x);
+}
+
+static void it_ends_soon_and_goes_on_later(void **state)
+{
+	store_play(state, play_stop);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+			facts_are_made_behind_the_mail, store_set_up, store_tear_down),
+		cmocka_unit_test_setup_teardown(
+			it_ends_soon_and_goes_on_later, store_set_up, store_tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
