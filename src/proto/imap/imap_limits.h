@@ -27,7 +27,6 @@
 #define IMAP_ID_FIELD_MAX      30
 #define IMAP_ID_VALUE_MAX      1024
 #define IMAP_ENABLE_MAX        50
-#define IMAP_QUOTA_MAX         20      /* resources in one SETQUOTA */
-#define IMAP_CATENATE_MAX      500     /* parts of one message */
-#define IMAP_APPEND_MAX        1000    /* messages of one MULTIAPPEND */
-#define IMAP_PATTERN_STEPS_MAX 4000000 /* wildcard steps of one LIST pattern over one name */
+#define IMAP_QUOTA_MAX         20   /* resources in one SETQUOTA */
+#define IMAP_CATENATE_MAX      500  /* parts of one message */
+#define IMAP_APPEND_MAX        1000 /* messages of one MULTIAPPEND */

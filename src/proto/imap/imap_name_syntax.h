@@ -19,6 +19,9 @@ bool imap_utf7_encode(struct buf *b, struct span utf8);
  * level ("inbox/x"), gets capitals. NULL ptr: not a name (imap_name_is_text too). */
 struct span imap_name_decode(struct arena *a, struct span wire, bool is_utf8);
 
+/** A name or pattern whose first level is INBOX in any case: with capitals; otherwise itself. */
+struct span imap_name_capital(struct arena *a, struct span name);
+
 /** Net-Unicode without what could break a line or a screen: valid UTF-8, no C0, C1, DEL, U+2028,
  * U+2029 (RFC 9051 section 5.1, RFC 5198). */
 bool imap_name_is_text(struct span name);
@@ -27,8 +30,8 @@ bool imap_name_is_text(struct span name);
 bool imap_name_is_creatable(struct span name);
 bool imap_name_is_inbox(struct span name);
 
-/** Does a LIST pattern match the whole name? '*' any characters, '%' any but '/', linear in
- * (pattern + name) for what clients send and never worse than pattern times name. */
+/** Does a LIST pattern match the whole name? '*' any characters, '%' any but '/'. Never more work than
+ * pattern times name; a pattern beyond IMAP_NAME_MAX matches nothing. */
 bool imap_pattern_matches(struct span pattern, struct span name);
 /** Could a name below `parent` match? (for LIST's answers about parents) */
 bool imap_pattern_matches_below(struct span pattern, struct span parent);

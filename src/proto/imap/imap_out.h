@@ -38,9 +38,7 @@ void imap_put_date_time(struct buf *b, int64_t unix_sec, int zone_minutes);
 
 /** What a FETCH response calls an item: "BODY[HEADER.FIELDS (DATE)]<0>", "BINARY.SIZE[1]", "FLAGS". */
 void imap_put_fetch_name(struct buf *b, const struct imap_fetch_item *item);
-/** "MESSAGES", of one bit of enum imap_status_item. */
-const char *imap_status_item_str(unsigned bit);
-/** "ARRIVAL" … for logs and tests: the name of a fetch kind. */
+/** "RFC822.SIZE": the word of a kind. */
 const char *imap_fetch_kind_str(enum imap_fetch_kind k);
 
 /* One ESEARCH answer (RFC 9051 section 7.3.4, RFC 4731, 7377, 9394). */

@@ -155,7 +155,7 @@ struct imap_partial {
 	uint32_t low, high; /* low <= high, counted from 1 */
 };
 
-enum imap_status_item { /* bits; names in imap_status_names */
+enum imap_status_item { /* bits */
 	IMAP_STATUS_MESSAGES = 1,
 	IMAP_STATUS_UIDNEXT = 2,
 	IMAP_STATUS_UIDVALIDITY = 4,
@@ -168,6 +168,9 @@ enum imap_status_item { /* bits; names in imap_status_names */
 	IMAP_STATUS_MAILBOXID = 512,       /* RFC 8474 */
 	IMAP_STATUS_DELETED_STORAGE = 1024 /* RFC 9208 */
 };
+
+/** "MESSAGES", of one bit. */
+const char *imap_status_item_str(unsigned bit);
 
 /* Which mailboxes (RFC 5465 section 6, RFC 7377 section 2.2). */
 enum imap_source_kind {
@@ -407,7 +410,8 @@ enum imap_list_return { /* bits */
 	IMAP_LIST_RETURN_CHILDREN = 2,
 	IMAP_LIST_RETURN_SPECIAL_USE = 4,
 	IMAP_LIST_RETURN_STATUS = 8,
-	IMAP_LIST_RETURN_MYRIGHTS = 16 /* RFC 8440 */
+	IMAP_LIST_RETURN_MYRIGHTS = 16, /* RFC 8440 */
+	IMAP_LIST_RETURN_METADATA = 32  /* RFC 9590 */
 };
 struct imap_list {
 	struct span reference; /* inside name, as far as it goes */
@@ -417,7 +421,9 @@ struct imap_list {
 	bool is_root_asked; /* LIST "" "": tell the separator (RFC 9051 section 6.3.9) */
 	bool is_extended;   /* had selection or return options, or several patterns */
 	unsigned select, returns;
-	unsigned status; /* enum imap_status_item bits of RETURN (STATUS (…)) */
+	unsigned status;      /* enum imap_status_item bits of RETURN (STATUS (…)) */
+	struct span *entries; /* RETURN (METADATA (…)): lower case */
+	size_t entry_count;
 };
 
 struct imap_status {
@@ -435,13 +441,13 @@ struct imap_acl {
 	struct span rights; /* letters and digits as sent, each once (RFC 4314 section 2) */
 };
 
+struct imap_quota_limit {
+	struct span resource; /* "STORAGE" */
+	uint64_t limit;       /* STORAGE: in units of 1024 octets (RFC 9208 section 5) */
+};
 struct imap_quota {
 	struct span root;
-	struct span name; /* GETQUOTAROOT */
-	struct {
-		struct span resource; /* "STORAGE" */
-		uint64_t limit;
-	} limits[IMAP_QUOTA_MAX];
+	struct imap_quota_limit *limits;
 	size_t count;
 };
 
@@ -497,9 +503,9 @@ struct imap_command {
 	bool is_uid;
 	struct span word; /* the verb as sent */
 	/* by verb; what a verb has not is zero */
-	struct span
-		name; /* mailbox: DELETE SUBSCRIBE UNSUBSCRIBE RENAME(old) COPY MOVE; inside name,
-	                     * ptr NULL when what was sent is no name (nothing can have it) */
+	/* mailbox: DELETE SUBSCRIBE UNSUBSCRIBE RENAME (the old one) COPY MOVE GETACL MYRIGHTS
+	 * GETQUOTAROOT; inside name, ptr NULL when what was sent is no name (nothing can have it) */
+	struct span name;
 	struct span name2; /* RENAME: the new one */
 	struct span word1; /* AUTHENTICATE, COMPRESS: the mechanism */
 	struct span user;  /* LOGIN */
@@ -525,9 +531,8 @@ struct imap_command {
 };
 
 /** Parse one whole command: the line, where it ends in a literal's header CRLF, its octets and what
- * follows; without the last CRLF. The tag, verb and word are filled on errors too.
- * ERR_SYNTAX, ERR_LIMIT: see imap_refusal_put. IMAP_VERB_UNKNOWN: ERR_SYNTAX. APPEND and REPLACE: parsed only with all their
- * literals in place, which checks them; what they say comes from imap_append_*. */
+ * follows; without the last CRLF. The tag, verb and word are filled on errors too. ERR_SYNTAX (also an
+ * unknown verb), ERR_LIMIT: imap_refusal_put. Of APPEND and REPLACE only tag and verb are looked at. */
 int imap_command_parse(struct arena *a, struct span command, const struct imap_dialect *d,
 	struct imap_command *cmd_r, struct err *e);
 
@@ -573,8 +578,8 @@ struct imap_append {
 	size_t parts;
 	bool is_catenate, is_utf8;
 };
-/** Parse one segment; `ap` zeroed before the first. On STREAM and DONE `ap` has moved on; on COLLECT
- * and on errors it is unchanged but for the tag. Events, name and target live in `a` or in the
+/** Parse one segment; `ap` zeroed before the first. On STREAM and DONE `ap` has moved on; on COLLECT and
+ * on errors it is unchanged but for the tag. What `ap` holds lives in `a`; events may borrow the
  * segment. */
 int imap_append_feed(struct arena *a, struct imap_append *ap, struct span segment,
 	const struct imap_dialect *d, struct imap_append_event **events_r, size_t *count_r,
