@@ -155,6 +155,15 @@ struct config {
 	struct {
 		const char *server, *title;
 	} clients;
+	struct { /* IMAP, POP3 and pages */
+		int64_t keep_expunged;
+	} reading;
+	struct {
+		int64_t idle_time, login_delay;
+		const char *expire; /* "never", or days */
+		bool is_seen_set, is_exclusive;
+		int utf8_headers; /* 0 always, 1 where UTF8 was asked for */
+	} pop3;
 	struct {
 		const char *destination;
 		int format, level; /* enum log_format, enum log_level */
@@ -185,6 +194,8 @@ void config_errors_fini(struct config_errors *errs);
 
 /** The port that an address without one means. */
 uint16_t config_port(const struct config_listener *l);
+/** What pop3 { expire } says; POP3_EXPIRE_NEVER (proto/pop3/pop3_server.h). False: it is no such text. */
+bool config_pop3_expire(const char *text, uint32_t *days_r);
 /** Read a file. NULL when anything is wrong: `errs` then has at least one entry. Blocking. */
 struct config *config_read(const char *file, struct config_errors *errs);
 /** The same from memory; `file` is only its name. */

@@ -10,7 +10,10 @@
 
 #include "base/gcra.h"
 #include "base/must.h"
+#include "proto/pop3/pop3_server.h"
 #include "services/host/host.h"
+
+#define CONFIG_EXPIRE_DAYS 3650
 
 static void set_presets(struct arena *a, void *base, const char *section)
 {
@@ -293,6 +296,31 @@ static void check_rate(struct reading *r, const char *name, const char *text)
 			name, text);
 }
 
+bool config_pop3_expire(const char *text, uint32_t *days_r)
+{
+	int64_t ns;
+
+	*days_r = POP3_EXPIRE_NEVER;
+	if (span_eq_nocase(span_str(text), SPAN("never")))
+		return true;
+	if (!clock_parse_duration(span_str(text), &ns) || ns < 0 || ns % CLOCK_DAY ||
+		ns / CLOCK_DAY >= CONFIG_EXPIRE_DAYS)
+		return false;
+	*days_r = (uint32_t)(ns / CLOCK_DAY);
+	return true;
+}
+
+static void check_pop3(struct reading *r)
+{
+	const char *text = r->config->pop3.expire;
+	uint32_t days;
+
+	if (!config_pop3_expire(text, &days))
+		config_error(r->errs, 0,
+			"pop3: expire: \"%s\" is neither never nor a number of days (\"30d\")",
+			text);
+}
+
 static void check_acme(struct reading *r)
 {
 	struct acme_settings s;
@@ -344,6 +372,7 @@ static void read_tree(struct reading *r, cfg_t *cfg)
 	check_rate(r, "messages", c->submission.messages);
 	check_rate(r, "recipients", c->submission.recipients);
 	check_auth(r);
+	check_pop3(r);
 	if (!!c->tls.certificate[0] != !!c->tls.key[0])
 		config_error(r->errs, 0, "tls: \"certificate\" and \"key\" go together");
 	check_acme(r);

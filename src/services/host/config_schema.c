@@ -54,6 +54,8 @@ const struct config_section config_sections[] = {
 	{"clients", 0, 0, 0,
 		"What mail programs are told when they ask for their settings (autoconfig, autodiscover, Apple's "
 		"profiles, SRV records)."},
+	{"reading", 0, 0, 0, "Mailboxes, whatever they are read by."},
+	{"pop3", 0, 0, 0, "Listeners with protocol = pop3 (docs/pop3.md)."},
 	{"log", 0, 0, 0, "Where events are written."},
 };
 const size_t config_section_count = ARRAY_LEN(config_sections);
@@ -373,6 +375,25 @@ const struct config_setting config_settings[] = {
 		"hostname."},
 	{"clients", "title", CONFIG_TEXT, TOP(clients.title), "", NULL, 0, 100, false,
 		"What people call this mail service. Empty: their domain."},
+
+	{"reading", "keep_expunged", CONFIG_TIME, TOP(reading.keep_expunged), "14d", NULL, 0, 3650 * CLOCK_DAY, true,
+		"How long a message that somebody has removed can be brought back (yizhan mailbox undelete). It does "
+		"not count for quotas. 0: it is gone at once."},
+	{"pop3", "idle_time", CONFIG_TIME, TOP(pop3.idle_time), "10m", NULL, 10 * CLOCK_MIN, CLOCK_DAY, true,
+		"How long a client may be silent. RFC 1939 section 3 allows no less than 10m."},
+	{"pop3", "login_delay", CONFIG_TIME, TOP(pop3.login_delay), "0", NULL, 0, CLOCK_DAY, true,
+		"An account logs in no more often than this; sooner gets [LOGIN-DELAY]. 0: as often as it likes."},
+	{"pop3", "expire", CONFIG_TEXT, TOP(pop3.expire), "never", NULL, 1, 0, true,
+		"What clients are told of how long mail stays (EXPIRE): never, or a time of whole days (\"30d\") for "
+		"which it does at least. 0: what was retrieved is removed at QUIT, asked for or not."},
+	{"pop3", "set_seen", CONFIG_BOOL, TOP(pop3.is_seen_set), "yes", NULL, 0, 0, true,
+		"What was retrieved is shown as read by IMAP and web mail."},
+	{"pop3", "exclusive", CONFIG_BOOL, TOP(pop3.is_exclusive), "no", NULL, 0, 0, true,
+		"One POP3 session at a time in a mailbox; another one gets [IN-USE]. no: there may be several, and "
+		"each keeps seeing what was there when it logged in."},
+	{"pop3", "utf8_headers", CONFIG_WORD, TOP(pop3.utf8_headers), "always", "always asked", 0, 0, true,
+		"Headers with octets beyond ASCII. always: all clients get them; asked: only those that have said UTF8, "
+		"others get [UTF8]."},
 
 	{"log", "destination", CONFIG_TEXT, TOP(log.destination), "stderr", NULL, 1, 0, true,
 		"stderr, journald, or a file (opened again at SIGHUP)."},

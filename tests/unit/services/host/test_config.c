@@ -140,6 +140,9 @@ static void test_mistakes(void **state)
 		{"tls { certificate = \"/a\" }", "0: tls: \"certificate\" and \"key\" go together"},
 		{"tls { tls12 = maybe }", "1: tls12: \"maybe\" is neither yes nor no"},
 		{"data = \"\"", "1: data: \"\" is empty"},
+		{"pop3 { expire = \"36h\" }",
+			"0: pop3: expire: \"36h\" is neither never nor a number of days (\"30d\")"},
+		{"pop3 { idle_time = 5m }", "1: idle_time: \"5m\" is not within 10m to 1d"},
 		{"listener a { mode = 689 }", "1: mode: \"689\" is not octal"},
 		{"lists { url = \"http://lists.example\" }",
 			"0: lists: url: \"http://lists.example\" is not like \"https://lists.example.org\""},
@@ -231,6 +234,7 @@ static void test_reading_listeners(void **state)
 	struct config *c = read_ok(
 		"listener a { protocol = imap without = { \"IDLE\", \"UIDONLY\" } }\n"
 		"listener b { protocol = pop3 tls = implicit }\n");
+	uint32_t days;
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
@@ -243,6 +247,13 @@ static void test_reading_listeners(void **state)
 	assert_string_equal(c->listeners[0].without.items[1], "UIDONLY");
 	assert_int_equal(c->listeners[1].protocol, CONFIG_POP3);
 	assert_int_equal(c->listeners[1].without.count, 0);
+	assert_int_equal(c->reading.keep_expunged, 14 * CLOCK_DAY);
+	assert_true(config_pop3_expire(c->pop3.expire, &days));
+	assert_int_equal(days, UINT32_MAX);
+	assert_true(config_pop3_expire("0", &days));
+	assert_int_equal(days, 0);
+	assert_true(config_pop3_expire("30d", &days));
+	assert_int_equal(days, 30);
 	config_unref(&c);
 }
 
