@@ -132,6 +132,20 @@ static int backup_put_aside(struct arena *a, const char *dir, struct err *e)
 	return 0;
 }
 
+/* Numbers of messages mean others in another store: the search index is filled anew. */
+static int backup_drop_search(struct arena *a, const char *dir, struct err *e)
+{
+	static const char *const parts[] = {"", "-wal", "-shm"};
+
+	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+		const char *path = arena_printf(a, "%s/search.db%s", dir, parts[i]);
+
+		if (unlink(path) < 0 && errno != ENOENT)
+			return err_sys(e, errno, "removing %s", path);
+	}
+	return 0;
+}
+
 int store_restore(const char *dir, const char *file, struct err *e)
 {
 	struct arena *a = arena_new();
@@ -153,7 +167,8 @@ int store_restore(const char *dir, const char *file, struct err *e)
 		err_sys(e, errno, "opening %s", from < 0 ? file : part);
 		goto out;
 	}
-	if (backup_copy(from, to, part, e) < 0 || backup_put_aside(a, dir, e) < 0)
+	if (backup_copy(from, to, part, e) < 0 || backup_put_aside(a, dir, e) < 0 ||
+		backup_drop_search(a, dir, e) < 0)
 		goto out;
 	if (rename(part, target) < 0) {
 		err_sys(e, errno, "naming %s", target);

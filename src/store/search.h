@@ -36,11 +36,12 @@ struct search_doc {
 	bool is_cut; /* the caller left something out: such a message is asked itself, always */
 };
 
-/** Keep and index documents of an account (at most SEARCH_BATCH_MAX), and set its marker to `upto` when
- * that is higher: all messages with n <= upto are kept or gone. One transaction. A document that is
- * there already is replaced. Texts are borrowed. */
+/** Keep and index documents of an account (at most SEARCH_BATCH_MAX), and move its marker from `after` to
+ * `upto`: these are all messages with after < n <= upto that are still there. One transaction. ERR_STATE,
+ * and nothing done, when the marker is below `after` (the index was begun anew): ask search_marker. A
+ * document that is there already is replaced. Texts are borrowed. */
 int search_put(struct store *s, uint64_t account_id, const struct search_doc *docs, size_t count,
-	uint64_t upto, struct err *e);
+	uint64_t after, uint64_t upto, struct err *e);
 /** Forget messages that are gone for good; unknown ones are no error. */
 int search_remove(
 	struct store *s, uint64_t account_id, const uint64_t *ns, size_t count, struct err *e);
@@ -120,15 +121,18 @@ struct search_verdict {
 	unsigned matches; /* out: how many occurrences, about (RELEVANCY) */
 };
 
-#define SEARCH_VERIFY_PAGE 128
+struct search_look {
+	uint64_t account_id;
+	const struct search_needle *needles;
+	size_t needle_count; /* at most SEARCH_NEEDLES_MAX */
+	struct search_verdict *list;
+	size_t count;
+};
 
 /** Look at kept texts, in pages on the lane; verdicts in any order of n (ascending is fastest). */
-FIBER int search_verify(struct store *s, uint64_t account_id, const struct search_needle *needles,
-	size_t needle_count, struct search_verdict *list, size_t count,
+FIBER int search_verify(struct store *s, const struct search_look *look,
 	const struct search_wait *wait, struct err *e);
-int search_verify_blocking(struct store *s, uint64_t account_id,
-	const struct search_needle *needles, size_t needle_count, struct search_verdict *list,
-	size_t count, struct err *e);
+int search_verify_blocking(struct store *s, const struct search_look *look, struct err *e);
 
 /** The same for a text at hand (a message that is not indexed yet, or cut): bits of the needles that it
  * has. Pure; on a lane when the text is large. */

@@ -17,6 +17,7 @@
 #include "store/body_priv.h"
 #include "store/facts.h"
 #include "store/schema/schema.h"
+#include "store/search_priv.h"
 #include "store/store_priv.h"
 
 DB_SQL(sql_counters, "SELECT id, value FROM counter WHERE id > 0 AND id < 100 ORDER BY id");
@@ -229,6 +230,8 @@ struct store *store_open(const struct store_opts *opts, struct err *e)
 	d.path = s->file;
 	d.vfs = opts->vfs;
 	s->vfs = opts->vfs ? mem_dup(opts->vfs, span_str(opts->vfs).len) : NULL;
+	s->is_fsync_off = opts->is_fsync_off;
+	s->search = search_new(s);
 	d.is_fsync_off = opts->is_fsync_off;
 	d.role = DB_WRITER;
 	if (make_dir(s->dir, e) < 0 || lock_dir(s, e) < 0 ||
@@ -259,6 +262,7 @@ void store_close(struct store **s)
 	if (x->facts_lane)
 		work_lane_free(&x->facts_lane);
 	checkpointer_free(&x->checkpointer);
+	search_free(&x->search);
 	readers_free(&x->readers);
 	db_close(&x->writer_db); /* the last connection copies the log back and removes it */
 	body_cache_free(&x->bodies);

@@ -105,6 +105,8 @@ struct store {
 	struct checkpointer *checkpointer;
 	struct work_lane *read_lane, *stage_lane, *hash_lane, *facts_lane;
 	struct body_cache *bodies;
+	struct search *search; /* search_priv.h */
+	bool is_fsync_off;
 
 	pthread_mutex_t subscriber_lock;
 	struct store_subscriber subscribers[STORE_SUBSCRIBERS_MAX];

@@ -53,6 +53,7 @@ struct db_opts {
 	unsigned page_size;             /* of a new file; 0: DB_PAGE_SIZE */
 	unsigned cache_kib;             /* 0: DB_CACHE_KIB */
 	bool is_fsync_off;              /* tests only */
+	bool is_derived; /* what can be made anew: a commit does not wait for the disk. Full text. */
 };
 
 #define DB_PAGE_SIZE 4096

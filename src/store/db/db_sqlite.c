@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/must.h"
+#include "store/db/db_fts.h"
 #include "store/db/db_priv.h"
 #include "store/db/vfs_gather.h"
 
@@ -204,6 +205,13 @@ static int read_page_size(struct sqlite_db *s, struct err *e)
 	return s->page_size ? 0 : fail(s, rc, "PRAGMA page_size", e);
 }
 
+static const char *sync_word(const struct db_opts *opts)
+{
+	if (opts->is_fsync_off)
+		return "OFF";
+	return opts->is_derived ? "NORMAL" : "FULL";
+}
+
 static int set_up(struct sqlite_db *s, const struct db_opts *opts, struct err *e)
 {
 	sqlite3_extended_result_codes(s->handle, 1);
@@ -215,7 +223,9 @@ static int set_up(struct sqlite_db *s, const struct db_opts *opts, struct err *e
 			pragma(s, e, "PRAGMA auto_vacuum=INCREMENTAL") < 0 ||
 			pragma(s, e, "PRAGMA journal_mode=WAL") < 0))
 		return -1;
-	if (pragma(s, e, "PRAGMA synchronous=%s", opts->is_fsync_off ? "OFF" : "FULL") < 0 ||
+	if (opts->is_derived && db_fts_register(s->handle) != SQLITE_OK)
+		return err_set(e, ERR_UNSUPPORTED, "this SQLite has no full text (FTS5)");
+	if (pragma(s, e, "PRAGMA synchronous=%s", sync_word(opts)) < 0 ||
 		pragma(s, e, "PRAGMA cache_size=-%u",
 			opts->cache_kib ? opts->cache_kib : DB_CACHE_KIB) < 0 ||
 		pragma(s, e, "PRAGMA temp_store=MEMORY") < 0 ||
@@ -251,7 +261,7 @@ static int sqlite_open(const struct db_opts *opts, struct db **db_r, struct err 
 	s->is_fsync_off = opts->is_fsync_off;
 	/* the log's writes may only gather where each commit syncs */
 	rc = sqlite3_open_v2(opts->path, &s->handle, flags,
-		opts->is_fsync_off ? opts->vfs : vfs_gather(opts->vfs));
+		opts->is_fsync_off || opts->is_derived ? opts->vfs : vfs_gather(opts->vfs));
 	if (rc != SQLITE_OK)
 		fail(s, rc, opts->path, e);
 	else if (set_up(s, opts, e) == 0) {

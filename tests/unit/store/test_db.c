@@ -275,7 +275,8 @@ static void every_statement_of_the_store_prepares(void **state)
 	for (size_t i = 0; i < count; i++) {
 		struct db_stmt *st;
 
-		if (&sql[i] == &sql_none)
+		/* search has a file of its own */
+		if (&sql[i] == &sql_none || !strncmp(sql[i].name, "search_sql_", 11))
 			continue;
 		st = db_prepare(f->db, &sql[i], &e);
 		if (!st)
