@@ -171,7 +171,7 @@ static struct span pattern_decode(struct imap_lex *l, struct span wire)
 	struct buf *b = arena_buf(l->a, 4 * IMAP_NAME_MAX + 4);
 	struct span run;
 
-	if (l->d->is_utf8 || !span_is_ascii(wire))
+	if (l->d->is_utf8 || wire.len == 0 || !span_is_ascii(wire))
 		return wire;
 	while (wire.len) {
 		size_t n = 0;
