@@ -111,6 +111,7 @@ static int open_all(struct search *x, struct err *e)
 		.vfs = x->s->vfs,
 		.role = DB_WRITER,
 		.is_derived = true,
+		.page_size = SEARCH_PAGE_SIZE,
 		.is_fsync_off = x->s->is_fsync_off};
 
 	if (open_writer(x, &opts, e) < 0)

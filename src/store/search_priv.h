@@ -17,8 +17,9 @@
 #define SEARCH_FIND_WINDOW    (1ULL << 22)    /* numbers of one read */
 #define SEARCH_VERIFY_NS      (10 * CLOCK_MS) /* one read looks at texts no longer */
 #define SEARCH_DROP_SLICE     64              /* documents of one transaction that forgets */
-#define SEARCH_WAL_FRAMES     2048            /* then the log is copied back */
-#define SEARCH_ROOM_PER_OCTET 4               /* of the disk, about, for an octet of text */
+#define SEARCH_WAL_FRAMES     1024            /* then the log is copied back */
+#define SEARCH_PAGE_SIZE      16384 /* kept texts are of some KB: fewer holes than in smaller pages */
+#define SEARCH_ROOM_PER_OCTET 4     /* of the disk, about, for an octet of text */
 
 struct search_reader {
 	struct db *db;
