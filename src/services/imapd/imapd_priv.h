@@ -52,10 +52,14 @@ typedef FIBER int imapd_command_fn(
 
 /* The commands that imapd answers: verb, function. A row is added by who writes the function; a capability is
  * switched on (imapd.c) when the rows that honour it are there. */
-#define IMAPD_COMMANDS(X)
+#define IMAPD_COMMANDS(X) X(FETCH, imapd_fetch)
 #define X(verb, fn) imapd_command_fn fn;
 IMAPD_COMMANDS(X)
 #undef X
+
+/* imapd.c */
+/** What the worker's imapd was made with: store, clock of expunged mail, log. */
+const struct imapd_opts *imapd_opts_of(const struct imapd *d);
 
 /* imapd_session*.c */
 /** The UIDs that a sequence set or UID set of a command means in the view, ascending ranges in the command's
