@@ -13,7 +13,7 @@
 #include "proto/mail/mime_imap.h"
 #include "proto/mail/mime_imap_put.h"
 #include "proto/mail/mime_layout.h"
-#include "store/body.h"
+#include "store/body_reading.h"
 #include "store/facts_priv.h"
 
 /* ---- keys ---- */
@@ -263,34 +263,24 @@ static void copy_facts(struct arena *a, const struct body_facts *from, struct bo
 	to_r->layout = copied(a, from->layout);
 }
 
-struct reading {
-	struct body *body;
-	struct arena *chunk; /* the chunk under way */
-	struct span bytes;
-	uint64_t index;
-};
-
-static int read_at(struct reading *r, uint64_t index, struct err *e)
+static int parse(struct body_reading *r, struct mime_parser *p, uint64_t octets, struct err *e)
 {
-	if (r->bytes.ptr && r->index == index)
-		return 0;
-	arena_reset(r->chunk);
-	r->index = index;
-	return body_chunk_blocking(r->body, index, r->chunk, &r->bytes, e);
-}
+	uint64_t at = 0;
+	struct span piece;
 
-static int parse(struct reading *r, struct mime_parser *p, uint64_t octets, struct err *e)
-{
-	for (uint64_t i = 0; i * BODY_CHUNK < octets; i++) {
-		if (read_at(r, i, e) < 0)
+	while (at < octets) {
+		if (body_reading_at(r, at, octets, &piece, e) < 0)
 			return -1;
-		mime_parser_feed(p, r->bytes);
+		if (!piece.len)
+			return err_set(e, ERR_CORRUPT, "a body is shorter than its row");
+		mime_parser_feed(p, piece);
+		at += piece.len;
 	}
 	return 0;
 }
 
 /* The beginning of the text's body, encoded. */
-static int read_text(struct reading *r, struct arena *a, const struct mime_tree *t,
+static int read_text(struct body_reading *r, struct arena *a, const struct mime_tree *t,
 	struct span *text_r, struct err *e)
 {
 	const struct mime_part *part = mime_text_part(t);
@@ -307,9 +297,8 @@ static int read_text(struct reading *r, struct arena *a, const struct mime_tree 
 	while (at < end) {
 		struct span piece;
 
-		if (read_at(r, at / BODY_CHUNK, e) < 0)
+		if (body_reading_at(r, at, end, &piece, e) < 0)
 			return -1;
-		piece = span_sub(r->bytes, (size_t)(at % BODY_CHUNK), (size_t)(end - at));
 		if (!piece.len)
 			break;
 		buf_span_put(b, piece);
@@ -323,21 +312,23 @@ int facts_make(struct store *s, struct arena *a, uint64_t blob_id, uint64_t octe
 	struct body_facts *f_r, struct err *e)
 {
 	struct arena *work = arena_new();
-	struct reading r = {.body = body_open(s, blob_id, octets), .chunk = arena_new()};
+	struct body_reading r;
 	struct mime_parser *p = mime_parser_new(work, NULL);
 	struct body_facts f;
-	int rc = parse(&r, p, octets, e);
-	struct mime_tree *t = mime_parser_end(&p);
 	struct span text = SPAN("");
+	struct mime_tree *t;
+	int rc;
 
+	body_reading_init(&r, s, blob_id, octets);
+	rc = parse(&r, p, octets, e);
+	t = mime_parser_end(&p);
 	if (rc == 0)
 		rc = read_text(&r, work, t, &text, e);
 	if (rc == 0) {
 		facts_of_tree(work, t, text, &f);
 		copy_facts(a, &f, f_r);
 	}
-	body_unref(&r.body);
-	arena_free(&r.chunk);
+	body_reading_fini(&r);
 	arena_free(&work);
 	return rc;
 }

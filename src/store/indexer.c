@@ -51,7 +51,7 @@ bool indexer_give_way(struct indexer *x)
 	return true;
 }
 
-void indexer_wake(struct indexer *x)
+static void wake(struct indexer *x)
 {
 	pthread_mutex_lock(&x->lock);
 	x->is_woken = true;
@@ -59,9 +59,15 @@ void indexer_wake(struct indexer *x)
 	pthread_mutex_unlock(&x->lock);
 }
 
+void indexer_look_again(struct indexer *x)
+{
+	indexer_note_account(x, 0);
+	wake(x);
+}
+
 static void mailboxes_changed(void *arg)
 {
-	indexer_wake(arg);
+	indexer_look_again(arg);
 }
 
 /* ---- facts ---- */
@@ -145,7 +151,10 @@ static int make_facts(struct indexer *x, bool *is_more_r, struct err *e)
 
 static int work(struct indexer *x, bool *is_more_r, struct err *e)
 {
-	return make_facts(x, is_more_r, e);
+	/* facts first: readers wait for them */
+	if (make_facts(x, is_more_r, e) < 0)
+		return -1;
+	return *is_more_r ? 0 : indexer_make_documents(x, is_more_r, e);
 }
 
 /* While others write, a rest as long as this batch's work, several times. */
@@ -220,6 +229,7 @@ struct indexer *indexer_new(struct store *s, struct err *e)
 
 	x->s = s;
 	x->closures = atomic_load(&s->closures);
+	x->is_all_asked = true; /* nobody knows what was left undone */
 	pthread_mutex_init(&x->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);

@@ -39,5 +39,5 @@ void indexer_stop(struct indexer *x);
 /** After the store is closed (its change feed calls until then). NULL inside is allowed. */
 void indexer_free(struct indexer **x);
 void indexer_stats(struct indexer *x, struct indexer_stats *stats_r);
-/** There is something to do (what is forgotten is made anew). */
-void indexer_wake(struct indexer *x);
+/** Something was forgotten (search_rebuild): look at every account. */
+void indexer_look_again(struct indexer *x);

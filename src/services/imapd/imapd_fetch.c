@@ -2,8 +2,8 @@
  * Pages of rows come from a lane while the page before is written. */
 #include "services/imapd/imapd_fetch.h"
 
-#include "proto/imap/imap_out.h"
 #include "run/fiber.h"
+#include "proto/imap/imap_out.h"
 #include "services/imapd/imapd_fetch_item.h"
 #include "services/imapd/imapd_fetch_runs.h"
 

@@ -1,9 +1,10 @@
 /* What a FETCH response says of one message. */
+#include "services/imapd/imapd_fetch_item.h"
+
 #include "base/enc.h"
 #include "base/must.h"
 #include "proto/imap/imap_out.h"
 #include "proto/mail/mime_imap_put.h"
-#include "services/imapd/imapd_fetch_item.h"
 
 /* ---- small values ---- */
 

@@ -2,9 +2,9 @@
 /* The inside of FETCH, for its files. */
 
 #include "proto/mail/mime_layout.h"
-#include "services/imapd/imapd_fetch.h"
 #include "store/body.h"
 #include "store/facts.h"
+#include "services/imapd/imapd_fetch.h"
 
 /* One command under way. */
 struct fetch {

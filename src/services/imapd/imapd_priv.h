@@ -53,7 +53,7 @@ typedef FIBER int imapd_command_fn(
 /* The commands that imapd answers: verb, function. A row is added by who writes the function; a capability is
  * switched on (imapd.c) when the rows that honour it are there. */
 #define IMAPD_COMMANDS(X) X(FETCH, imapd_fetch)
-#define X(verb, fn) imapd_command_fn fn;
+#define X(verb, fn)       imapd_command_fn fn;
 IMAPD_COMMANDS(X)
 #undef X
 

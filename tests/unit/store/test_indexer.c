@@ -4,6 +4,7 @@
 #include "store/facts.h"
 #include "store/indexer.h"
 #include "store/mailbox.h"
+#include "store/search.h"
 #include "store/spool.h"
 
 #define MANY 100
@@ -37,8 +38,10 @@ static void deliver(struct store_fixture *f, uint64_t account_id, int number)
 	letter.body = stage_new(f->s);
 	assert_ok(stage_put(letter.body,
 			  span_str(arena_printf(f->a,
-				  "Subject: %d\r\nMessage-ID: <%d@x>\r\n\r\ntext\r\n", number,
-				  number)),
+				  "Subject: %d\r\nMessage-ID: <%d@x>\r\nContent-Type: "
+				  "text/html; charset=iso-8859-1\r\n\r\n<p>Gr\xfc\xdf<b>"
+				  "e</b> %d\r\n",
+				  number, number, number)),
 			  &e),
 		&e);
 	assert_ok(spool_accept(f->s, &letter, false, &e), &e);
@@ -107,6 +110,75 @@ static void facts_are_made_behind_the_mail(void **state)
 	store_play(state, play_behind);
 }
 
+static size_t members(const struct search_set *set)
+{
+	uint64_t n = 0;
+	size_t count = 0;
+
+	while (search_set_next(set, n, &n)) {
+		count++;
+		n++;
+	}
+	return count;
+}
+
+/* How many messages have it, and the index knows them. */
+static size_t found(
+	struct store_fixture *f, uint64_t account, enum search_field field, const char *text)
+{
+	struct search_needle needle = {.field = field, .text = span_str(text)};
+	struct search_hits hits;
+	struct err e = {0};
+	size_t n;
+
+	assert_ok(search_find_blocking(f->s, account, &needle, &hits, &e), &e);
+	n = members(&hits.sure) + members(&hits.maybe);
+	search_hits_fini(&hits);
+	return n;
+}
+
+static void wait_for_documents(struct indexer *x, uint64_t documents)
+{
+	struct indexer_stats s = {0};
+
+	for (int i = 0; i < 1000 && s.documents < documents; i++) {
+		fiber_sleep(10 * CLOCK_MS, NULL);
+		indexer_stats(x, &s);
+	}
+	assert_int_equal(s.documents, documents);
+}
+
+static void play_documents(struct store_fixture *f)
+{
+	uint64_t account = make_account(f);
+	struct err e = {0};
+	struct indexer *x;
+
+	for (int i = 0; i < MANY; i++)
+		deliver(f, account, i);
+	x = indexer_new(f->s, &e);
+	wait_for_documents(x, MANY);
+	assert_int_equal(found(f, account, SEARCH_BODY, "gr\xc3\xbc\xc3\x9f"), MANY);
+	assert_int_equal(found(f, account, SEARCH_BODY, "gruesse"), 0);
+	assert_int_equal(found(f, account, SEARCH_SUBJECT, "42"), 1);
+	assert_int_equal(found(f, account, SEARCH_TEXT, "return-path"), MANY);
+	deliver(f, account, MANY);
+	wait_for_documents(x, MANY + 1);
+	assert_int_equal(found(f, account, SEARCH_SUBJECT, "100"), 1);
+	assert_ok(search_rebuild(f->s, &e), &e); /* all is made again */
+	indexer_look_again(x);
+	wait_for_documents(x, 2 * MANY + 2);
+	assert_int_equal(found(f, account, SEARCH_SUBJECT, "100"), 1);
+	indexer_stop(x);
+	store_fixture_reopen(f);
+	indexer_free(&x);
+}
+
+static void documents_are_made_behind_facts(void **state)
+{
+	store_play(state, play_documents);
+}
+
 static void play_stop(struct store_fixture *f)
 {
 	uint64_t account = make_account(f);
@@ -147,6 +219,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
 			facts_are_made_behind_the_mail, store_set_up, store_tear_down),
+		cmocka_unit_test_setup_teardown(
+			documents_are_made_behind_facts, store_set_up, store_tear_down),
 		cmocka_unit_test_setup_teardown(
 			it_ends_soon_and_goes_on_later, store_set_up, store_tear_down),
 	};
