@@ -336,11 +336,14 @@ class Reader:
         if name in table:
             value = table[name]()
         elif name in plain:
-            value = self.sp_value(self.value) if name in ("BADURL", "BADEVENT", "NOUPDATE") and self.peek(b" ") else None
+            value = self.sp_value(self.rest) if name in ("BADURL", "BADEVENT", "NOUPDATE") and self.peek(b" ") else None
         else:
             self.fail("a known response code, not %s" % name)
         self.skip(b"]")
         return name, value
+
+    def rest(self):
+        return self.string() if self.peek(b'"') else self.match(re.compile(rb"[^]\r\n]+"), "what is wrong")[0]
 
     def many1(self, one):
         found = self.many(one)
