@@ -196,7 +196,7 @@ static void *run(void *arg)
 static void make_letter(struct load *l)
 {
 	l->letter = malloc(l->size + 1024);
-	int n = sprintf(l->letter,
+	int n = snprintf(l->letter, 1024,
 		"From: from@source.test\r\nTo: %s\r\nSubject: bench\r\nDate: Mon, 23 Nov 2026 10:00:00 +0000\r\n"
 		"Message-ID: <bench.%d@source.test>\r\n\r\n",
 		l->user, (int)getpid());
