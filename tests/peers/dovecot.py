@@ -232,7 +232,7 @@ class DovecotReader(Dovecot):
 
     def setup(self):
         self.ports = {name: free_port() for name in ("imap", "imaps", "pop3", "pop3s")}
-        there = {"maildir": "maildir:%%h/Maildir:INDEXPVT=~/shared/%%u", "sdbox": "sdbox:%%h/sdbox"}[self.store]
+        there = {"maildir": "maildir:%%h/Maildir", "sdbox": "sdbox:%%h/sdbox"}[self.store]
         self.extra += READING.format(
             fsync=self.fsync, shared=there, plugins="acl" if self.is_acl else "", more=self.more,
             imap_plugins="imap_acl imap_zlib zlib" if self.is_acl else "",
