@@ -42,7 +42,7 @@ int mailbox_create_tx(
 	if (db_run(db, e, &sql_create, "iitii", (int64_t)id, (int64_t)account_id, name,
 		    modseq & UID_MAX, modseq) < 0)
 		return -1;
-	store_changed(db, STORE_MAILBOX);
+	store_changed_mailbox(db, account_id, 0);
 	*id_r = id;
 	return 0;
 }
@@ -116,7 +116,7 @@ int deliver_tx(struct db *db, struct delivery *d, struct err *e)
 		return -1;
 	d->uid = (uint32_t)p.uid;
 	store_count(db, STORE_COUNT_MESSAGES, 1);
-	store_changed(db, STORE_MAILBOX);
+	store_changed_mailbox(db, d->account_id, (uint64_t)p.mailbox_id);
 	return 0;
 }
 

@@ -106,7 +106,7 @@ FIBER int mailbox_message(struct store *s, struct arena *a, uint64_t mailbox_id,
  * counter moves once, and each changed message and the mailbox take its value. */
 DB_SQL(sql_mailbox_bump,
 	"UPDATE account SET modseq = modseq + 1 WHERE id = "
-	"(SELECT account_id FROM mailbox WHERE id = $1) RETURNING modseq");
+	"(SELECT account_id FROM mailbox WHERE id = $1) RETURNING modseq, id");
 DB_SQL(sql_mailbox_modseq,
 	"UPDATE mailbox SET highest_modseq = $2, messages = messages + $3, unseen = unseen + $4, "
 	"octets = octets + $5 WHERE id = $1");
@@ -124,11 +124,13 @@ struct mailbox_flag_change {
 
 static int mailbox_bump(struct db *db, uint64_t mailbox_id, int64_t *modseq_r, struct err *e)
 {
+	int64_t account_id = 0;
 	bool is_found;
 
-	if (db_get(db, e, NULL, &sql_mailbox_bump, &is_found, "i:i", (int64_t)mailbox_id,
-		    modseq_r) < 0)
+	if (db_get(db, e, NULL, &sql_mailbox_bump, &is_found, "i:ii", (int64_t)mailbox_id, modseq_r,
+		    &account_id) < 0)
 		return -1;
+	store_changed_mailbox(db, (uint64_t)account_id, mailbox_id);
 	return is_found ? 0 : err_set(e, ERR_NOT_FOUND, "the mailbox is gone");
 }
 
@@ -160,7 +162,6 @@ static int mailbox_flag_slice(struct db *db, void *arg, struct err *e)
 		    unseen, (int64_t)0) < 0)
 		return -1;
 	c->modseq = (uint64_t)modseq;
-	store_changed(db, STORE_MAILBOX);
 	return 0;
 }
 
@@ -261,7 +262,6 @@ static int mailbox_expunge_slice(struct db *db, void *arg, struct err *e)
 			d.octets) < 0)
 		return -1;
 	store_count(db, STORE_COUNT_MESSAGES, d.messages);
-	store_changed(db, STORE_MAILBOX);
 	x->expunged = (uint64_t)-d.messages;
 	return 0;
 }

@@ -286,12 +286,24 @@ void store_subscribe(struct store *s, enum store_topic topic, void (*fn)(void *a
 	pthread_mutex_unlock(&s->subscriber_lock);
 }
 
-void store_publish(struct store *s, unsigned topics)
+void mailbox_subscribe_changes(struct store *s, mailbox_notice_fn *fn, void *arg)
+{
+	pthread_mutex_lock(&s->subscriber_lock);
+	MUST(s->mailbox_subscriber_count < STORE_SUBSCRIBERS_MAX);
+	s->mailbox_subscribers[s->mailbox_subscriber_count++] = (struct mailbox_subscriber){
+		fn, arg};
+	pthread_mutex_unlock(&s->subscriber_lock);
+}
+
+void store_publish(
+	struct store *s, unsigned topics, const struct mailbox_notice *notices, size_t notice_count)
 {
 	pthread_mutex_lock(&s->subscriber_lock);
 	for (size_t i = 0; i < s->subscriber_count; i++)
 		if (topics & 1U << s->subscribers[i].topic)
 			s->subscribers[i].fn(s->subscribers[i].arg);
+	for (size_t i = 0; notice_count && i < s->mailbox_subscriber_count; i++)
+		s->mailbox_subscribers[i].fn(s->mailbox_subscribers[i].arg, notices, notice_count);
 	pthread_mutex_unlock(&s->subscriber_lock);
 }
 

@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 
 #include "store/db/db.h"
+#include "store/mailbox.h"
 #include "store/store.h"
 #include "store/store_limits.h"
 
@@ -43,7 +44,14 @@ struct writer_job {
 	/* loop_sim plays on one thread: what the group changed is told by who waits, not by the
 	 * writer's thread. */
 	bool is_teller;
-	unsigned topics; /* result, for a teller */
+	struct store_change *change; /* result, for a teller: his to tell and to free; NULL none */
+};
+
+/* What a committed group has changed. */
+struct store_change {
+	unsigned topics;
+	size_t count;
+	struct mailbox_notice notices[MAILBOX_NOTICES_MAX];
 };
 
 struct writer *writer_new(struct store *s, struct db *db, struct err *e);
@@ -85,6 +93,11 @@ bool checkpointer_take_ready(struct checkpointer *c);
 
 /* ---- store.c ---- */
 
+struct mailbox_subscriber {
+	mailbox_notice_fn *fn;
+	void *arg;
+};
+
 struct store_counts {
 	int64_t value[STORE_COUNTERS];
 };
@@ -111,6 +124,8 @@ struct store {
 	pthread_mutex_t subscriber_lock;
 	struct store_subscriber subscribers[STORE_SUBSCRIBERS_MAX];
 	size_t subscriber_count;
+	struct mailbox_subscriber mailbox_subscribers[STORE_SUBSCRIBERS_MAX];
+	size_t mailbox_subscriber_count;
 
 	atomic_bool is_sweep_queued;
 	_Atomic uint64_t last_id;
@@ -140,4 +155,5 @@ void store_room_end(struct store *s, uint64_t octets);
 /** The writer, now and then: how much is free. */
 void store_look_for_room(struct store *s);
 /** The writer, after a commit. */
-void store_publish(struct store *s, unsigned topics);
+void store_publish(struct store *s, unsigned topics, const struct mailbox_notice *notices,
+	size_t notice_count);

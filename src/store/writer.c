@@ -35,6 +35,9 @@ struct writer {
 	size_t count;
 	int64_t deltas[STORE_COUNTERS];
 	unsigned topics;
+	struct mailbox_notice notices[MAILBOX_NOTICES_MAX];
+	size_t notice_count;
+	bool are_notices_many; /* more than there is room for */
 	uint64_t log_bytes, log_before;
 	int64_t complained_ns, looked_ns;
 	bool is_log_short; /* it was shortened for want of room, and nothing committed since */
@@ -56,6 +59,22 @@ void store_changed(struct db *db, enum store_topic topic)
 	store_of(db)->writer->topics |= 1U << topic;
 }
 
+void store_changed_mailbox(struct db *db, uint64_t account_id, uint64_t mailbox_id)
+{
+	struct writer *w = store_of(db)->writer;
+
+	w->topics |= 1U << STORE_MAILBOX;
+	/* from the end: one closure tells the same again and again */
+	for (size_t i = w->notice_count; i-- > 0;)
+		if (w->notices[i].mailbox_id == mailbox_id &&
+			w->notices[i].account_id == account_id)
+			return;
+	if (w->notice_count == MAILBOX_NOTICES_MAX)
+		w->are_notices_many = true;
+	else
+		w->notices[w->notice_count++] = (struct mailbox_notice){account_id, mailbox_id};
+}
+
 /* ---- one group ---- */
 
 enum attempt { ATTEMPT_DONE, ATTEMPT_AGAIN, ATTEMPT_LOST };
@@ -63,24 +82,32 @@ enum attempt { ATTEMPT_DONE, ATTEMPT_AGAIN, ATTEMPT_LOST };
 struct tally { /* what a failed closure must not leave behind in memory */
 	int64_t deltas[STORE_COUNTERS];
 	unsigned topics;
+	size_t notice_count;
+	bool are_notices_many;
 };
 
 static void tally_save(const struct writer *w, struct tally *t)
 {
 	memcpy(t->deltas, w->deltas, sizeof(t->deltas));
 	t->topics = w->topics;
+	t->notice_count = w->notice_count;
+	t->are_notices_many = w->are_notices_many;
 }
 
 static void tally_restore(struct writer *w, const struct tally *t)
 {
 	memcpy(w->deltas, t->deltas, sizeof(t->deltas));
 	w->topics = t->topics;
+	w->notice_count = t->notice_count;
+	w->are_notices_many = t->are_notices_many;
 }
 
 static void tally_clear(struct writer *w)
 {
 	memset(w->deltas, 0, sizeof(w->deltas));
 	w->topics = 0;
+	w->notice_count = 0;
+	w->are_notices_many = false;
 }
 
 static void give_up(struct writer_job *job, const struct err *why)
@@ -217,19 +244,35 @@ static int run_transaction(struct writer *w, struct writer_job **jobs, size_t co
 	return -1;
 }
 
+/* Anything may have changed, when there are more than fit. */
+static size_t gather_notices(struct writer *w)
+{
+	if (w->are_notices_many) {
+		w->notices[0] = (struct mailbox_notice){0};
+		w->notice_count = 1;
+	}
+	return w->notice_count;
+}
+
+/* Who plays on one thread tells it himself, after the writer has gone on. */
+static void hand_over_change(struct writer *w, struct writer_job *job)
+{
+	job->change = NEW(struct store_change);
+	job->change->topics = w->topics;
+	job->change->count = gather_notices(w);
+	memcpy(job->change->notices, w->notices, job->change->count * sizeof(*w->notices));
+	w->topics = 0;
+}
+
 static void answer(struct writer *w, struct writer_job **jobs, size_t count)
 {
-	unsigned topics = w->topics;
-
 	for (size_t i = 0; i < count; i++) {
-		if (jobs[i]->is_teller) {
-			jobs[i]->topics = topics;
-			topics = 0;
-		}
+		if (jobs[i]->is_teller && w->topics)
+			hand_over_change(w, jobs[i]);
 		jobs[i]->done(jobs[i]); /* the job is gone after this */
 	}
-	if (topics)
-		store_publish(w->s, topics);
+	if (w->topics)
+		store_publish(w->s, w->topics, w->notices, gather_notices(w));
 }
 
 /* ---- the log ---- */
@@ -460,8 +503,9 @@ int store_write_blocking(struct store *s, const char *name, store_fn *fn, void *
 	while (!j.is_done)
 		pthread_cond_wait(&j.is_answered, &j.lock);
 	pthread_mutex_unlock(&j.lock);
-	if (j.job.topics)
-		store_publish(s, j.job.topics);
+	if (j.job.change)
+		store_publish(s, j.job.change->topics, j.job.change->notices, j.job.change->count);
+	free(j.job.change);
 	return j.job.rc < 0 ? err_copy(e, &j.job.err) : 0;
 }
 

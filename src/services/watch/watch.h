@@ -22,7 +22,8 @@ void watch_free(struct watch **w);
 struct watcher { /* in the owner's struct */
 	struct list_node node;
 	uint64_t account_id,
-		mailbox_id; /* mailbox_id 0: the account's names; WATCH_ALL: all of the account */
+		mailbox_id; /* 0: the account's names and rights, of which who watches a mailbox
+			     * hears too; WATCH_ALL: all of the account */
 	bool is_changed;    /* set before it is woken; the owner clears it BEFORE he looks */
 	void (*wake)(struct watcher *w); /* on the loop's thread, outside fibers; must not yield */
 	void *arg;
