@@ -54,38 +54,44 @@ static void sequence_numbers_and_uids_lead_to_each_other(void **state)
 
 #define UIDS 200
 
+static uint32_t roll(uint64_t *seed, uint32_t sides)
+{
+	*seed = *seed * 6364136223846793005ULL + 1442695040888963407ULL;
+	return (uint32_t)(*seed >> 33) % sides;
+}
+
 /* The same as an array of bits, with random ranges that overlap each other and what is not there. */
 static void changes_are_those_of_a_plain_set(void **state)
 {
 	bool is_there[2 * UIDS + 1];
+	uint64_t seed = 7;
 
 	(void)state;
-	srand(7);
 	for (int round = 0; round < 300; round++) {
 		struct uid_range runs[UIDS], gone[20], added[20];
-		size_t run_count = 0, gone_count = (size_t)(rand() % 20), added_count = 0;
+		size_t run_count = 0, gone_count = roll(&seed, 20), added_count = 0;
 		struct uidset *u, *next;
 		uint32_t at = 1, count = 0;
 
 		memset(is_there, 0, sizeof(is_there));
-		for (uint32_t uid = 1; uid <= UIDS; uid += 1 + (uint32_t)rand() % 9) {
-			uint32_t last = uid + (uint32_t)rand() % 4;
+		for (uint32_t uid = 1; uid <= UIDS; uid += 1 + roll(&seed, 9)) {
+			uint32_t last = uid + roll(&seed, 4);
 
 			runs[run_count++] = (struct uid_range){uid, last};
 			for (; uid <= last; uid++)
 				is_there[uid] = true;
 		}
 		for (size_t i = 0; i < gone_count; i++) {
-			gone[i].first = at + (uint32_t)rand() % 12;
-			gone[i].last = gone[i].first + (uint32_t)rand() % 30;
+			gone[i].first = at + roll(&seed, 12);
+			gone[i].last = gone[i].first + roll(&seed, 30);
 			at = gone[i].first;
 			for (uint32_t uid = gone[i].first; uid <= gone[i].last; uid++)
 				if (uid <= 2 * UIDS)
 					is_there[uid] = false;
 		}
 		for (at = UIDS + 20; added_count < 20 && at < 2 * UIDS - 10; added_count++) {
-			at += (uint32_t)rand() % 9;
-			added[added_count] = (struct uid_range){at, at + (uint32_t)rand() % 5};
+			at += roll(&seed, 9);
+			added[added_count] = (struct uid_range){at, at + roll(&seed, 5)};
 			for (; at <= added[added_count].last; at++)
 				is_there[at] = true;
 		}
