@@ -192,22 +192,28 @@ static int prepare_certificate(struct cli_call *c, struct json_out *args)
 	{                                                                                          \
 		"password", "TEXT", "the password (other users may see it while this runs)"        \
 	}
-#define ACCOUNT_OPTIONS                                                                            \
-	{"name", "TEXT", "its owner's name", "name"},                                              \
-		{"quota", "SIZE", "at most this much mail; 0: any"},                               \
-		{"quota-messages", "N", "at most so many messages; 0: any", "quota_messages",      \
-			true},                                                                     \
-		{"rate", "RATE",                                                                   \
-			"messages it may send: \"100/1h\", none, default (as the configuration "   \
-			"says)",                                                                   \
-			"rate"},                                                                   \
-		{"recipient-rate", "RATE", "recipients it may send to, likewise",                  \
-			"recipient_rate"},                                                         \
-		{"sent-copy", "yes|no", "put what it sends into its folder Sent", NULL, false,     \
-			"yes no"},                                                                 \
-		{"system-user", "NAME",                                                            \
-			"the user of this machine whose mail is sent as this account; none",       \
-			"system_user"},                                                            \
+#define ACCOUNT_OPTIONS                                                                               \
+	{"name", "TEXT", "its owner's name", "name"},                                                 \
+		{"quota", "SIZE", "at most this much mail; 0: any"},                                  \
+		{"quota-messages", "N", "at most so many messages; 0: any", "quota_messages",         \
+			true},                                                                        \
+		{"rate", "RATE",                                                                      \
+			"messages it may send: \"100/1h\", none, default (as the configuration "      \
+			"says)",                                                                      \
+			"rate"},                                                                      \
+		{"recipient-rate", "RATE", "recipients it may send to, likewise",                     \
+			"recipient_rate"},                                                            \
+		{"sent-copy", "yes|no", "put what it sends into its folder Sent", NULL, false,        \
+			"yes no"},                                                                    \
+		{"protocols", "WORDS",                                                                \
+			"what it may use: submit, imap, pop3, sieve, web, commas between; all, none", \
+			"protocols"},                                                                 \
+		{"imap-without", "NAMES",                                                             \
+			"capabilities of IMAP that it is not told of, commas between; none",          \
+			"imap_without"},                                                              \
+		{"system-user", "NAME",                                                               \
+			"the user of this machine whose mail is sent as this account; none",          \
+			"system_user"},                                                               \
 		PASSWORD_OPTIONS
 #define FORCE                                                                                      \
 	{                                                                                          \

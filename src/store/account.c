@@ -51,7 +51,7 @@ int account_moved(struct db *db, uint64_t id, struct err *e)
 
 #define LOGIN_COLUMNS                                                                              \
 	"id, local, domain, name, kind, is_suspended, removed_ns, credential, scram_sha256, "      \
-	"scram_sha1, imported"
+	"scram_sha1, imported, scopes_off, imap_off"
 DB_SQL(sql_login_primary, "SELECT " LOGIN_COLUMNS " FROM account WHERE domain = $1 AND local = $2");
 DB_SQL(sql_login_address,
 	"SELECT " LOGIN_COLUMNS " FROM account WHERE id = "
@@ -107,13 +107,16 @@ static int account_apps(
 static int account_login_row(struct db_stmt *st, struct account_look *look, struct err *e)
 {
 	struct account_login *r = look->login;
-	int64_t id, kind, is_suspended, removed_ns, credential;
+	int64_t id, kind, is_suspended, removed_ns, credential, scopes_off;
 	struct span local, domain;
 	int result = st ? db_step(st, &look->is_found, e) : -1;
 
 	if (look->is_found) {
-		db_cols(st, "itttiiiittt", &id, &local, &domain, &r->name, &kind, &is_suspended,
-			&removed_ns, &credential, &r->scram_sha256, &r->scram_sha1, &r->imported);
+		db_cols(st, "itttiiiitttit", &id, &local, &domain, &r->name, &kind, &is_suspended,
+			&removed_ns, &credential, &r->scram_sha256, &r->scram_sha1, &r->imported,
+			&scopes_off, &r->imap_off);
+		r->scopes_off = (unsigned)scopes_off;
+		r->imap_off = arena_span(look->a, r->imap_off);
 		r->id = (uint64_t)id;
 		r->address = directory_join(look->a, local, domain);
 		r->name = arena_span(look->a, r->name);

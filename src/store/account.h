@@ -73,6 +73,8 @@ struct account_login {
 	enum account_kind kind;
 	bool is_suspended;
 	bool is_removed;                                /* it waits for its end */
+	unsigned scopes_off;                            /* enum account_scope: not for these */
+	struct span imap_off;                           /* capabilities that it is not told of */
 	uint64_t credential;                            /* moves with what it logs in with */
 	struct span scram_sha256, scram_sha1, imported; /* "": none */
 	size_t app_count;

@@ -154,12 +154,14 @@ struct directory_account {
 	int64_t created_ns;
 	unsigned kind;             /* enum account_kind; taken when it is added */
 	bool is_quota_default;     /* add: the quota is the domain's */
-	bool is_details_set;       /* set: the next six too */
+	bool is_details_set;       /* set: the next eight too */
 	uint64_t quota_messages;   /* 0: none */
 	struct span suspended_why; /* "" no reason was given */
 	struct span message_rate, recipient_rate, system_user;
 	bool is_sent_copied;
-	int64_t removed_ns; /* it waits for its end since then; 0 it does not */
+	unsigned scopes_off;  /* enum account_scope: protocols that it may not use */
+	struct span imap_off; /* capabilities of IMAP that it is not told of, blanks between */
+	int64_t removed_ns;   /* it waits for its end since then; 0 it does not */
 	bool has_password, has_import;
 };
 struct directory_alias {

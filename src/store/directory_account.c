@@ -12,7 +12,8 @@
 	"id, local, domain, name, is_suspended, quota_octets, messages, octets, created_ns, "      \
 	"is_forward_only, (SELECT COUNT(*) FROM forward f WHERE f.account_id = account.id), "      \
 	"kind, quota_messages, suspended_why, message_rate, recipient_rate, system_user, "         \
-	"is_sent_copied, removed_ns, scram_sha256 <> '' OR scram_sha1 <> '', imported <> ''"
+	"is_sent_copied, removed_ns, scram_sha256 <> '' OR scram_sha1 <> '', imported <> '', "     \
+	"scopes_off, imap_off"
 DB_SQL(sql_account_find,
 	"SELECT " ACCOUNT_COLUMNS " FROM account WHERE domain = $1 AND local = $2");
 DB_SQL(sql_account_page,
@@ -27,13 +28,14 @@ DB_SQL(sql_account_number, "UPDATE counter SET value = value + 1 WHERE id = 100 
 /* What adding does not say. Suspending again keeps a reason, an end of it forgets it. */
 DB_SQL(sql_account_details,
 	"UPDATE account SET quota_messages = $3, message_rate = $4, recipient_rate = $5, "
-	"system_user = $6, is_sent_copied = $7, suspended_why = $8 "
+	"system_user = $6, is_sent_copied = $7, suspended_why = $8, imap_off = $10, "
+	"credential = CASE WHEN scopes_off = $9 AND imap_off = $10 THEN credential ELSE $11 END, scopes_off = $9 "
 	"WHERE domain = $1 AND local = $2");
 DB_SQL(sql_account_domain, "SELECT quota_octets, accounts_max FROM domain WHERE name = $1");
 DB_SQL(sql_account_count, "SELECT COUNT(*) FROM account WHERE domain = $1");
 DB_SQL(sql_account_user,
 	"SELECT local, domain FROM account WHERE system_user = $1 AND system_user <> ''");
-/* Suspension and a new password take a right away: credential moves (store/account.h). */
+/* Suspension, protocols and a new password take a right away: credential moves (store/account.h). */
 DB_SQL(sql_account_set,
 	"UPDATE account SET name = $3, credential = CASE WHEN is_suspended = $4 THEN credential "
 	"ELSE $6 END, is_suspended = $4, quota_octets = $5 WHERE domain = $1 AND local = $2");
@@ -117,10 +119,11 @@ static int directory_account_put_details(
 	arena_free(&a);
 	if (result < 0)
 		return -1;
-	return db_run(db, e, &sql_account_details, "ttitttit", c->domain, c->local,
+	return db_run(db, e, &sql_account_details, "ttitttititi", c->domain, c->local,
 		(int64_t)acc->quota_messages, acc->message_rate, acc->recipient_rate,
 		acc->system_user, (int64_t)acc->is_sent_copied,
-		acc->is_suspended ? acc->suspended_why : SPAN_NONE);
+		acc->is_suspended ? acc->suspended_why : SPAN_NONE, (int64_t)acc->scopes_off,
+		acc->imap_off, (int64_t)c->id);
 }
 
 static int directory_account_write(struct db *db, void *arg, struct err *e)
@@ -152,8 +155,8 @@ static int directory_account_write(struct db *db, void *arg, struct err *e)
 
 static int directory_details_check(const struct directory_account *acc, struct err *e)
 {
-	const struct span texts[] = {
-		acc->suspended_why, acc->message_rate, acc->recipient_rate, acc->system_user};
+	const struct span texts[] = {acc->suspended_why, acc->message_rate, acc->recipient_rate,
+		acc->system_user, acc->imap_off};
 
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
 		if (texts[i].len > DIRECTORY_NAME_MAX || span_has_line_break(texts[i]))
@@ -197,13 +200,16 @@ out:
 static void directory_account_cols(struct arena *a, struct db_stmt *st, struct directory_account *r)
 {
 	int64_t id, is_suspended, quota, messages, octets, is_only, forwards, kind, quota_messages;
-	int64_t is_copied, has_password, has_import;
+	int64_t is_copied, has_password, has_import, scopes_off;
 	struct span local, domain;
 
-	db_cols(st, "itttiiiiiiiiittttiiii", &id, &local, &domain, &r->name, &is_suspended, &quota,
-		&messages, &octets, &r->created_ns, &is_only, &forwards, &kind, &quota_messages,
-		&r->suspended_why, &r->message_rate, &r->recipient_rate, &r->system_user,
-		&is_copied, &r->removed_ns, &has_password, &has_import);
+	db_cols(st, "itttiiiiiiiiittttiiiiit", &id, &local, &domain, &r->name, &is_suspended,
+		&quota, &messages, &octets, &r->created_ns, &is_only, &forwards, &kind,
+		&quota_messages, &r->suspended_why, &r->message_rate, &r->recipient_rate,
+		&r->system_user, &is_copied, &r->removed_ns, &has_password, &has_import,
+		&scopes_off, &r->imap_off);
+	r->scopes_off = (unsigned)scopes_off;
+	r->imap_off = arena_span(a, r->imap_off);
 	r->kind = (unsigned)kind;
 	r->quota_messages = (uint64_t)quota_messages;
 	r->suspended_why = arena_span(a, r->suspended_why);

@@ -71,7 +71,8 @@ struct auth_who {
 	struct span name;
 	struct span app_name;
 	const char *mech;
-	uint64_t generation; /* of the directory, when it was last looked at */
+	struct span imap_off; /* capabilities that IMAP does not tell this account of */
+	uint64_t generation;  /* of the directory, when it was last looked at */
 };
 
 struct auth_conn {

@@ -27,8 +27,8 @@ struct cache_entry {
 	int64_t until_ns; /* 0: free */
 	int64_t used_ns;
 	uint64_t account_id, credential, generation;
-	char *text; /* owned: address, then name */
-	size_t address_len, name_len;
+	char *text; /* owned: address, name, imap_off */
+	size_t address_len, name_len, imap_off_len;
 };
 
 struct cache_shard {
@@ -169,7 +169,9 @@ bool auth_cache_get(struct auth_cache *c, struct arena *a, const struct auth_cac
 			.credential = x->credential,
 			.generation = x->generation,
 			.address = arena_span(a, span_of(x->text, x->address_len)),
-			.name = arena_span(a, span_of(x->text + x->address_len, x->name_len))};
+			.name = arena_span(a, span_of(x->text + x->address_len, x->name_len)),
+			.imap_off = arena_span(a,
+				span_of(x->text + x->address_len + x->name_len, x->imap_off_len))};
 	}
 	pthread_mutex_unlock(&s->lock);
 	return x != NULL;
@@ -199,12 +201,15 @@ void auth_cache_put(struct auth_cache *c, const struct auth_cache_key *key, int6
 	unsigned char mac[CACHE_MAC];
 	struct cache_shard *s;
 	struct cache_entry *x;
-	size_t len = what->address.len + what->name.len;
-	char *text = mem_alloc(len + 1);
+	const struct span parts[] = {what->address, what->name, what->imap_off};
+	size_t len = what->address.len + what->name.len + what->imap_off.len;
+	char *text = mem_alloc(len + 1), *to = text;
 
-	memcpy(text, what->address.ptr, what->address.len);
-	if (what->name.len)
-		memcpy(text + what->address.len, what->name.ptr, what->name.len);
+	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+		if (parts[i].len)
+			memcpy(to, parts[i].ptr, parts[i].len);
+		to += parts[i].len;
+	}
 	cache_mac(c, 'c', key, mac);
 	s = cache_shard(c, mac);
 	pthread_mutex_lock(&s->lock);
@@ -221,6 +226,7 @@ void auth_cache_put(struct auth_cache *c, const struct auth_cache_key *key, int6
 	x->text = text;
 	x->address_len = what->address.len;
 	x->name_len = what->name.len;
+	x->imap_off_len = what->imap_off.len;
 	s->used++;
 	pthread_mutex_unlock(&s->lock);
 }

@@ -71,7 +71,7 @@ struct auth_cache_key {
 struct auth_cached {
 	uint64_t account_id, credential;
 	uint64_t generation; /* of the directory, when that was last known to be so */
-	struct span address, name;
+	struct span address, name, imap_off;
 };
 /** Was this password found right for this name and scope? Spans in `a`. A hit of an older generation
  * must be looked at again (auth_cache_confirm, auth_cache_drop). Any thread, like all here. */

@@ -180,8 +180,8 @@ static FIBER int own_fits(struct auth_conn *c, const struct auth_cache_key *key,
 	}
 	if (job.fits_imported)
 		upgrade(c, prepared);
-	struct auth_cached what = {
-		t->login.id, t->login.credential, t->generation, t->login.address, t->login.name};
+	struct auth_cached what = {t->login.id, t->login.credential, t->generation,
+		t->login.address, t->login.name, t->login.imap_off};
 
 	auth_cache_put(a->cache, key, loop_now_ns(), &what);
 	return 0;
@@ -213,7 +213,8 @@ static FIBER int cache_fits(
 		t->login = (struct account_login){.id = was.account_id,
 			.credential = was.credential,
 			.address = was.address,
-			.name = was.name};
+			.name = was.name,
+			.imap_off = was.imap_off};
 		t->generation = was.generation;
 		t->is_found = t->is_cached = true;
 		t->why = NULL;

@@ -83,6 +83,7 @@ static void keep_who(struct auth_conn *c, const char *mech)
 		.address = arena_span(c->arena, t->login.address),
 		.name = arena_span(c->arena, t->login.name),
 		.mech = arena_str(c->arena, span_str(mech)),
+		.imap_off = arena_span(c->arena, t->login.imap_off),
 		.generation = t->generation};
 	if (t->app) {
 		c->who.app_id = t->app->id;

@@ -112,6 +112,8 @@ static void judge(struct auth_conn *c)
 	struct auth_try *t = c->try;
 
 	t->why = t->is_found ? auth_account_why(&t->login) : "no such account";
+	if (!t->why && t->login.scopes_off & (unsigned)c->scope)
+		t->why = "this protocol is switched off for the account";
 	if (!t->why && t->app)
 		t->why = auth_app_why(c, t->app);
 }

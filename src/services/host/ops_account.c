@@ -3,6 +3,7 @@
 #include "base/enc.h"
 #include "base/gcra.h"
 #include "base/secret.h"
+#include "proto/imap/imap_capability.h"
 #include "store/account_admin.h"
 #include "services/auth/auth.h"
 #include "services/host/ops_priv.h"
@@ -10,6 +11,7 @@
 /* account.add, set, remove, restore, list, show, suspend, resume, password, rename (docs/accounts.md). */
 
 #define WARN_PERCENT 80
+#define IMAP_OFF_MAX 200 /* octets */
 
 FIBER int ops_tell(struct ops_call *c, const char *key, struct span value, struct err *e)
 {
@@ -98,6 +100,45 @@ static int rate_arg(struct ops_call *c, const char *name, struct span *to, struc
 	return 0;
 }
 
+/* "imap,submit"; all, none. */
+static int protocols_arg(struct ops_call *c, struct directory_account *acc, struct err *e)
+{
+	struct span text = json_in_text(c->args, "protocols");
+	unsigned scopes = ACCOUNT_SCOPE_ALL;
+
+	if (!text.len)
+		return 0;
+	if (span_eq(text, SPAN("none")))
+		scopes = 0;
+	else if (!span_eq(text, SPAN("all")) && ops_scopes(text, &scopes, e) < 0)
+		return -1;
+	acc->scopes_off = ACCOUNT_SCOPE_ALL & ~scopes;
+	return 0;
+}
+
+/* "COMPRESS=DEFLATE,IDLE"; none. Kept with blanks between. */
+static int imap_without_arg(struct ops_call *c, struct directory_account *acc, struct err *e)
+{
+	struct span text = json_in_text(c->args, "imap_without"), word;
+	struct buf *b = arena_buf(c->arena, IMAP_OFF_MAX);
+
+	if (!text.len)
+		return 0;
+	while (!span_eq(text, SPAN("none")) && text.len) {
+		span_cut(text, ',', &word, &text);
+		word = span_trim(word);
+		if (imap_cap_find(word) < 0)
+			return err_set(e, ERR_SYNTAX, "'" SPAN_FMT "' is no capability of IMAP",
+				SPAN_ARG(span_sub(word, 0, 40)));
+		buf_str(b, buf_len(b) ? " " : "");
+		buf_str(b, imap_cap_row((enum imap_cap)imap_cap_find(word))->name);
+	}
+	if (!buf_ok(b))
+		return err_set(e, ERR_LIMIT, "too many capabilities");
+	acc->imap_off = buf_span(b);
+	return 0;
+}
+
 /* What is not said stays. */
 static int account_args(struct ops_call *c, struct directory_account *acc, struct err *e)
 {
@@ -117,6 +158,8 @@ static int account_args(struct ops_call *c, struct directory_account *acc, struc
 		return -1;
 	if (json_in_get(c->args, "sent_copy"))
 		acc->is_sent_copied = json_in_bool(c->args, "sent_copy");
+	if (protocols_arg(c, acc, e) < 0 || imap_without_arg(c, acc, e) < 0)
+		return -1;
 	if (user.len)
 		acc->system_user = span_eq(user, SPAN("none")) ? SPAN_NONE : user;
 	acc->is_details_set = true;
@@ -322,6 +365,8 @@ static void put_account(struct ops_call *c, struct json_out *j, const struct dir
 	json_kv_span(j, "recipient_rate", acc->recipient_rate);
 	json_kv_bool(j, "sent_copy", acc->is_sent_copied);
 	json_kv_span(j, "system_user", acc->system_user);
+	ops_put_scopes(j, "protocols", ACCOUNT_SCOPE_ALL & ~acc->scopes_off);
+	json_kv_span(j, "imap_without", acc->imap_off);
 	json_kv_span(j, "unicode", directory_unicode(c->arena, acc->address));
 	ops_put_time(j, "created_at", acc->created_ns);
 	ops_put_time(j, "removed_at", acc->removed_ns);

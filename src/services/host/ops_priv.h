@@ -35,6 +35,9 @@ FIBER int ops_account(
 	struct ops_call *c, struct directory_account *acc_r, struct span *address_r, struct err *e);
 /** A person gets a reserved name only with the argument "force_reserved". */
 int ops_reserved(struct ops_call *c, unsigned kind, struct span address, struct err *e);
+/** "imap,pop3": bits of enum account_scope. ERR_SYNTAX. */
+int ops_scopes(struct span text, unsigned *scopes_r, struct err *e);
+void ops_put_scopes(struct json_out *j, const char *key, unsigned scopes);
 /** Set a password that somebody typed: SASLprep, the verifiers that the configuration wants. */
 FIBER int ops_password(struct ops_call *c, uint64_t id, struct span password, struct err *e);
 

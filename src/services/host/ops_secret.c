@@ -24,11 +24,11 @@ static const struct {
 #undef X
 };
 
-static int scopes_arg(struct ops_call *c, unsigned *scopes_r, struct err *e)
+int ops_scopes(struct span text, unsigned *scopes_r, struct err *e)
 {
-	struct span text = json_in_text(c->args, "scope"), word;
+	struct span word;
 
-	*scopes_r = text.len ? 0 : ACCOUNT_SCOPE_ALL & ~(unsigned)ACCOUNT_SCOPE_WEB;
+	*scopes_r = 0;
 	while (text.len) {
 		unsigned bit = 0;
 
@@ -43,6 +43,16 @@ static int scopes_arg(struct ops_call *c, unsigned *scopes_r, struct err *e)
 				SPAN_ARG(span_sub(word, 0, 40)));
 		*scopes_r |= bit;
 	}
+	return 0;
+}
+
+static int scopes_arg(struct ops_call *c, unsigned *scopes_r, struct err *e)
+{
+	struct span text = json_in_text(c->args, "scope");
+
+	if (text.len)
+		return ops_scopes(text, scopes_r, e);
+	*scopes_r = ACCOUNT_SCOPE_ALL & ~(unsigned)ACCOUNT_SCOPE_WEB;
 	return 0;
 }
 
@@ -81,9 +91,9 @@ static int expires_arg(struct ops_call *c, int64_t *expires_r, struct err *e)
 	return 0;
 }
 
-static void put_scopes(struct json_out *j, unsigned given)
+void ops_put_scopes(struct json_out *j, const char *key, unsigned given)
 {
-	json_key(j, "scope");
+	json_key(j, key);
 	json_open_array(j);
 	for (size_t i = 0; i < ARRAY_LEN(scopes); i++) {
 		if (given & scopes[i].bit)
@@ -111,7 +121,7 @@ FIBER int op_app_add(struct ops_call *c, struct err *e)
 	json_kv_span(j, "address", address);
 	json_kv_span(j, "name", app.name);
 	json_kv_span(j, "password", password);
-	put_scopes(j, app.scopes);
+	ops_put_scopes(j, "scope", app.scopes);
 	ops_put_time(j, "expires_at", app.expires_ns);
 	return ops_row_end(c, e);
 }
@@ -130,7 +140,7 @@ FIBER int op_app_list(struct ops_call *c, struct err *e)
 		struct json_out *j = ops_row(c);
 
 		json_kv_span(j, "name", list[i].name);
-		put_scopes(j, list[i].scopes);
+		ops_put_scopes(j, "scope", list[i].scopes);
 		json_kv_span(j, "networks", list[i].networks);
 		ops_put_time(j, "created_at", list[i].created_ns);
 		ops_put_time(j, "expires_at", list[i].expires_ns);
