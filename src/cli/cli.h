@@ -172,4 +172,4 @@ extern const struct cli_command cli_ban[];
 extern const struct cli_command cli_cert[];
 extern const struct cli_command cli_queue[], cli_mailbox[], cli_domain[], cli_account[],
 	cli_alias[], cli_route[], cli_shape[], cli_tls[], cli_pool[], cli_egress[], cli_login[],
-	cli_list[], cli_key[];
+	cli_list[], cli_key[], cli_search[];

@@ -34,6 +34,8 @@ const struct cli_command *const cli_commands[] = {
 	&cli_mailbox[1],
 	&cli_mailbox[2],
 	&cli_mailbox[3],
+	&cli_search[0],
+	&cli_search[1],
 	&cli_domain[0],
 	&cli_domain[1],
 	&cli_domain[2],

@@ -55,6 +55,7 @@ static void wake(struct indexer *x)
 {
 	pthread_mutex_lock(&x->lock);
 	x->is_woken = true;
+	x->stats.is_idle = false;
 	pthread_cond_signal(&x->changed);
 	pthread_mutex_unlock(&x->lock);
 }
@@ -177,6 +178,7 @@ static bool await(struct indexer *x)
 	bool is_stopping;
 
 	pthread_mutex_lock(&x->lock);
+	x->stats.is_idle = !x->is_woken;
 	if (!x->is_woken && !x->is_stopping)
 		wait_for(x, INDEXER_LOOK);
 	pthread_mutex_unlock(&x->lock);

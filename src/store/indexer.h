@@ -29,6 +29,7 @@ struct indexer_stats {
 	uint64_t missing_documents;         /* that search does not know yet */
 	int64_t busy_ns;                    /* work since the start */
 	bool is_resting;                    /* mail is moving: it waits */
+	bool is_idle;                       /* nothing is left to do */
 };
 
 /** Starts its thread. Before the loops run; `s` is borrowed. */

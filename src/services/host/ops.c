@@ -122,6 +122,8 @@
 	X("cert.renew", OPS_ONLINE, op_cert_renew, "")                                             \
 	X("cert.remove", 0, op_cert_remove, "")                                                    \
 	X("cert.check", OPS_READ | OPS_ONLINE, op_cert_check, "")                                  \
+	X("search.rebuild", 0, op_search_rebuild, "the index, anew")                               \
+	X("search.status", OPS_READ, op_search_status, "")                                         \
 	X("status", OPS_READ, op_status, "counters and limits of the server")                      \
 	X("metrics", OPS_READ | OPS_ONLINE, op_metrics, "counters as Prometheus reads them")       \
 	X("explain", OPS_READ | OPS_ONLINE, op_explain, "what would be done with a message")       \

@@ -66,6 +66,7 @@ struct router *ops_router(struct ops_call *c);
 
 typedef FIBER int ops_fn(struct ops_call *c, struct err *e);
 ops_fn op_queue_list, op_queue_show, op_queue_retry, op_queue_hold, op_queue_release, op_queue_drop;
+ops_fn op_search_rebuild, op_search_status;
 ops_fn op_dns, op_explain, op_trace, op_metrics;
 ops_fn op_queue_expire, op_queue_reroute, op_queue_edit;
 ops_fn op_mailbox_list, op_mailbox_show, op_mailbox_export, op_mailbox_folders;
