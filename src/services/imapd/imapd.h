@@ -20,3 +20,17 @@ struct imapd_opts {
 /** On the loop's own thread. */
 struct imapd *imapd_new(const struct imapd_opts *opts);
 void imapd_free(struct imapd **d);
+/** The setting has changed. */
+void imapd_set_keep(struct imapd *d, int64_t keep_expunged_ns);
+
+/** What this server honours; a listener's opts.caps is this, less what is switched off there. */
+uint64_t imapd_caps(void);
+
+/** One connection, from the greeting to its end; the stream stays the caller's. `refuse`: it may not come
+ * in, and this is why; NULL: it may. *conn is set meanwhile, for imapd_is_busy. */
+struct imapd_conn;
+FIBER int imapd_serve(struct imapd *d, struct stream *stream, const struct imap_server_opts *opts,
+	const char *refuse, struct imapd_conn **conn, struct err *e);
+/** Within a command? Otherwise the fiber may be cancelled: the client hears BYE. NULL: no. Does not
+ * yield. */
+bool imapd_is_busy(const struct imapd_conn *conn);

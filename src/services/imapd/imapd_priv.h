@@ -27,13 +27,25 @@ struct imapd_view {
 	unsigned rights;
 	bool is_read_only; /* EXAMINE, or no right to change anything */
 	uint32_t uidvalidity;
-	struct uidset *uids;  /* what sequence numbers mean to the client now */
-	uint64_t modseq;      /* all changes up to here have been told, or are in `uids` */
+	struct uidset *uids; /* what sequence numbers mean to the client now */
+	/* All changes up to here have been told, or are in `uids`: since.modseq wholly where the cursor is
+	 * at the end of it. */
+	struct mailbox_since since;
 	uint32_t uidnext;     /* as told */
 	struct uidset *saved; /* SEARCHRES "$" as UIDs; NULL empty */
 	struct watcher watcher;
+	struct uid_range *pending; /* expunged, and not told yet: they are in `uids` */
+	size_t pending_count;
+	struct imapd_own *own; /* changes of this session's that need not be told; NULL none */
+	size_t own_count, own_cap;
 	struct arena *arena;
 	bool is_gone; /* the mailbox was deleted meanwhile, or the right to read it was taken */
+};
+
+/* UIDs that this session has changed itself, and told what they are at that MODSEQ. */
+struct imapd_own {
+	uint64_t modseq;
+	struct uid_range uids;
 };
 
 struct imapd_conn {
@@ -41,7 +53,11 @@ struct imapd_conn {
 	struct imap_session *s;
 	struct auth_conn auth;
 	struct auth_mark mark;
+	bool is_marked;                    /* in the worker's book */
+	const char *refuse;                /* NULL: it may come in */
 	uint64_t account_id;               /* 0 before login */
+	bool is_idling;                    /* in IDLE */
+	bool wants_look;                   /* the next updates ask the store, notice or not */
 	struct imapd_view *view;           /* NULL: none selected */
 	struct imapd_notify *notify;       /* NULL: what RFC 9051 tells by itself */
 	struct imapd_appending *appending; /* imapd_message*.c: what is coming in */
@@ -52,24 +68,66 @@ typedef FIBER int imapd_command_fn(
 
 /* The commands that imapd answers: verb, function. A row is added by who writes the function; a capability is
  * switched on (imapd.c) when the rows that honour it are there. */
-#define IMAPD_COMMANDS(X) X(FETCH, imapd_fetch)
-#define X(verb, fn)       imapd_command_fn fn;
+#define IMAPD_SESSION_COMMANDS(X)                                                                  \
+	X(SELECT, imapd_select)                                                                    \
+	X(EXAMINE, imapd_select)                                                                   \
+	X(CLOSE, imapd_close)                                                                      \
+	X(UNSELECT, imapd_close)                                                                   \
+	X(ENABLE, imapd_enable)
+#define IMAPD_LIST_COMMANDS(X)
+#define IMAPD_MESSAGE_COMMANDS(X)
+#define IMAPD_FETCH_COMMANDS(X) X(FETCH, imapd_fetch)
+#define IMAPD_SEARCH_COMMANDS(X)
+#define IMAPD_COMMANDS(X)                                                                          \
+	IMAPD_SESSION_COMMANDS(X)                                                                  \
+	IMAPD_LIST_COMMANDS(X)                                                                     \
+	IMAPD_MESSAGE_COMMANDS(X)                                                                  \
+	IMAPD_FETCH_COMMANDS(X)                                                                    \
+	IMAPD_SEARCH_COMMANDS(X)
+#define X(verb, fn) imapd_command_fn fn;
 IMAPD_COMMANDS(X)
 #undef X
 
+/* What the rooms honour; a bit is set in the commit that honours it on every path. */
+#define IMAPD_SESSION_CAPS                                                                         \
+	(IMAP_BIT(IMAP4REV1) | IMAP_BIT(SASL_IR) | IMAP_BIT(LITERAL_PLUS) |                        \
+		IMAP_BIT(LITERAL_MINUS) | IMAP_BIT(ENABLE) | IMAP_BIT(ID) | IMAP_BIT(IDLE) |       \
+		IMAP_BIT(UNSELECT) | IMAP_BIT(CONDSTORE) | IMAP_BIT(QRESYNC) |                     \
+		IMAP_BIT(UTF8_ACCEPT) | IMAP_BIT(UNAUTHENTICATE) | IMAP_BIT(COMPRESS_DEFLATE) |    \
+		IMAP_BIT(INPROGRESS) | IMAP_BIT(UIDONLY))
+#define IMAPD_LIST_CAPS    0 /* names, rights, quota, annotations */
+#define IMAPD_MESSAGE_CAPS 0
+#define IMAPD_FETCH_CAPS   0
+#define IMAPD_SEARCH_CAPS  0
+
+/* APPEND and REPLACE (imapd_append*.c) are members of struct imap_decider, set in imapd.c. */
+
 /* imapd.c */
+
+struct imapd {
+	struct imapd_opts opts;
+	struct imapd_views *views; /* this worker's */
+};
 /** What the worker's imapd was made with: store, clock of expunged mail, log. */
 const struct imapd_opts *imapd_opts_of(const struct imapd *d);
+/** The store; shorter. */
+static inline struct store *imapd_store(const struct imapd_conn *c)
+{
+	return c->d->opts.store;
+}
 
 /* imapd_session*.c */
 /** The UIDs that a sequence set or UID set of a command means in the view, ascending ranges in the command's
  * arena; a sequence number beyond the view is BAD (false). With "$" the saved result. */
 bool imapd_ranges(struct imapd_conn *c, const struct imap_set *set, bool is_uid,
 	struct uid_range **ranges_r, size_t *count_r, struct imap_result *r);
-/** Tell what happened since view->modseq: EXISTS, FETCH with flags, and where `may_expunge` EXPUNGE or
+/** Tell what happened since view->since: EXISTS, FETCH with flags, and where `may_expunge` EXPUNGE or
  * VANISHED. Called by the dialogue before each tagged reply and while it idles, and by commands that must
  * (MOVE, EXPUNGE). */
 FIBER int imapd_updates(struct imapd_conn *c, bool may_expunge, struct err *e);
+/** CONDSTORE is on from here (RFC 7162 section 3.1), if it was not: says HIGHESTMODSEQ where a mailbox is
+ * selected. For every command that speaks of MODSEQs. */
+void imapd_condstore(struct imapd_conn *c);
 /** These changes were this session's own and have been told, or need not be (.SILENT): do not tell them as
  * news. */
 void imapd_own_changes(struct imapd_conn *c, const struct mailbox_change *list, size_t count);
