@@ -5,6 +5,7 @@
 #include "store/account.h"
 #include "store/account_priv.h"
 #include "store/directory_priv.h"
+#include "store/mailbox_priv.h"
 #include "store/store_priv.h"
 #include "store/verifier.h"
 
@@ -78,6 +79,15 @@ static int directory_account_domain(
 	return err_scope_set(e, ERR_SCOPE_RCPT, ERR_AGAIN_NEVER);
 }
 
+static int directory_account_special(struct db *db, uint64_t id, struct err *e)
+{
+	struct arena *a = arena_new();
+	int result = mailbox_special_tx(db, a, id, e);
+
+	arena_free(&a);
+	return result;
+}
+
 static int directory_account_add(
 	struct db *db, struct directory_account_change *c, struct span address, struct err *e)
 {
@@ -94,8 +104,10 @@ static int directory_account_add(
 		    (int64_t)c->acc.kind, number) < 0)
 		return -1;
 	/* RFC 3501 section 2.3.1.1: UIDVALIDITY only grows; seconds of creation do. */
-	return db_run(db, e, &sql_account_inbox, "iii", (int64_t)c->mailbox_id, (int64_t)c->id,
-		c->now_ns / CLOCK_SEC);
+	if (db_run(db, e, &sql_account_inbox, "iii", (int64_t)c->mailbox_id, (int64_t)c->id,
+		    c->now_ns / CLOCK_SEC) < 0)
+		return -1;
+	return c->acc.kind == ACCOUNT_GROUP ? 0 : directory_account_special(db, c->id, e);
 }
 
 static int directory_account_put_details(

@@ -49,13 +49,18 @@ struct mailbox_msg {
 	struct span body; /* MAILBOX_WANT_BODY, while the page has room; else ptr NULL */
 };
 
-#define MAILBOX_SLICE_NS     (10 * CLOCK_MS)
-#define MAILBOX_NAME_MAX     1000 /* octets of UTF-8 */
-#define MAILBOX_DEPTH_MAX    32
-#define MAILBOX_PER_ACCOUNT  10000
-#define MAILBOX_KEYWORDS_MAX 256  /* different ones of a mailbox, and of a message */
-#define MAILBOX_KEYWORD_MAX  128  /* octets of one */
-#define MAILBOX_APPEND_MAX   1000 /* messages of one MULTIAPPEND */
+#define MAILBOX_SLICE_NS           (10 * CLOCK_MS)
+#define MAILBOX_NAME_MAX           1000 /* octets of UTF-8 */
+#define MAILBOX_DEPTH_MAX          32
+#define MAILBOX_PER_ACCOUNT        10000
+#define MAILBOX_KEYWORDS_MAX       256  /* different ones of a mailbox, and of a message */
+#define MAILBOX_KEYWORD_MAX        128  /* octets of one */
+#define MAILBOX_APPEND_MAX         1000 /* messages of one MULTIAPPEND */
+#define MAILBOX_ACL_MAX            1000 /* rows of one mailbox */
+#define MAILBOX_SUBSCRIPTIONS_MAX  20000
+#define MAILBOX_METADATA_MAX       100 /* entries of one reader in one mailbox */
+#define MAILBOX_METADATA_VALUE_MAX 65536
+#define MAILBOX_METADATA_NAME_MAX  512
 
 /* ---- who may do what (RFC 4314) ---- */
 
@@ -137,11 +142,16 @@ FIBER int mailbox_create(struct store *s, uint64_t account_id, struct span name,
 	struct span special_use, uint64_t *id_r, struct err *e);
 /** Its messages go as expunged ones do (they can be brought back). INBOX: ERR_DENIED. Children stay. */
 FIBER int mailbox_delete(struct store *s, uint64_t mailbox_id, struct err *e);
+/** May a mailbox have that name? ERR_SYNTAX says why not: UTF-8 without controls, no empty level, no '*' or '%'
+ * (RFC 9051 section 5.1), within MAILBOX_NAME_MAX and MAILBOX_DEPTH_MAX. */
+int mailbox_name_check(struct span name, struct err *e);
 /** With its children, in one transaction; parents of the new name are made. INBOX: its messages move into
  * the new mailbox and INBOX stays (RFC 9051 section 6.3.6). ERR_EXISTS, ERR_SYNTAX. */
 FIBER int mailbox_rename(struct store *s, uint64_t mailbox_id, struct span new_name, struct err *e);
 /** The special mailboxes that a new account has (\Drafts \Sent \Junk \Trash \Archive): once. */
 FIBER int mailbox_special(struct store *s, uint64_t account_id, struct err *e);
+/** The same for accounts that were made before there were any, once for the store. */
+FIBER int mailbox_special_all(struct store *s, struct err *e);
 
 FIBER int mailbox_subscribe(
 	struct store *s, uint64_t account_id, struct span seen_name, bool is_on, struct err *e);

@@ -15,3 +15,14 @@ int mailbox_find_tx(struct db *db, struct arena *a, uint64_t account_id, struct 
 	struct mailbox_info *info_r, bool *is_found_r, struct err *e);
 int mailbox_by_id_tx(struct db *db, struct arena *a, uint64_t mailbox_id,
 	struct mailbox_info *info_r, bool *is_found_r, struct err *e);
+
+/** In `a`. */
+struct span mailbox_spanf(struct arena *a, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+struct span mailbox_lower(struct arena *a, struct span text); /* ASCII letters */
+
+/** With missing parents; rights of the nearest parent are copied. ERR_EXISTS, ERR_LIMIT. */
+int mailbox_make_tx(struct db *db, struct arena *a, uint64_t account_id, struct span name,
+	struct span special_use, uint64_t *id_r, struct err *e);
+/** The special mailboxes of a new account, and what it is subscribed to. */
+int mailbox_special_tx(struct db *db, struct arena *a, uint64_t account_id, struct err *e);
