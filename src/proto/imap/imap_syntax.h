@@ -418,6 +418,7 @@ struct imap_list {
 	struct span *
 		patterns; /* reference and pattern joined, inside names; ptr NULL: matches nothing */
 	size_t count;
+	size_t octets;      /* of all patterns */
 	bool is_root_asked; /* LIST "" "": tell the separator (RFC 9051 section 6.3.9) */
 	bool is_extended;   /* had selection or return options, or several patterns */
 	unsigned select, returns;

@@ -228,8 +228,12 @@ static int pattern(struct imap_lex *l, struct imap_list *s, bool *is_empty_r)
 		return -1;
 	*is_empty_r = wire.len == 0;
 	LEX_ROOM(l, s->patterns, s->count);
-	s->patterns[s->count++] = join(l, s->reference, pattern_decode(l, wire));
-	return 0;
+	s->patterns[s->count] = join(l, s->reference, pattern_decode(l, wire));
+	/* Each name is held against each octet of them. */
+	s->octets += s->patterns[s->count++].len;
+	return s->octets <= IMAP_PATTERNS_OCTETS_MAX
+		? 0
+		: imap_lex_too_many(l, "octets of patterns", IMAP_PATTERNS_OCTETS_MAX);
 }
 
 /* mbox-or-pat = list-mailbox / patterns */

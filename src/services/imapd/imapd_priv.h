@@ -2,8 +2,8 @@
 /* Inside imapd: what a session knows, and who answers which command. A session belongs to its fiber.
  *
  * The files: imapd.c (wiring, dispatch), imapd_session*.c (login, selecting, views, updates, idling,
- * NOTIFY), imapd_view*.c (views shared through a cache), imapd_list*.c (names, subscriptions, STATUS),
- * imapd_acl.c, imapd_quota.c, imapd_metadata.c, imapd_message*.c (STORE, COPY, MOVE, EXPUNGE, APPEND,
+ * NOTIFY), imapd_view*.c (views shared through a cache), imapd_names.c and imapd_list.c (names,
+ * subscriptions, STATUS), imapd_sources.c (which mailboxes ESEARCH and NOTIFY name), imapd_acl.c, imapd_quota.c, imapd_metadata.c, imapd_message*.c (STORE, COPY, MOVE, EXPUNGE, APPEND,
  * REPLACE), imapd_fetch*.c, imapd_search*.c, imapd_sort.c, imapd_thread.c.
  *
  * A command function is the `run` of struct imap_decider for its verb: it answers in `r`, may put untagged
@@ -74,7 +74,25 @@ typedef FIBER int imapd_command_fn(
 	X(CLOSE, imapd_close)                                                                      \
 	X(UNSELECT, imapd_close)                                                                   \
 	X(ENABLE, imapd_enable)
-#define IMAPD_LIST_COMMANDS(X)
+#define IMAPD_LIST_COMMANDS(X)                                                                     \
+	X(CREATE, imapd_create)                                                                    \
+	X(DELETE, imapd_delete)                                                                    \
+	X(RENAME, imapd_rename)                                                                    \
+	X(SUBSCRIBE, imapd_subscribe)                                                              \
+	X(UNSUBSCRIBE, imapd_unsubscribe)                                                          \
+	X(LIST, imapd_list)                                                                        \
+	X(LSUB, imapd_lsub)                                                                        \
+	X(NAMESPACE, imapd_namespace)                                                              \
+	X(STATUS, imapd_status)                                                                    \
+	X(SETACL, imapd_setacl)                                                                    \
+	X(DELETEACL, imapd_deleteacl)                                                              \
+	X(GETACL, imapd_getacl)                                                                    \
+	X(LISTRIGHTS, imapd_listrights)                                                            \
+	X(MYRIGHTS, imapd_myrights)                                                                \
+	X(GETQUOTA, imapd_getquota)                                                                \
+	X(GETQUOTAROOT, imapd_getquotaroot)                                                        \
+	X(GETMETADATA, imapd_getmetadata)                                                          \
+	X(SETMETADATA, imapd_setmetadata)
 #define IMAPD_MESSAGE_COMMANDS(X)
 #define IMAPD_FETCH_COMMANDS(X) X(FETCH, imapd_fetch)
 #define IMAPD_SEARCH_COMMANDS(X)
@@ -95,7 +113,13 @@ IMAPD_COMMANDS(X)
 		IMAP_BIT(UNSELECT) | IMAP_BIT(CONDSTORE) | IMAP_BIT(QRESYNC) |                     \
 		IMAP_BIT(UTF8_ACCEPT) | IMAP_BIT(UNAUTHENTICATE) | IMAP_BIT(COMPRESS_DEFLATE) |    \
 		IMAP_BIT(INPROGRESS) | IMAP_BIT(UIDONLY))
-#define IMAPD_LIST_CAPS    0 /* names, rights, quota, annotations */
+#define IMAPD_LIST_CAPS /* names, rights, quota, annotations */                                    \
+	(IMAP_BIT(NAMESPACE) | IMAP_BIT(CHILDREN) | IMAP_BIT(LIST_EXTENDED) |                      \
+		IMAP_BIT(LIST_STATUS) | IMAP_BIT(LIST_MYRIGHTS) | IMAP_BIT(LIST_METADATA) |        \
+		IMAP_BIT(SPECIAL_USE) | IMAP_BIT(CREATE_SPECIAL_USE) | IMAP_BIT(STATUS_SIZE) |     \
+		IMAP_BIT(QUOTA) | IMAP_BIT(QUOTA_RES_STORAGE) | IMAP_BIT(QUOTA_RES_MESSAGE) |      \
+		IMAP_BIT(ACL) | IMAP_BIT(RIGHTS_TEKX) | IMAP_BIT(METADATA) |                       \
+		IMAP_BIT(METADATA_SERVER))
 #define IMAPD_MESSAGE_CAPS 0
 #define IMAPD_FETCH_CAPS   0
 #define IMAPD_SEARCH_CAPS  0

@@ -493,6 +493,26 @@ static void each_cut_of_a_command_is_refused_or_read(void **state)
 		}
 }
 
+static void patterns_have_a_limit_together(void **state)
+{
+	static const struct imap_dialect d = {0};
+	struct arena *a = arena_new();
+	struct buf *b = arena_buf(a, 16384);
+	struct imap_command c;
+	struct err e = {0};
+
+	buf_str(b, "a LIST \"\" (");
+	for (unsigned i = 0; i < 40; i++)
+		buf_printf(b, "%s%0100d", i ? " " : "", 0);
+	buf_char(b, ')');
+	assert_int_equal(imap_command_parse(a, buf_span(b), &d, &c, &e), 0);
+	buf_truncate(b, buf_len(b) - 1);
+	buf_str(b, " x)");
+	assert_int_equal(imap_command_parse(a, buf_span(b), &d, &c, &e), -1);
+	assert_int_equal(e.code, ERR_LIMIT);
+	arena_free(&a);
+}
+
 static void names_are_utf8_once_that_is_enabled(void **state)
 {
 	static const struct imap_dialect d = {.is_utf8 = true};
@@ -685,6 +705,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_command_is_read),
 		cmocka_unit_test(each_cut_of_a_command_is_refused_or_read),
+		cmocka_unit_test(patterns_have_a_limit_together),
 		cmocka_unit_test(names_are_utf8_once_that_is_enabled),
 		cmocka_unit_test(table_tells_where_commands_are_valid),
 		cmocka_unit_test(dates),
