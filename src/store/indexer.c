@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/must.h"
 #include "store/indexer_priv.h"
+#include "store/mailbox.h"
 
 DB_SQL(sql_owed,
 	"SELECT id, blob_id, blob_octets FROM message WHERE thread_id = 0 ORDER BY id DESC LIMIT $1");
@@ -66,9 +67,13 @@ void indexer_look_again(struct indexer *x)
 	wake(x);
 }
 
-static void mailboxes_changed(void *arg)
+static void mailboxes_changed(void *arg, const struct mailbox_notice *list, size_t count)
 {
-	indexer_look_again(arg);
+	struct indexer *x = arg;
+
+	for (size_t i = 0; i < count; i++)
+		indexer_note_account(x, list[i].account_id);
+	wake(x);
 }
 
 /* ---- facts ---- */
@@ -245,7 +250,7 @@ struct indexer *indexer_new(struct store *s, struct err *e)
 		return NULL;
 	}
 	x->is_running = true;
-	store_subscribe(s, STORE_MAILBOX, mailboxes_changed, x);
+	mailbox_subscribe_changes(s, mailboxes_changed, x);
 	return x;
 }
 
