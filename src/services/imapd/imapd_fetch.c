@@ -69,7 +69,7 @@ static void plan(struct fetch *f, struct imapd_conn *c, const struct imap_comman
 
 	*f = (struct fetch){.c = c,
 		.s = c->s,
-		.store = imapd_opts_of(c->d)->store,
+		.store = imapd_store(c),
 		.items = x->what.items,
 		.count = x->what.count,
 		.changed_since = x->has_changed_since ? x->changed_since : 0,
@@ -81,7 +81,7 @@ static void plan(struct fetch *f, struct imapd_conn *c, const struct imap_comman
 		f->sets_seen = false;
 	/* RFC 7162 section 3.1: whoever asks for mod-sequences hears of them from now on */
 	if (f->has_modseq || x->has_changed_since)
-		c->s->enabled |= IMAP_BIT(CONDSTORE);
+		imapd_condstore(c);
 }
 
 /* ---- pages ---- */

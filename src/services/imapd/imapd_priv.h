@@ -121,7 +121,7 @@ IMAPD_COMMANDS(X)
 		IMAP_BIT(ACL) | IMAP_BIT(RIGHTS_TEKX) | IMAP_BIT(METADATA) |                       \
 		IMAP_BIT(METADATA_SERVER))
 #define IMAPD_MESSAGE_CAPS 0
-#define IMAPD_FETCH_CAPS   0
+#define IMAPD_FETCH_CAPS   (IMAP_BIT(PREVIEW))
 #define IMAPD_SEARCH_CAPS  0
 
 /* APPEND and REPLACE (imapd_append*.c) are members of struct imap_decider, set in imapd.c. */
