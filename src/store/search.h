@@ -138,3 +138,21 @@ int search_verify_blocking(struct store *s, const struct search_look *look, stru
  * has. Pure; on a lane when the text is large. */
 uint32_t search_match(const struct search_needle *needles, size_t needle_count,
 	const struct search_doc *doc, unsigned *matches_r);
+
+/* ---- beside them ---- */
+
+/* Where messages of an account are: what a search narrows a mailbox to. */
+struct search_places {
+	uint64_t account_id, mailbox_id;
+	const struct search_set *ns; /* these */
+	uint64_t above;              /* and all whose n is above */
+	size_t max;
+	/* results */
+	uint32_t *uids; /* of those in the mailbox, ascending; the caller frees */
+	size_t count;
+	bool is_many; /* more than `max` had to be looked at: nothing is told */
+};
+FIBER int search_places(struct store *s, struct search_places *p, struct err *e);
+
+/** Work of a search that takes a while (sorting, charsets): on its lane. */
+FIBER int search_work(struct store *s, work_fn *fn, void *arg, struct err *e);

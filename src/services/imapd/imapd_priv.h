@@ -95,7 +95,11 @@ typedef FIBER int imapd_command_fn(
 	X(SETMETADATA, imapd_setmetadata)
 #define IMAPD_MESSAGE_COMMANDS(X)
 #define IMAPD_FETCH_COMMANDS(X) X(FETCH, imapd_fetch)
-#define IMAPD_SEARCH_COMMANDS(X)
+#define IMAPD_SEARCH_COMMANDS(X)                                                                   \
+	X(SEARCH, imapd_search)                                                                    \
+	X(SORT, imapd_sort)                                                                        \
+	X(THREAD, imapd_thread)                                                                    \
+	X(ESEARCH, imapd_esearch)
 #define IMAPD_COMMANDS(X)                                                                          \
 	IMAPD_SESSION_COMMANDS(X)                                                                  \
 	IMAPD_LIST_COMMANDS(X)                                                                     \

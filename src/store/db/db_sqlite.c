@@ -37,6 +37,7 @@ DB_SQL(sql_claim,
 	"SELECT id FROM queue_rcpt WHERE state = 0 AND destination = $1 AND priority = $2 "
 	"AND next_ns <= $3 ORDER BY next_ns LIMIT $4");
 
+#define DB_MMAP_MAX     (8ULL << 30)
 #define DB_SQL_MAX      (16 * 1024)
 #define DB_BUSY_WAIT_MS 5000 /* only another process or a closing connection makes us wait */
 
@@ -231,7 +232,10 @@ static int set_up(struct sqlite_db *s, const struct db_opts *opts, struct err *e
 		pragma(s, e, "PRAGMA temp_store=MEMORY") < 0 ||
 		/* on in some builds: it would write every freed page once more */
 		pragma(s, e, "PRAGMA secure_delete=OFF") < 0 ||
-		(s->role == DB_READER && pragma(s, e, "PRAGMA query_only=1") < 0))
+		(s->role == DB_READER && pragma(s, e, "PRAGMA query_only=1") < 0) ||
+		/* a search looks at many pages once: not worth a copy each */
+		(opts->is_derived && s->role == DB_READER &&
+			pragma(s, e, "PRAGMA mmap_size=%llu", DB_MMAP_MAX) < 0))
 		return -1;
 	/* our own hook takes the place of SQLite's automatic checkpoint */
 	sqlite3_wal_hook(s->handle, on_commit, s);
