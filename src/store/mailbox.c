@@ -1,34 +1,59 @@
+/* Messages of a mailbox, a page at a time. */
+
 #include "store/mailbox.h"
 
+#include <string.h>
+
 #include "store/blob.h"
-#include "store/db/db.h"
-#include "store/store_priv.h"
+#include "store/facts.h"
+#include "store/mailbox_priv.h"
 
-/* --- messages ------------------------------------------------------------------------------ */
+#define PAGE_OCTETS (1024 * 1024)
+#define PAGE_SEEKS  2000 /* ranges without messages that one read passes over */
 
-#define MESSAGE_COLUMNS                                                                            \
-	"id, blob_id, blob_octets, uid, modseq, size, flags, received_ns, keywords, subject, "     \
-	"sender, prefix"
-DB_SQL(sql_message_list,
-	"SELECT " MESSAGE_COLUMNS " FROM message WHERE mailbox_id = $1 AND uid > $2 "
-	"ORDER BY uid LIMIT $3");
-DB_SQL(sql_message_one,
-	"SELECT " MESSAGE_COLUMNS " FROM message WHERE mailbox_id = $1 AND uid = $2");
+/* MESSAGE_ROW, then what is wanted: the head, the facts, the parts. */
+#define MESSAGE_ROW                                                                                \
+	"m.id, m.blob_id, m.blob_octets, m.uid, m.modseq, m.size, m.flags, m.received_ns, m.n, "   \
+	"m.email_id, m.thread_id, m.saved_ns, m.keywords"
+#define MESSAGE_ROW_TYPES   "iiiiiiiiiiiit"
+#define MESSAGE_ROW_COUNT   13
+#define MESSAGE_HEAD        ", m.subject, m.sender, m.prefix"
+#define MESSAGE_HEAD_COUNT  3
+#define MESSAGE_FACTS       ", " FACTS_COLUMNS
+#define MESSAGE_PARTS       ", " FACTS_COLUMNS_PARTS
+#define MESSAGE_FACTS_TABLE " LEFT JOIN body_fact f ON f.blob_id = m.blob_id"
+#define MESSAGE_OF_RANGE                                                                           \
+	" WHERE m.mailbox_id = $1 AND m.uid >= $2 AND m.uid <= $3 AND m.modseq > $4 "              \
+	"ORDER BY m.uid LIMIT $5"
 
-struct mailbox_look {
-	struct arena *a;
-	uint64_t mailbox_id;
-	uint32_t uid;
-	size_t max, count;
-	struct mailbox_msg *list;
-};
+DB_SQL(sql_page, "SELECT " MESSAGE_ROW " FROM message m" MESSAGE_OF_RANGE);
+DB_SQL(sql_page_head, "SELECT " MESSAGE_ROW MESSAGE_HEAD " FROM message m" MESSAGE_OF_RANGE);
+DB_SQL(sql_page_facts,
+	"SELECT " MESSAGE_ROW MESSAGE_FACTS " FROM message m" MESSAGE_FACTS_TABLE MESSAGE_OF_RANGE);
+DB_SQL(sql_page_head_facts,
+	"SELECT " MESSAGE_ROW MESSAGE_HEAD MESSAGE_FACTS
+	" FROM message m" MESSAGE_FACTS_TABLE MESSAGE_OF_RANGE);
+DB_SQL(sql_page_parts,
+	"SELECT " MESSAGE_ROW MESSAGE_FACTS MESSAGE_PARTS
+	" FROM message m" MESSAGE_FACTS_TABLE MESSAGE_OF_RANGE);
+DB_SQL(sql_page_head_parts,
+	"SELECT " MESSAGE_ROW MESSAGE_HEAD MESSAGE_FACTS MESSAGE_PARTS
+	" FROM message m" MESSAGE_FACTS_TABLE MESSAGE_OF_RANGE);
+DB_SQL(sql_body_chunk, "SELECT data FROM blob_chunk WHERE id = $1");
+DB_SQL(sql_gone_one,
+	"SELECT m.id, m.blob_id, m.blob_octets, m.uid, 0, m.size, m.flags, m.received_ns, m.n, "
+	"m.email_id, m.thread_id, m.saved_ns, m.keywords" MESSAGE_HEAD
+	" FROM expunged m WHERE m.mailbox_id = $1 AND m.uid = $2");
 
-static void mailbox_msg_cols(struct arena *a, struct db_stmt *st, struct mailbox_msg *m)
+/* ---- a row ---- */
+
+void mailbox_msg_cols(struct arena *a, struct db_stmt *st, unsigned want, struct mailbox_msg *m)
 {
-	int64_t id, blob, octets, uid, modseq, size, flags;
+	int64_t id, blob, octets, uid, modseq, size, flags, n, email, thread;
+	unsigned at = MESSAGE_ROW_COUNT;
 
-	db_cols(st, "iiiiiiiitttb", &id, &blob, &octets, &uid, &modseq, &size, &flags,
-		&m->received_ns, &m->keywords, &m->subject, &m->from, &m->prefix);
+	db_cols(st, MESSAGE_ROW_TYPES, &id, &blob, &octets, &uid, &modseq, &size, &flags,
+		&m->received_ns, &n, &email, &thread, &m->saved_ns, &m->keywords);
 	m->id = (uint64_t)id;
 	m->blob_id = (uint64_t)blob;
 	m->blob_len = (uint64_t)octets;
@@ -36,254 +61,218 @@ static void mailbox_msg_cols(struct arena *a, struct db_stmt *st, struct mailbox
 	m->modseq = (uint64_t)modseq;
 	m->size = (uint64_t)size;
 	m->flags = (unsigned)flags;
-	m->keywords = arena_span(a, m->keywords);
-	m->subject = arena_span(a, m->subject);
-	m->from = arena_span(a, m->from);
-	m->prefix = arena_span(a, m->prefix);
+	m->n = (uint64_t)n;
+	m->email_id = (uint64_t)email;
+	m->thread_id = (uint64_t)thread;
+	m->keywords = m->keywords.len ? arena_span(a, m->keywords) : SPAN("");
+	if (want & MAILBOX_WANT_HEAD) {
+		m->subject = arena_span(a, db_col_span(st, at));
+		m->from = arena_span(a, db_col_span(st, at + 1));
+		m->prefix = arena_span(a, db_col_span(st, at + 2));
+		at += MESSAGE_HEAD_COUNT;
+	}
+	if (want & (MAILBOX_WANT_FACTS | MAILBOX_WANT_PARTS))
+		m->facts = facts_of_row(a, st, at, want & MAILBOX_WANT_PARTS);
 }
 
-static int mailbox_list_page(struct db *db, void *arg, struct err *e)
+static const struct db_sql *page_sql(unsigned want)
 {
-	struct mailbox_look *look = arg;
-	struct db_stmt *st = db_query(db, e, &sql_message_list, "iii", (int64_t)look->mailbox_id,
-		(int64_t)look->uid, (int64_t)look->max);
-	bool is_row = false;
-	int result = -1;
+	bool has_head = want & MAILBOX_WANT_HEAD;
 
-	look->count = 0;
-	while (st && (result = db_step(st, &is_row, e)) == 0 && is_row)
-		mailbox_msg_cols(look->a, st, &look->list[look->count++]);
-	db_done(st);
-	return result;
+	if (want & MAILBOX_WANT_PARTS)
+		return has_head ? &sql_page_head_parts : &sql_page_parts;
+	if (want & MAILBOX_WANT_FACTS)
+		return has_head ? &sql_page_head_facts : &sql_page_facts;
+	return has_head ? &sql_page_head : &sql_page;
+}
+
+/* ---- a page ---- */
+
+struct page {
+	struct arena *a;
+	struct mailbox_cursor c;
+	unsigned want;
+	size_t max, count, octets, seeks;
+	struct mailbox_msg *list;
+	bool is_full;
+};
+
+static int read_body(struct db *db, struct arena *a, struct mailbox_msg *m, struct err *e)
+{
+	char *bytes = arena_alloc(a, m->blob_len + 1);
+	uint64_t chunks = blob_chunks(m->blob_len);
+	size_t at = 0;
+
+	for (uint64_t i = 0; i < chunks; i++) {
+		struct db_stmt *st = db_query(
+			db, e, &sql_body_chunk, "i", (int64_t)(m->blob_id + i));
+		struct span chunk = SPAN_NONE;
+		bool is_row = false;
+		int rc = st ? db_step(st, &is_row, e) : -1;
+
+		if (rc == 0 && is_row)
+			chunk = db_col_span(st, 0);
+		if (rc == 0 && (!is_row || chunk.len > m->blob_len - at))
+			rc = err_set(e, ERR_CORRUPT, "chunk %llu of body %llu is damaged",
+				(unsigned long long)i, (unsigned long long)m->blob_id);
+		if (rc == 0 && chunk.len)
+			memcpy(bytes + at, chunk.ptr, chunk.len);
+		at += chunk.len;
+		db_done(st);
+		if (rc < 0)
+			return -1;
+	}
+	m->body = span_of(bytes, at);
+	return 0;
+}
+
+static size_t weight(const struct mailbox_msg *m)
+{
+	size_t n = sizeof(*m) + m->keywords.len + m->prefix.len + m->subject.len + m->from.len;
+
+	if (m->facts)
+		n += sizeof(*m->facts) + m->facts->envelope.len + m->facts->preview.len +
+			m->facts->structure.len + m->facts->layout.len + m->facts->refs.len;
+	return n;
+}
+
+/* Takes the row that the statement stands on; false: it is for the next page. */
+static bool take_row(struct db *db, struct page *p, struct db_stmt *st, int *rc, struct err *e)
+{
+	struct mailbox_msg *m = &p->list[p->count];
+
+	mailbox_msg_cols(p->a, st, p->want, m);
+	p->octets += weight(m);
+	if (p->want & MAILBOX_WANT_BODY) {
+		if (p->octets + m->blob_len <= PAGE_OCTETS) {
+			*rc = read_body(db, p->a, m, e);
+			p->octets += m->blob_len;
+		} else if (p->count) {
+			p->is_full = true;
+			return false;
+		}
+	}
+	p->count++;
+	p->c.after = m->uid;
+	p->is_full = p->count == p->max || p->octets >= PAGE_OCTETS;
+	return true;
+}
+
+static int page_range(struct db *db, struct page *p, struct err *e)
+{
+	const struct uid_range *r = &p->c.ranges[p->c.at];
+	int64_t first = p->c.after >= r->first ? (int64_t)p->c.after + 1 : r->first;
+	bool is_row = false;
+	struct db_stmt *st;
+	int rc = -1;
+
+	if (first <= r->last) {
+		st = db_query(db, e, page_sql(p->want), "iiiii", (int64_t)p->c.mailbox_id, first,
+			(int64_t)r->last, (int64_t)p->c.changed_since,
+			(int64_t)(p->max - p->count));
+		while (st && (rc = db_step(st, &is_row, e)) == 0 && is_row)
+			if (!take_row(db, p, st, &rc, e) || rc < 0 || p->is_full)
+				break;
+		db_done(st);
+		if (rc < 0)
+			return -1;
+	}
+	if (!p->is_full)
+		p->c.at++;
+	return 0;
+}
+
+static int page_read(struct db *db, void *arg, struct err *e)
+{
+	struct page *p = arg;
+
+	for (p->seeks = 0; p->seeks < PAGE_SEEKS && !p->is_full && p->c.at < p->c.count; p->seeks++)
+		if (page_range(db, p, e) < 0)
+			return -1;
+	return 0;
+}
+
+FIBER int mailbox_page(struct store *s, struct arena *a, struct mailbox_cursor *c, unsigned want,
+	struct mailbox_msg **list_r, size_t *count_r, struct err *e)
+{
+	struct page p = {.a = a, .c = *c, .want = want, .max = STORE_PAGE_ROWS};
+
+	p.list = ARENA_ARRAY(a, struct mailbox_msg, p.max);
+	do {
+		if (store_read(s, "mailbox.page", page_read, &p, e) < 0)
+			return -1;
+	} while (!p.count && p.c.at < p.c.count);
+	*c = p.c;
+	*list_r = p.list;
+	*count_r = p.count;
+	return 0;
 }
 
 FIBER int mailbox_list(struct store *s, struct arena *a, uint64_t mailbox_id, uint32_t after_uid,
 	size_t max, struct mailbox_msg **list_r, size_t *count_r, struct err *e)
 {
-	struct mailbox_look look = {.a = a, .mailbox_id = mailbox_id, .uid = after_uid};
+	const struct uid_range rest = {after_uid + 1, UINT32_MAX};
+	struct page p = {.a = a, .want = MAILBOX_WANT_HEAD};
 
-	look.max = max == 0 || max > STORE_PAGE_ROWS ? STORE_PAGE_ROWS : max;
-	look.list = ARENA_ARRAY(a, struct mailbox_msg, look.max);
-	if (store_read(s, "mailbox.list", mailbox_list_page, &look, e) < 0)
+	*count_r = 0;
+	*list_r = NULL;
+	if (after_uid == UINT32_MAX)
+		return 0;
+	p.c = (struct mailbox_cursor){.mailbox_id = mailbox_id, .ranges = &rest, .count = 1};
+	p.max = max == 0 || max > STORE_PAGE_ROWS ? STORE_PAGE_ROWS : max;
+	p.list = ARENA_ARRAY(a, struct mailbox_msg, p.max);
+	if (store_read(s, "mailbox.list", page_read, &p, e) < 0)
 		return -1;
-	*list_r = look.list;
-	*count_r = look.count;
+	*list_r = p.list;
+	*count_r = p.count;
 	return 0;
 }
 
-static int mailbox_message_one(struct db *db, void *arg, struct err *e)
-{
-	struct mailbox_look *look = arg;
-	struct db_stmt *st = db_query(
-		db, e, &sql_message_one, "ii", (int64_t)look->mailbox_id, (int64_t)look->uid);
-	bool is_row = false;
-	int result = st ? db_step(st, &is_row, e) : -1;
+/* ---- one ---- */
 
-	look->count = 0;
-	if (result == 0 && is_row) {
-		mailbox_msg_cols(look->a, st, look->list);
-		look->count = 1;
-	}
-	db_done(st);
-	return result;
+static int no_message(struct err *e, uint32_t uid)
+{
+	return err_set(e, ERR_NOT_FOUND, "there is no message with UID %u", uid);
 }
 
 FIBER int mailbox_message(struct store *s, struct arena *a, uint64_t mailbox_id, uint32_t uid,
 	struct mailbox_msg *msg_r, struct err *e)
 {
-	struct mailbox_look look = {.a = a, .mailbox_id = mailbox_id, .uid = uid, .list = msg_r};
+	const struct uid_range one = {uid, uid};
+	struct page p = {.a = a, .want = MAILBOX_WANT_HEAD, .max = 1, .list = msg_r};
 
-	if (store_read(s, "mailbox.message", mailbox_message_one, &look, e) < 0)
+	*msg_r = (struct mailbox_msg){0};
+	p.c = (struct mailbox_cursor){.mailbox_id = mailbox_id, .ranges = &one, .count = 1};
+	if (store_read(s, "mailbox.message", page_read, &p, e) < 0)
 		return -1;
-	if (look.count == 0)
-		return err_set(e, ERR_NOT_FOUND, "there is no message with UID %u", uid);
-	return 0;
+	return p.count ? 0 : no_message(e, uid);
 }
 
-/* --- flags --------------------------------------------------------------------------------- */
-
-/* One MODSEQ for all that one closure changes (RFC 7162 section 3.1 allows it): the account's
- * counter moves once, and each changed message and the mailbox take its value. */
-DB_SQL(sql_mailbox_bump,
-	"UPDATE account SET modseq = modseq + 1 WHERE id = "
-	"(SELECT account_id FROM mailbox WHERE id = $1) RETURNING modseq, id");
-DB_SQL(sql_mailbox_modseq,
-	"UPDATE mailbox SET highest_modseq = $2, messages = messages + $3, unseen = unseen + $4, "
-	"octets = octets + $5 WHERE id = $1");
-DB_SQL(sql_message_flags_get, "SELECT flags FROM message WHERE mailbox_id = $1 AND uid = $2");
-DB_SQL(sql_message_flags_set,
-	"UPDATE message SET flags = $3, modseq = $4 WHERE mailbox_id = $1 AND uid = $2");
-
-struct mailbox_flag_change {
-	uint64_t mailbox_id;
-	const uint32_t *uids;
-	size_t count;
-	unsigned add, remove;
-	uint64_t modseq;
-};
-
-static int mailbox_bump(struct db *db, uint64_t mailbox_id, int64_t *modseq_r, struct err *e)
+static int gone_read(struct db *db, void *arg, struct err *e)
 {
-	int64_t account_id = 0;
-	bool is_found;
-
-	if (db_get(db, e, NULL, &sql_mailbox_bump, &is_found, "i:ii", (int64_t)mailbox_id, modseq_r,
-		    &account_id) < 0)
-		return -1;
-	store_changed_mailbox(db, (uint64_t)account_id, mailbox_id);
-	return is_found ? 0 : err_set(e, ERR_NOT_FOUND, "the mailbox is gone");
-}
-
-static int mailbox_flag_slice(struct db *db, void *arg, struct err *e)
-{
-	struct mailbox_flag_change *c = arg;
-	int64_t modseq = 0, unseen = 0;
-
-	for (size_t i = 0; i < c->count; i++) {
-		int64_t flags = 0, now;
-		bool is_found;
-
-		if (db_get(db, e, NULL, &sql_message_flags_get, &is_found, "ii:i",
-			    (int64_t)c->mailbox_id, (int64_t)c->uids[i], &flags) < 0)
-			return -1;
-		now = (flags & ~(int64_t)c->remove) | (int64_t)c->add;
-		if (!is_found || now == flags)
-			continue;
-		if (modseq == 0 && mailbox_bump(db, c->mailbox_id, &modseq, e) < 0)
-			return -1;
-		if (db_run(db, e, &sql_message_flags_set, "iiii", (int64_t)c->mailbox_id,
-			    (int64_t)c->uids[i], now, modseq) < 0)
-			return -1;
-		unseen += !(now & MAILBOX_SEEN) - !(flags & MAILBOX_SEEN);
-	}
-	if (modseq == 0)
-		return 0;
-	if (db_run(db, e, &sql_mailbox_modseq, "iiiii", (int64_t)c->mailbox_id, modseq, (int64_t)0,
-		    unseen, (int64_t)0) < 0)
-		return -1;
-	c->modseq = (uint64_t)modseq;
-	return 0;
-}
-
-FIBER int mailbox_flags(struct store *s, uint64_t mailbox_id, const uint32_t *uids, size_t count,
-	unsigned add, unsigned remove, uint64_t *modseq_r, struct err *e)
-{
-	struct mailbox_flag_change c = {.mailbox_id = mailbox_id, .add = add, .remove = remove};
-
-	for (size_t done = 0; done < count; done += c.count) {
-		c.uids = uids + done;
-		c.count = count - done < MAILBOX_SLICE ? count - done : MAILBOX_SLICE;
-		if (store_write(s, "mailbox.flags", mailbox_flag_slice, &c, e) < 0)
-			return -1;
-	}
-	if (modseq_r)
-		*modseq_r = c.modseq;
-	return 0;
-}
-
-/* --- expunge ------------------------------------------------------------------------------- */
-
-DB_SQL(sql_message_first, "SELECT uid FROM message WHERE mailbox_id = $1 ORDER BY uid LIMIT $2");
-DB_SQL(sql_message_expunge,
-	"DELETE FROM message WHERE mailbox_id = $1 AND uid = $2 "
-	"RETURNING id, blob_id, blob_octets, size, flags");
-DB_SQL(sql_tombstone_add,
-	"INSERT INTO tombstone (mailbox_id, modseq, uid, message_id) VALUES ($1, $2, $3, $4)");
-DB_SQL(sql_account_usage,
-	"UPDATE account SET messages = messages + $2, octets = octets + $3 WHERE id = "
-	"(SELECT account_id FROM mailbox WHERE id = $1)");
-
-struct mailbox_expunge {
-	uint64_t mailbox_id;
-	const uint32_t *uids; /* NULL: the first of the mailbox */
-	size_t count;
-	uint32_t own[MAILBOX_SLICE];
-	uint64_t expunged; /* by this slice */
-};
-
-static int mailbox_expunge_uids(struct db *db, struct mailbox_expunge *x, struct err *e)
-{
-	struct db_stmt *st = db_query(
-		db, e, &sql_message_first, "ii", (int64_t)x->mailbox_id, (int64_t)MAILBOX_SLICE);
+	struct page *p = arg;
+	struct db_stmt *st = db_query(db, e, &sql_gone_one, "ii", (int64_t)p->c.mailbox_id,
+		(int64_t)p->c.ranges[0].first);
 	bool is_row = false;
-	int result = -1;
+	int rc = st ? db_step(st, &is_row, e) : -1;
 
-	x->count = 0;
-	while (st && (result = db_step(st, &is_row, e)) == 0 && is_row)
-		x->own[x->count++] = (uint32_t)db_col_i64(st, 0);
+	if (rc == 0 && is_row) {
+		mailbox_msg_cols(p->a, st, p->want, p->list);
+		p->count = 1;
+	}
 	db_done(st);
-	return result;
+	return rc;
 }
 
-struct mailbox_delta {
-	int64_t modseq, messages, unseen, octets;
-};
-
-static int mailbox_expunge_one(
-	struct db *db, uint64_t mailbox_id, uint32_t uid, struct mailbox_delta *d, struct err *e)
+FIBER int mailbox_message_gone(struct store *s, struct arena *a, uint64_t mailbox_id, uint32_t uid,
+	struct mailbox_msg *msg_r, struct err *e)
 {
-	int64_t id, blob, octets, size, flags;
-	bool is_found;
+	const struct uid_range one = {uid, uid};
+	struct page p = {.a = a, .want = MAILBOX_WANT_HEAD, .max = 1, .list = msg_r};
 
-	if (db_get(db, e, NULL, &sql_message_expunge, &is_found, "ii:iiiii", (int64_t)mailbox_id,
-		    (int64_t)uid, &id, &blob, &octets, &size, &flags) < 0)
+	*msg_r = (struct mailbox_msg){0};
+	p.c = (struct mailbox_cursor){.mailbox_id = mailbox_id, .ranges = &one, .count = 1};
+	if (store_read(s, "mailbox.gone", gone_read, &p, e) < 0)
 		return -1;
-	if (!is_found)
-		return 0;
-	if (d->modseq == 0 && mailbox_bump(db, mailbox_id, &d->modseq, e) < 0)
-		return -1;
-	if (db_run(db, e, &sql_tombstone_add, "iiii", (int64_t)mailbox_id, d->modseq, (int64_t)uid,
-		    id) < 0 ||
-		blob_unref_tx(db, (uint64_t)blob, (uint64_t)octets, NULL, e) < 0)
-		return -1;
-	d->messages--;
-	d->octets -= size;
-	d->unseen -= !(flags & MAILBOX_SEEN);
-	return 0;
-}
-
-static int mailbox_expunge_slice(struct db *db, void *arg, struct err *e)
-{
-	struct mailbox_expunge *x = arg;
-	struct mailbox_delta d = {0};
-	const uint32_t *uids = x->uids ? x->uids : x->own;
-
-	x->expunged = 0;
-	if (!x->uids && mailbox_expunge_uids(db, x, e) < 0)
-		return -1;
-	for (size_t i = 0; i < x->count; i++)
-		if (mailbox_expunge_one(db, x->mailbox_id, uids[i], &d, e) < 0)
-			return -1;
-	if (d.messages == 0)
-		return 0;
-	if (db_run(db, e, &sql_mailbox_modseq, "iiiii", (int64_t)x->mailbox_id, d.modseq,
-		    d.messages, d.unseen, d.octets) < 0 ||
-		db_run(db, e, &sql_account_usage, "iii", (int64_t)x->mailbox_id, d.messages,
-			d.octets) < 0)
-		return -1;
-	store_count(db, STORE_COUNT_MESSAGES, d.messages);
-	x->expunged = (uint64_t)-d.messages;
-	return 0;
-}
-
-FIBER int mailbox_expunge(struct store *s, uint64_t mailbox_id, const uint32_t *uids, size_t count,
-	uint64_t *expunged_r, struct err *e)
-{
-	struct mailbox_expunge x = {.mailbox_id = mailbox_id};
-	uint64_t total = 0;
-	size_t done = 0;
-
-	do {
-		if (uids) {
-			x.uids = uids + done;
-			x.count = count - done < MAILBOX_SLICE ? count - done : MAILBOX_SLICE;
-		}
-		if (store_write(s, "mailbox.expunge", mailbox_expunge_slice, &x, e) < 0)
-			return -1;
-		total += x.expunged;
-		done += x.count;
-	} while (uids ? done < count : x.expunged > 0);
-	if (expunged_r)
-		*expunged_r = total;
-	return 0;
+	return p.count ? 0 : no_message(e, uid);
 }

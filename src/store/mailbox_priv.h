@@ -26,3 +26,6 @@ int mailbox_make_tx(struct db *db, struct arena *a, uint64_t account_id, struct 
 	struct span special_use, uint64_t *id_r, struct err *e);
 /** The special mailboxes of a new account, and what it is subscribed to. */
 int mailbox_special_tx(struct db *db, struct arena *a, uint64_t account_id, struct err *e);
+
+/** A row of message that begins with the columns of mailbox_page; want: HEAD, FACTS, PARTS. */
+void mailbox_msg_cols(struct arena *a, struct db_stmt *st, unsigned want, struct mailbox_msg *m);

@@ -29,6 +29,10 @@ CREATE UNIQUE INDEX message_n ON message (account_id, n);
 CREATE INDEX message_new ON message (id) WHERE thread_id = 0;
 CREATE INDEX message_thread ON message (thread_id) WHERE thread_id <> 0;
 CREATE INDEX message_copy ON message (email_id) WHERE email_id <> id;
+-- What happened since, in one order, page by page.
+DROP INDEX message_modseq;
+CREATE INDEX message_modseq ON message (mailbox_id, modseq, uid);
+CREATE INDEX message_unseen ON message (mailbox_id, uid) WHERE (flags & 1) = 0;
 
 -- special_use: '' or one of RFC 6154's attributes ("\Sent"). deleted: messages marked \Deleted, and their
 -- octets, kept like the other counters.
@@ -40,6 +44,14 @@ UPDATE mailbox SET
 	deleted_octets = (SELECT COALESCE(SUM(size), 0) FROM message m WHERE m.mailbox_id = mailbox.id
 		AND (m.flags & 8) <> 0);
 CREATE UNIQUE INDEX mailbox_special ON mailbox (account_id, special_use) WHERE special_use <> '';
+
+-- The keywords that a mailbox has seen, as they were spelt first; folded: in lower case. They go with it.
+CREATE TABLE mailbox_keyword (
+	mailbox_id @int NOT NULL,
+	folded @text NOT NULL,
+	name @text NOT NULL,
+	PRIMARY KEY (mailbox_id, folded)
+) @keyed;
 
 -- Names that an account has subscribed to, as it sees them; they may be there or not.
 CREATE TABLE subscription (
