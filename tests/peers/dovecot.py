@@ -97,6 +97,7 @@ class Dovecot(Peer):
     name = "dovecot"
     protocols = "lmtp"
     location = "maildir:~/Maildir"
+    certified = "dovecot.test"
 
     def __init__(self, users, full=(), mechanisms=MECHANISMS, extra="", **kw):
         super().__init__(**kw)
@@ -116,7 +117,7 @@ class Dovecot(Peer):
                 quota = "userdb_quota_rule=*:bytes=100" if name in self.full else ""
                 f.write("%s:{PLAIN}%s:%d:%d::%s/mail/%s::%s\n" % (name, word, owner.pw_uid, owner.pw_gid, self.directory,
                                                               name, quota))
-        cert, key = self_signed(self.directory, "dovecot.test")
+        cert, key = self_signed(self.directory, self.certified)
         with open(self.path("dovecot.conf"), "w") as f:
             f.write(CONF.format(dir=self.directory, ld=peer_env()["LD_LIBRARY_PATH"],
                                 name=os.path.basename(self.directory), mechanisms=self.mechanisms, port=self.port,
@@ -224,6 +225,7 @@ class DovecotReader(Dovecot):
 
     name = "dovecot"
     protocols = "lmtp imap pop3"
+    certified = "localhost"
 
     def __init__(self, users, store="maildir", fsync="optimized", acl=True, more="", **kw):
         super().__init__(users, **kw)
