@@ -118,6 +118,7 @@ struct resolve {
 	uint64_t owner_id;
 	struct span inner;
 	bool may_create, may_look;
+	bool is_hidden; /* a level above is there and may not be looked up */
 };
 
 /* "Other Users/bob@our.example/Work" as (bob@our.example, Work): false: it is a name of his own. */
@@ -286,8 +287,13 @@ static int look_above(
 			continue;
 		if (rights_of(db, who, info.id, x->owner_id, kind, &rights, e) < 0)
 			return -1;
-		x->may_look = rights & MAILBOX_RIGHT_LOOKUP;
-		x->may_create = x->may_look && (rights & MAILBOX_RIGHT_CREATE);
+		/* The answer is that of the level above, as if this one were not there. */
+		if (!(rights & MAILBOX_RIGHT_LOOKUP)) {
+			x->is_hidden = true;
+			continue;
+		}
+		x->may_look = true;
+		x->may_create = !x->is_hidden && (rights & MAILBOX_RIGHT_CREATE);
 		return 0;
 	}
 	return 0;
@@ -307,7 +313,7 @@ static int look_at_root(
 		rights_of(db, who, info.id, x->owner_id, kind, &rights, e) < 0)
 		return -1;
 	x->may_look = is_there && (rights & MAILBOX_RIGHT_LOOKUP);
-	x->may_create = x->may_look && (rights & MAILBOX_RIGHT_CREATE);
+	x->may_create = x->may_look && !x->is_hidden && (rights & MAILBOX_RIGHT_CREATE);
 	return 0;
 }
 

@@ -201,6 +201,24 @@ static void play_names_are_made_where_one_may(struct store_fixture *f)
 		-1);
 	assert_int_equal(e.code, ERR_NOT_FOUND);
 	err_clear(&e);
+	/* nor is anything made below it, by the rights on what stands above, nor told by the refusal */
+	give(f, make(f, alice, "Work/Secret"), "bob@our.example", 0);
+	assert_int_equal(
+		mailbox_resolve_new(f->s, f->a, bob,
+			SPAN("Other Users/alice@our.example/Work/Secret/New"), &owner, &name, &e),
+		-1);
+	assert_int_equal(e.code, ERR_DENIED);
+	give(f, work, "bob@our.example", LR);
+	for (size_t i = 0; i < 2; i++) {
+		err_clear(&e);
+		assert_int_equal(mailbox_resolve_new(f->s, f->a, bob,
+					 i ? SPAN("Other Users/alice@our.example/Work/Secret/New")
+					   : SPAN("Other Users/alice@our.example/Work/None/New"),
+					 &owner, &name, &e),
+			-1);
+		assert_int_equal(e.code, ERR_DENIED);
+	}
+	err_clear(&e);
 	assert_int_equal(mailbox_create(f->s, alice, SPAN("Second"), SPAN("\\Sent"), &id, &e), -1);
 	assert_int_equal(e.code, ERR_EXISTS);
 }
