@@ -81,21 +81,17 @@ FIBER int imapd_getacl(
 {
 	struct imap_out_mode mode = names_mode(c);
 	struct mailbox_ref ref;
-	struct mailbox_acl *list;
-	struct span owner;
+	struct mailbox_acl *list; /* the owner is among them */
 	size_t n;
 
 	if (names_find(c, cmd->name, MAILBOX_RIGHT_ADMIN, &ref, e) < 0)
 		return names_refuse(r, e);
-	if (mailbox_acl_list(imapd_store(c), c->s->cmd, ref.info.id, &list, &n, e) < 0 ||
-		owner_of(c, &ref, &owner, e) < 0)
+	if (mailbox_acl_list(imapd_store(c), c->s->cmd, ref.info.id, &list, &n, e) < 0)
 		return -1;
 	buf_str(imap_out(c->s), "* ACL ");
 	imap_put_name(imap_out(c->s), ref.seen_name, &mode);
-	put_acl_of(c, owner, MAILBOX_RIGHT_ALL);
 	for (size_t i = 0; i < n; i++)
-		if (!span_eq_nocase(list[i].identifier, owner))
-			put_acl_of(c, list[i].identifier, list[i].rights);
+		put_acl_of(c, list[i].identifier, list[i].rights);
 	buf_str(imap_out(c->s), "\r\n");
 	return 0;
 }
