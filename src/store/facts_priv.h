@@ -2,6 +2,7 @@
 /* The inside of facts.h, for its files. */
 
 #include "store/facts.h"
+#include "store/store_limits.h"
 
 /* A body whose facts were asked for, and what was made. */
 struct facts_job {
@@ -44,3 +45,17 @@ bool facts_batch_is_done(const struct facts_batch *b);
  * gone. *is_new_r: it was assigned now. */
 int facts_thread_tx(struct db *db, uint64_t message_id, const struct body_facts *f, bool *is_new_r,
 	struct err *e);
+
+/* A page of thread_ref: what belongs to no message any more. */
+struct facts_ref {
+	int64_t account_id, ref, subject;
+};
+struct facts_sweep {
+	struct facts_ref at,
+		next; /* behind which row it begins, and the next page does; zero: the first */
+	struct facts_ref dead[STORE_PAGE_ROWS];
+	size_t count;
+};
+/** On a reader, then (count > 0) on the writer, which looks again. */
+int facts_sweep_look(struct db *db, void *sweep, struct err *e);
+int facts_sweep_drop(struct db *db, void *sweep, struct err *e);

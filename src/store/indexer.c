@@ -153,6 +153,26 @@ static int make_facts(struct indexer *x, bool *is_more_r, struct err *e)
 	return rc;
 }
 
+/* ---- when nothing else is to be done ---- */
+
+static int sweep(struct indexer *x, struct err *e)
+{
+	struct arena *a = arena_new();
+	struct facts_sweep *w = ARENA_NEW(a, struct facts_sweep);
+	int rc;
+
+	w->at = x->swept;
+	rc = store_read_blocking(x->s, "indexer.sweep", facts_sweep_look, w, e);
+	if (rc == 0 && w->count && indexer_give_way(x)) {
+		x->writes++;
+		rc = store_write_blocking(x->s, "indexer.sweep", facts_sweep_drop, w, e);
+	}
+	if (rc == 0)
+		x->swept = w->next;
+	arena_free(&a);
+	return rc;
+}
+
 /* ---- the thread ---- */
 
 static int work(struct indexer *x, bool *is_more_r, struct err *e)
@@ -160,7 +180,9 @@ static int work(struct indexer *x, bool *is_more_r, struct err *e)
 	/* facts first: readers wait for them */
 	if (make_facts(x, is_more_r, e) < 0)
 		return -1;
-	return *is_more_r ? 0 : indexer_make_documents(x, is_more_r, e);
+	if (!*is_more_r && indexer_make_documents(x, is_more_r, e) < 0)
+		return -1;
+	return *is_more_r ? 0 : sweep(x, e);
 }
 
 /* While others write, a rest as long as this batch's work, several times. */

@@ -30,6 +30,7 @@ struct indexer {
 	uint64_t rounds;
 	uint64_t walk; /* the last account of the walk over all of them */
 	bool is_walking;
+	struct facts_ref swept; /* how far the look at thread_ref is */
 };
 
 /** Wait while others wait for the writer. False: the process ends. */

@@ -263,6 +263,38 @@ static void messages_are_in_one_thread_for_ever(void **state)
 	store_play(state, play_threads);
 }
 
+static void play_sweep(struct store_fixture *f)
+{
+	struct box box = make_box(f, "alice");
+	struct facts_sweep *w = ARENA_NEW(f->a, struct facts_sweep);
+	struct mailbox_msg m;
+	uint32_t first = 1;
+	struct err e = {0};
+
+	for (int i = 0; i < 2; i++) {
+		m = message(f, box,
+			deliver(f, box,
+				span_str(arena_printf(f->a,
+					"Subject: %d\r\nMessage-ID: <%d@x>\r\nReferences: <a@x> <b@x>\r\n\r\nx",
+					i, i))));
+		need(f, &m);
+	}
+	assert_ok(store_read(f->s, "look", facts_sweep_look, w, &e), &e);
+	assert_int_equal(w->count, 0);
+	assert_ok(mailbox_expunge(f->s, box.id, &first, 1, NULL, &e), &e);
+	assert_ok(store_read(f->s, "look", facts_sweep_look, w, &e), &e);
+	assert_int_equal(w->count, 3);
+	assert_ok(store_write(f->s, "drop", facts_sweep_drop, w, &e), &e);
+	assert_ok(store_read(f->s, "look", facts_sweep_look, w, &e), &e);
+	assert_int_equal(w->count, 0);
+	assert_true(w->next.account_id == 0);
+}
+
+static void threads_without_messages_are_forgotten(void **state)
+{
+	store_play(state, play_sweep);
+}
+
 struct fold_case {
 	const char *a, *b;
 };
@@ -296,6 +328,8 @@ int main(void)
 			large_bodies_are_read_in_pieces, store_set_up, store_tear_down),
 		cmocka_unit_test_setup_teardown(
 			messages_are_in_one_thread_for_ever, store_set_up, store_tear_down),
+		cmocka_unit_test_setup_teardown(
+			threads_without_messages_are_forgotten, store_set_up, store_tear_down),
 		cmocka_unit_test(keys_are_folded_as_rfc_5051_says),
 	};
 
