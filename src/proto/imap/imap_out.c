@@ -256,6 +256,11 @@ static void put_results(struct buf *b, const struct imap_esearch *r)
 			buf_str(b, "NIL");
 		buf_char(b, ')');
 	}
+	if ((r->what & IMAP_RETURN_RELEVANCY) && r->score_count) { /* RFC 6203 section 4 */
+		for (size_t i = 0; i < r->score_count; i++)
+			buf_printf(b, "%s%u", i ? " " : " RELEVANCY (", r->scores[i]);
+		buf_char(b, ')');
+	}
 	if (r->has_modseq)
 		buf_printf(b, " MODSEQ %llu", (unsigned long long)r->modseq);
 }

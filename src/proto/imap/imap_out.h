@@ -56,6 +56,9 @@ struct imap_esearch {
 	const struct imap_set *page; /* PARTIAL's; NULL or empty: NIL */
 	bool has_modseq;
 	uint64_t modseq;
+	const uint8_t
+		*scores; /* RELEVANCY (RFC 6203 section 4): of those that are told, 1 to 100 */
+	size_t score_count;
 };
 /** "* ESEARCH (TAG …) UID COUNT 17 …" with CRLF. */
 void imap_put_esearch(struct buf *b, const struct imap_esearch *r, const struct imap_out_mode *m);

@@ -96,10 +96,14 @@ static uint64_t needs_find(const struct imap_command *c)
 		caps |= IMAP_BIT(SEARCHRES);
 	if (f->returns.what & IMAP_RETURN_PARTIAL)
 		caps |= IMAP_BIT(PARTIAL);
+	if (f->returns.what & IMAP_RETURN_RELEVANCY)
+		caps |= IMAP_BIT(SEARCH_FUZZY);
 	for (size_t i = 0; i < f->sort_count; i++)
 		if (f->sort[i].key == IMAP_SORT_DISPLAYFROM ||
 			f->sort[i].key == IMAP_SORT_DISPLAYTO)
 			caps |= IMAP_BIT(SORT_DISPLAY);
+		else if (f->sort[i].key == IMAP_SORT_RELEVANCY)
+			caps |= IMAP_BIT(SEARCH_FUZZY);
 	if (c->verb == IMAP_THREAD)
 		caps |= f->thread == IMAP_THREAD_REFERENCES ? IMAP_BIT(THREAD_REFERENCES)
 							    : IMAP_BIT(THREAD_ORDEREDSUBJECT);

@@ -326,7 +326,8 @@ enum imap_return { /* bits (RFC 4731, 5182, 9394, 5267) */
 	IMAP_RETURN_ALL = 4,
 	IMAP_RETURN_COUNT = 8,
 	IMAP_RETURN_SAVE = 16,
-	IMAP_RETURN_PARTIAL = 32
+	IMAP_RETURN_PARTIAL = 32,
+	IMAP_RETURN_RELEVANCY = 64 /* RFC 6203 section 4 */
 };
 struct imap_return_options {
 	bool is_given; /* RETURN (…) stood there: the answer is ESEARCH */
@@ -343,7 +344,8 @@ enum imap_sort_key {
 	IMAP_SORT_SUBJECT,
 	IMAP_SORT_TO,
 	IMAP_SORT_DISPLAYFROM, /* RFC 5957 */
-	IMAP_SORT_DISPLAYTO
+	IMAP_SORT_DISPLAYTO,
+	IMAP_SORT_RELEVANCY /* RFC 6203 section 5 */
 };
 struct imap_sort_by {
 	enum imap_sort_key key;

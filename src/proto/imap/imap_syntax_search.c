@@ -369,7 +369,7 @@ static int return_option(struct imap_lex *l, struct imap_return_options *r)
 		unsigned bit;
 	} words[] = {{"MIN", IMAP_RETURN_MIN}, {"MAX", IMAP_RETURN_MAX}, {"ALL", IMAP_RETURN_ALL},
 		{"COUNT", IMAP_RETURN_COUNT}, {"SAVE", IMAP_RETURN_SAVE},
-		{"PARTIAL", IMAP_RETURN_PARTIAL}};
+		{"PARTIAL", IMAP_RETURN_PARTIAL}, {"RELEVANCY", IMAP_RETURN_RELEVANCY}};
 
 	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
 		if (!imap_lex_try_word(l, words[i].word))
@@ -384,7 +384,7 @@ static int return_option(struct imap_lex *l, struct imap_return_options *r)
 		r->what |= words[i].bit;
 		return 0;
 	}
-	return imap_lex_expected(l, "MIN, MAX, ALL, COUNT, SAVE or PARTIAL");
+	return imap_lex_expected(l, "MIN, MAX, ALL, COUNT, SAVE, PARTIAL or RELEVANCY");
 }
 
 /* [SP "RETURN" SP "(" [search-return-opt *(SP search-return-opt)] ")"] */
@@ -430,7 +430,8 @@ static int sort_key(struct imap_lex *l, struct imap_find *f)
 		[IMAP_SORT_SUBJECT] = "SUBJECT",
 		[IMAP_SORT_TO] = "TO",
 		[IMAP_SORT_DISPLAYFROM] = "DISPLAYFROM",
-		[IMAP_SORT_DISPLAYTO] = "DISPLAYTO"};
+		[IMAP_SORT_DISPLAYTO] = "DISPLAYTO",
+		[IMAP_SORT_RELEVANCY] = "RELEVANCY"};
 	bool is_reverse = imap_lex_try_word(l, "REVERSE");
 
 	if (is_reverse && imap_lex_space(l) < 0)

@@ -83,6 +83,19 @@ static uint64_t modseq_of(const struct answer *x, unsigned what)
 	return modseq;
 }
 
+/* Of those that are told, in their order; without PARTIAL of all. */
+static void put_scores(const struct answer *x, unsigned what, struct imap_esearch *r)
+{
+	bool is_page = what & IMAP_RETURN_PARTIAL;
+	size_t from = is_page ? x->from : 0, to = is_page ? x->to : x->count;
+	uint8_t *scores = ARENA_ARRAY(x->c->s->cmd, uint8_t, to - from + 1);
+
+	for (size_t i = from; i < to; i++)
+		scores[i - from] = find_score(&x->hits[i]);
+	r->scores = scores;
+	r->score_count = to - from;
+}
+
 static FIBER int tell_esearch(struct answer *x, unsigned what, struct err *e)
 {
 	const struct find_answer_opts *o = x->o;
@@ -107,6 +120,8 @@ static FIBER int tell_esearch(struct answer *x, unsigned what, struct err *e)
 		r.all = set_of(x, 0, x->count);
 	if (what & IMAP_RETURN_PARTIAL)
 		r.page = set_of(x, x->from, x->to);
+	if (what & IMAP_RETURN_RELEVANCY)
+		put_scores(x, what, &r);
 	imap_put_esearch(b, &r, &mode);
 	if (!buf_ok(b))
 		return err_set(e, ERR_LIMIT, "the answer is too long");

@@ -19,9 +19,24 @@ struct find {
 	struct find_result *result;
 };
 
-struct find_scope find_scope_of(const struct imapd_view *v)
+bool find_wants_scores(const struct imap_find *f)
 {
-	return (struct find_scope){v->mailbox_id, v->owner_id, v->uids, v->saved};
+	for (size_t i = 0; i < f->sort_count; i++)
+		if (f->sort[i].key == IMAP_SORT_RELEVANCY)
+			return true;
+	return f->returns.what & IMAP_RETURN_RELEVANCY;
+}
+
+struct find_scope find_scope_of(const struct imapd_view *v, const struct imap_find *f)
+{
+	return (struct find_scope){
+		v->mailbox_id, v->owner_id, v->uids, v->saved, find_wants_scores(f)};
+}
+
+uint8_t find_score(const struct find_hit *hit)
+{
+	/* once 34, three times 60, ten times 83: more is better, and never all */
+	return hit->matches ? (uint8_t)(1 + 99ULL * hit->matches / (hit->matches + 2ULL)) : 100;
 }
 
 void find_result_fini(struct find_result *result)

@@ -15,6 +15,7 @@ struct find_scope {
 	uint64_t mailbox_id, owner_id;
 	struct uidset *uids;  /* borrowed: what the client knows to be there */
 	struct uidset *saved; /* "$"; NULL empty */
+	bool wants_scores;    /* how often fuzzy keys were met is asked for */
 };
 
 struct find_hit {
@@ -34,6 +35,10 @@ struct find_result {
 FIBER int imapd_find(struct imapd_conn *c, struct imap_search *program,
 	const struct find_scope *scope, struct find_result *result_r, struct err *e);
 void find_result_fini(struct find_result *result);
+/** RFC 6203 section 4: 1 to 100; of those that no fuzzy key was met by, 100. */
+uint8_t find_score(const struct find_hit *hit);
 
+/** Do the return options or sort keys ask for scores? */
+bool find_wants_scores(const struct imap_find *f);
 /** The scope of the selected mailbox. */
-struct find_scope find_scope_of(const struct imapd_view *v);
+struct find_scope find_scope_of(const struct imapd_view *v, const struct imap_find *f);

@@ -184,7 +184,6 @@ static int take_text(struct maker *k, const struct imap_key *key, struct find_no
 		.name = key->field,
 		.text = key->text};
 
-	p->is_fuzzy = p->is_fuzzy || key->is_fuzzy;
 	if (key->text.len > SEARCH_NEEDLE_MAX)
 		return err_set(k->e, ERR_LIMIT, "a text to search for is too long");
 	n->op = IMAP_OP_TEXT;
@@ -307,7 +306,7 @@ int find_plan_make(struct arena *a, const struct imap_search *program,
 {
 	struct maker k = {a, scope, now_ns, plan_r, e};
 
-	*plan_r = (struct find_plan){.needle_count = 0};
+	*plan_r = (struct find_plan){.wants_scores = scope->wants_scores};
 	plan_r->needles = ARENA_ARRAY(a, struct find_needle, FIND_NEEDLES_MAX);
 	plan_r->root = make(&k, program->root);
 	if (!plan_r->root)
@@ -374,9 +373,12 @@ static enum find_answer judge_text(
 
 	if (m->told[group] & bit)
 		return m->found[group] & bit ? FIND_YES : FIND_NO;
-	if (x->is_found && search_set_has(&x->hits.sure, m->m->n))
+	/* who asks how often has to look, also where it is sure that */
+	if (x->is_found && search_set_has(&x->hits.sure, m->m->n) &&
+		!(p->wants_scores && x->as_asked.how == SEARCH_WORDS))
 		return FIND_YES;
-	if (x->is_found && m->m->n <= x->hits.upto && !search_set_has(&x->hits.maybe, m->m->n))
+	if (x->is_found && m->m->n <= x->hits.upto && !search_set_has(&x->hits.maybe, m->m->n) &&
+		!search_set_has(&x->hits.sure, m->m->n))
 		return FIND_NO;
 	m->asked[group] |= bit;
 	return FIND_OPEN;

@@ -34,7 +34,7 @@ struct find_plan {
 	bool wants_facts; /* a date of the header */
 	bool wants_thread;
 	bool is_numbers; /* nothing but numbers is asked: no row is needed */
-	bool is_fuzzy;
+	bool wants_scores;
 };
 
 /** In the command's arena. `now_ns` is wall time. */

@@ -126,7 +126,11 @@ IMAPD_COMMANDS(X)
 		IMAP_BIT(METADATA_SERVER))
 #define IMAPD_MESSAGE_CAPS 0
 #define IMAPD_FETCH_CAPS   (IMAP_BIT(PREVIEW))
-#define IMAPD_SEARCH_CAPS  0
+#define IMAPD_SEARCH_CAPS                                                                          \
+	(IMAP_BIT(ESEARCH) | IMAP_BIT(SEARCHRES) | IMAP_BIT(WITHIN) | IMAP_BIT(SEARCH_FUZZY) |     \
+		IMAP_BIT(MULTISEARCH) | IMAP_BIT(SORT) | IMAP_BIT(SORT_DISPLAY) |                  \
+		IMAP_BIT(ESORT) | IMAP_BIT(THREAD_ORDEREDSUBJECT) | IMAP_BIT(THREAD_REFERENCES) |  \
+		IMAP_BIT(I18NLEVEL_1) | IMAP_BIT(PARTIAL) | IMAP_BIT(SAVEDATE))
 
 /* APPEND and REPLACE (imapd_append*.c) are members of struct imap_decider, set in imapd.c. */
 

@@ -3,11 +3,12 @@
 
 #include "store/mailbox.h"
 #include "services/imapd/imapd_answer.h"
+#include "services/imapd/imapd_sources.h"
 
 FIBER int imapd_search(
 	struct imapd_conn *c, const struct imap_command *cmd, struct imap_result *r, struct err *e)
 {
-	struct find_scope scope = find_scope_of(c->view);
+	struct find_scope scope = find_scope_of(c->view, &cmd->find);
 	struct imap_search program = cmd->find.search;
 	struct find_answer_opts o = {.cmd = cmd,
 		.scope = &scope,
@@ -36,75 +37,6 @@ FIBER int imapd_search(
 
 /* ---- several mailboxes ---- */
 
-#define INBOX SPAN("INBOX")
-
-static bool is_name(struct span seen, struct span wanted)
-{
-	return span_eq(seen, wanted) ||
-		(span_eq_nocase(seen, INBOX) && span_eq_nocase(wanted, INBOX));
-}
-
-static bool is_below(struct span seen, struct span top, bool is_one_level)
-{
-	struct span rest;
-
-	if (!top.len)
-		return !is_one_level || span_find(seen, '/') < 0;
-	if (seen.len <= top.len || seen.ptr[top.len] != '/' ||
-		!is_name(span_sub(seen, 0, top.len), top))
-		return false;
-	rest = span_skip(seen, top.len + 1);
-	return !is_one_level || span_find(rest, '/') < 0;
-}
-
-static bool is_subscribed(struct span seen, const struct span *names, size_t count)
-{
-	for (size_t i = 0; i < count; i++)
-		if (is_name(seen, names[i]))
-			return true;
-	return false;
-}
-
-struct subscribed {
-	struct span *names;
-	size_t count;
-};
-
-static bool is_in_source(const struct imapd_conn *c, const struct imap_source *x,
-	const struct mailbox_ref *ref, const struct subscribed *subscribed)
-{
-	switch (x->kind) {
-	case IMAP_SOURCE_SELECTED:
-	case IMAP_SOURCE_SELECTED_DELAYED: return c->view && c->view->mailbox_id == ref->info.id;
-	case IMAP_SOURCE_INBOXES: return ref->is_own && span_eq_nocase(ref->info.name, INBOX);
-	case IMAP_SOURCE_PERSONAL: return ref->is_own;
-	case IMAP_SOURCE_SUBSCRIBED:
-		return is_subscribed(ref->seen_name, subscribed->names, subscribed->count);
-	default: break;
-	}
-	for (size_t i = 0; i < x->count; i++) {
-		if (!x->names[i].ptr)
-			continue;
-		if (is_name(ref->seen_name, x->names[i]))
-			return true;
-		if (x->kind != IMAP_SOURCE_MAILBOXES &&
-			is_below(ref->seen_name, x->names[i], x->kind == IMAP_SOURCE_SUBTREE_ONE))
-			return true;
-	}
-	return false;
-}
-
-static bool is_wanted(const struct imapd_conn *c, const struct imap_find *f,
-	const struct mailbox_ref *ref, const struct subscribed *subscribed)
-{
-	if (!(ref->rights & MAILBOX_RIGHT_READ))
-		return false;
-	for (size_t i = 0; i < f->source_count; i++)
-		if (is_in_source(c, &f->sources[i], ref, subscribed))
-			return true;
-	return false;
-}
-
 /* One mailbox of several: told only when something is found there (RFC 7377 section 2.1). */
 static FIBER int search_one(struct imapd_conn *c, const struct imap_command *cmd,
 	const struct mailbox_ref *ref, struct find_scope *scope, struct err *e)
@@ -131,7 +63,9 @@ static FIBER int open_and_search(struct imapd_conn *c, const struct imap_command
 	struct mailbox_ref *ref, struct err *e)
 {
 	struct arena *a = arena_new();
-	struct find_scope scope = {.mailbox_id = ref->info.id, .owner_id = ref->info.account_id};
+	struct find_scope scope = {.mailbox_id = ref->info.id,
+		.owner_id = ref->info.account_id,
+		.wants_scores = find_wants_scores(&cmd->find)};
 	struct mailbox_info info;
 	struct err why = {0};
 	int rc = mailbox_open(
@@ -153,38 +87,43 @@ static FIBER int open_and_search(struct imapd_conn *c, const struct imap_command
 static FIBER int search_selected(
 	struct imapd_conn *c, const struct imap_command *cmd, struct err *e)
 {
-	struct find_scope scope = find_scope_of(c->view);
+	struct find_scope scope = find_scope_of(c->view, &cmd->find);
 	struct mailbox_ref ref = {.seen_name = c->view->seen_name};
 
 	ref.info.uidvalidity = c->view->uidvalidity;
 	return search_one(c, cmd, &ref, &scope, e);
 }
 
+static bool names_selected(const struct imap_find *f)
+{
+	for (size_t i = 0; i < f->source_count; i++)
+		if (f->sources[i].kind == IMAP_SOURCE_SELECTED)
+			return true;
+	return false;
+}
+
 static FIBER int search_several(struct imapd_conn *c, const struct imap_command *cmd, struct err *e)
 {
-	struct store *store = imapd_opts_of(c->d)->store;
-	struct arena *a = c->s->cmd;
-	struct subscribed subscribed = {0};
+	bool is_selected_told = !c->view || !names_selected(&cmd->find);
 	struct mailbox_ref *list;
 	size_t count;
 
-	if (mailbox_visible(store, a, c->account_id, &list, &count, e) < 0 ||
-		mailbox_subscriptions(
-			store, a, c->account_id, &subscribed.names, &subscribed.count, e) < 0)
+	if (imapd_sources(c, cmd->find.sources, cmd->find.source_count, &list, &count, e) < 0)
 		return -1;
 	for (size_t i = 0; i < count; i++) {
+		bool is_selected = c->view && c->view->mailbox_id == list[i].info.id;
 		int rc = 0;
 
-		if (!is_wanted(c, &cmd->find, &list[i], &subscribed))
+		/* it counts for nothing without the right to read (RFC 7377 section 2.2) */
+		if (!(list[i].rights & MAILBOX_RIGHT_READ))
 			continue;
-		if (c->view && c->view->mailbox_id == list[i].info.id)
-			rc = search_selected(c, cmd, e);
-		else
-			rc = open_and_search(c, cmd, &list[i], e);
+		is_selected_told = is_selected_told || is_selected;
+		rc = is_selected ? search_selected(c, cmd, e)
+				 : open_and_search(c, cmd, &list[i], e);
 		if (rc < 0 || imap_progress(c->s, i, count, e) < 0)
 			return -1;
 	}
-	return 0;
+	return is_selected_told ? 0 : search_selected(c, cmd, e);
 }
 
 static bool is_selected_only(const struct imap_find *f)

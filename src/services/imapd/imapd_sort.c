@@ -33,6 +33,7 @@ static int compare_by(enum imap_sort_key key, const struct find_key *x, const st
 	case IMAP_SORT_CC: return span_cmp(x->cc, y->cc);
 	case IMAP_SORT_DISPLAYFROM: return span_cmp(x->from_name, y->from_name);
 	case IMAP_SORT_DISPLAYTO: return span_cmp(x->to_name, y->to_name);
+	case IMAP_SORT_RELEVANCY: break; /* the hits' */
 	}
 	return 0;
 }
@@ -46,6 +47,9 @@ static int compare(const void *a, const void *b, void *arg)
 	for (size_t n = 0; n < s->by_count; n++) {
 		int order = compare_by(s->by[n].key, &s->keys->list[i], &s->keys->list[k]);
 
+		/* RFC 6203 section 5: the most relevant first */
+		if (s->by[n].key == IMAP_SORT_RELEVANCY)
+			order = compare_numbers(find_score(&s->hits[k]), find_score(&s->hits[i]));
 		if (order)
 			return s->by[n].is_reverse ? -order : order;
 	}
@@ -70,7 +74,8 @@ static int sort_all(void *arg, struct err *e)
 static unsigned wants_of(const struct imap_find *f)
 {
 	for (size_t i = 0; i < f->sort_count; i++)
-		if (f->sort[i].key != IMAP_SORT_ARRIVAL && f->sort[i].key != IMAP_SORT_SIZE)
+		if (f->sort[i].key != IMAP_SORT_ARRIVAL && f->sort[i].key != IMAP_SORT_SIZE &&
+			f->sort[i].key != IMAP_SORT_RELEVANCY)
 			return MAILBOX_WANT_FACTS;
 	return MAILBOX_WANT_ROW;
 }
@@ -97,7 +102,7 @@ static FIBER int sort_found(struct imapd_conn *c, const struct imap_find *f,
 FIBER int imapd_sort(
 	struct imapd_conn *c, const struct imap_command *cmd, struct imap_result *r, struct err *e)
 {
-	struct find_scope scope = find_scope_of(c->view);
+	struct find_scope scope = find_scope_of(c->view, &cmd->find);
 	struct imap_search program = cmd->find.search;
 	struct find_answer_opts o = {.cmd = cmd,
 		.scope = &scope,

@@ -56,7 +56,7 @@ static FIBER int thread_found(
 FIBER int imapd_thread(
 	struct imapd_conn *c, const struct imap_command *cmd, struct imap_result *r, struct err *e)
 {
-	struct find_scope scope = find_scope_of(c->view);
+	struct find_scope scope = find_scope_of(c->view, &cmd->find);
 	struct imap_search program = cmd->find.search;
 	struct threading t = {cmd, &scope, NULL, arena_buf(c->s->cmd, THREAD_ANSWER_MAX)};
 	struct find_result found = {0};
