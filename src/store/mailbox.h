@@ -327,9 +327,14 @@ struct mailbox_gone {
 	struct span folder; /* as it was called */
 	int64_t expunged_ns;
 };
-/** Newest first, at most max (0: 256), older than the cursor (expunged_ns, id; 0 0 at first). */
+struct mailbox_gone_cursor { /* zero at first */
+	int64_t before_ns;
+	uint64_t before_id;
+};
+/** Newest first, a page (256) at a time behind the cursor, which moves on; of one folder ("" all), not older
+ * than since_ns. */
 FIBER int mailbox_gone_list(struct store *s, struct arena *a, uint64_t account_id,
-	struct span folder, int64_t since_ns, int64_t *before_ns, uint64_t *before_id,
+	struct span folder, int64_t since_ns, struct mailbox_gone_cursor *cursor,
 	struct mailbox_gone **list_r, size_t *count_r, struct err *e);
 /** Back into the mailbox it was in (made again when it is gone) or `folder`; with a new UID. ERR_NOT_FOUND,
  * ERR_FULL. */

@@ -29,3 +29,21 @@ int mailbox_special_tx(struct db *db, struct arena *a, uint64_t account_id, stru
 
 /** A row of message that begins with the columns of mailbox_page; want: HEAD, FACTS, PARTS. */
 void mailbox_msg_cols(struct arena *a, struct db_stmt *st, unsigned want, struct mailbox_msg *m);
+
+/* What a closure has taken out of a mailbox, or put into it: written once, at its end. */
+struct mailbox_tally {
+	int64_t modseq; /* 0: not moved yet */
+	int64_t messages, unseen, octets, deleted, deleted_octets;
+};
+/** Take one message out: a tombstone, and with `keeps` a row of `expunged` that holds its body, else the
+ * body's reference is given back. Nothing when it is not there (*is_gone_r false). */
+int mailbox_take_out_tx(struct db *db, uint64_t mailbox_id, uint32_t uid, bool keeps,
+	int64_t now_ns, struct mailbox_tally *t, bool *is_gone_r, struct err *e);
+/** Mailbox, account and store as the tally says; who watches hears of it. */
+int mailbox_tally_tx(
+	struct db *db, uint64_t mailbox_id, const struct mailbox_tally *t, struct err *e);
+/** After something was added: ERR_FULL when the account is over its quota now. */
+int mailbox_room_tx(struct db *db, uint64_t account_id, struct err *e);
+/** Keywords as they are kept in a row, blanks between; new ones are registered with the mailbox. ERR_LIMIT. */
+int mailbox_keywords_tx(struct db *db, struct arena *a, uint64_t mailbox_id,
+	const struct span *keywords, size_t count, struct span *joined_r, struct err *e);
