@@ -44,6 +44,7 @@ struct config_listener {
 	int tls;      /* enum config_tls */
 	struct config_texts addresses;
 	struct config_nets proxy_networks; /* who must send a PROXY header */
+	struct config_nets networks;       /* who may connect; none: everybody */
 	bool is_relay;                     /* whoever connects here may relay */
 	bool is_filtered;                  /* the content filter brings mail back here */
 	int64_t unix_mode;
@@ -71,6 +72,7 @@ struct config {
 	struct config_nets relay_networks;
 	int newlines; /* enum smtp_newlines */
 	const char *separator;
+	bool has_folders; /* what stands behind the separator names one */
 	struct {
 		const char *certificate, *key;
 		bool is_tls12;

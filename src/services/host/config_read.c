@@ -10,6 +10,7 @@
 
 #include "base/gcra.h"
 #include "base/must.h"
+#include "proto/imap/imap_capability.h"
 #include "proto/pop3/pop3_server.h"
 #include "services/host/host.h"
 
@@ -198,6 +199,21 @@ uint16_t config_port(const struct config_listener *l)
 	return ports[l->protocol][l->tls == CONFIG_TLS_IMPLICIT];
 }
 
+static void check_without(struct reading *r, const struct config_listener *l, unsigned line)
+{
+	for (size_t i = 0; i < l->without.count; i++) {
+		struct span name = span_str(l->without.items[i]);
+		bool is_known = l->protocol == CONFIG_POP3 ? pop3_feature_bit(name) != 0
+			: l->protocol == CONFIG_IMAP       ? imap_cap_find(name) >= 0
+							   : false;
+
+		if (!is_known)
+			config_error(r->errs, line,
+				"listener %s: without: \"%s\" is no capability of its protocol",
+				l->name, l->without.items[i]);
+	}
+}
+
 /* What one setting cannot know of another. */
 static void check_listener(struct reading *r, struct config_listener *l, unsigned line)
 {
@@ -210,11 +226,12 @@ static void check_listener(struct reading *r, struct config_listener *l, unsigne
 	if (!is_octal)
 		config_error(r->errs, line, "mode: \"%lld\" is not octal", (long long)l->unix_mode);
 	l->unix_mode = octal;
+	check_without(r, l, line);
 	if (l->protocol == CONFIG_HTTP && l->tls == CONFIG_TLS_STARTTLS)
 		l->tls = CONFIG_TLS_NONE; /* the default of the mail's protocols */
 	for (size_t i = 0; i < l->addresses.count; i++) {
 		if (span_starts(span_str(l->addresses.items[i]), SPAN("unix:"))) {
-			l->is_relay = l->protocol != CONFIG_SUBMISSION;
+			l->is_relay |= l->protocol == CONFIG_SMTP;
 			l->tls = CONFIG_TLS_NONE;
 			if (l->addresses.count > 1)
 				config_error(r->errs, line,

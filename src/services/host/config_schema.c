@@ -89,6 +89,10 @@ const struct config_setting config_settings[] = {
 	{"", "separator", CONFIG_TEXT, TOP(separator), "+", NULL, 0, 1, false,
 		"alice+list reaches alice when this is \"+\". Empty: it does not."},
 
+	{"", "subaddress_folders", CONFIG_BOOL, TOP(has_folders), "no", NULL, 0, 0, true,
+		"alice+list goes into alice's folder \"list\" when she has one, written just so; else into INBOX. "
+		"Not into Sent, Drafts, Trash, Junk and Archive."},
+
 	{"listener", "protocol", CONFIG_WORD, LISTENER(protocol), "smtp", "smtp lmtp submission http imap pop3", 0, 0, false,
 		"The protocol that is spoken. submission: mail of our own people, who log in."},
 	{"listener", "address", CONFIG_ADDRS, LISTENER(addresses), "", NULL, 0, 0, false,
@@ -100,8 +104,12 @@ const struct config_setting config_settings[] = {
 		"or implicit."},
 	{"listener", "proxy_networks", CONFIG_NETS, LISTENER(proxy_networks), "", NULL, 0, 0, false,
 		"Clients in these networks are proxies and must send a PROXY header (version 1 or 2)."},
+	{"listener", "networks", CONFIG_NETS, LISTENER(networks), "", NULL, 0, 0, false,
+		"Clients in these networks may connect, nobody else (behind a proxy: the client that it speaks for). "
+		"Empty: everybody; with protocol = lmtp this machine alone."},
 	{"listener", "relay", CONFIG_BOOL, LISTENER(is_relay), "no", NULL, 0, 0, false,
-		"Whoever connects here may send to anywhere. Always so for a Unix socket."},
+		"Whoever connects here may send to anywhere. Always so for a Unix socket with protocol = smtp; with "
+		"protocol = lmtp neither that nor relay_networks counts, only this setting."},
 	{"listener", "filtered", CONFIG_BOOL, LISTENER(is_filtered), "no", NULL, 0, 0, false,
 		"Mail comes back here from the content filter; only filter networks may connect, nothing else "
 		"is trusted, and it is not filtered again."},

@@ -375,6 +375,7 @@ static int prepare(struct host *h, struct err *e)
 	if (host_auth_new(h, e) < 0)
 		return EX_CONFIG;
 	host_submission_new(h);
+	host_pop3_new(h);
 	host_web_new(h);
 	h->settings = host_settings_new(h, config_ref(h->config));
 	return 0;
@@ -398,6 +399,7 @@ static void dispose(struct host *h)
 	host_road_free(h);
 	host_auth_free(h);
 	submission_free(&h->submission);
+	pop3d_free(&h->pop3d);
 	guard_free(&h->guard);
 	free_loops(h);
 	host_settings_unref(&h->settings);

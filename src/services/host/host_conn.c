@@ -50,6 +50,7 @@ static const struct host_service conn_services[CONFIG_PROTOCOLS] = {
 	[CONFIG_LMTP] = {serve_mail, is_mail_busy, SMTP_FULL},
 	[CONFIG_SUBMISSION] = {host_submission_serve, is_mail_busy, SMTP_FULL, .is_login = true},
 	[CONFIG_HTTP] = {host_web_serve, host_web_is_busy, HOST_WEB_FULL},
+	[CONFIG_POP3] = {host_pop3_serve, host_pop3_is_busy, HOST_POP3_FULL, .is_login = true},
 };
 
 bool host_conn_serves(int protocol)
@@ -83,6 +84,18 @@ static FIBER bool conn_is_banned(struct host_conn *c)
 	return is_banned;
 }
 
+/* Whom the listener is for. LMTP asks nobody who he is: without a word it is for this machine. */
+static bool may_connect(const struct host_conn *c)
+{
+	const struct config_nets *nets = &c->listener->networks;
+	const struct addr *peer = &c->stream->peer;
+
+	if (!addr_is_ip(peer))
+		return true;
+	return nets->count ? nets_have(nets, peer)
+			   : c->bound->protocol != CONFIG_LMTP || addr_is_loopback(peer);
+}
+
 static FIBER void conn_serve(struct host_conn *c)
 {
 	struct host *h = c->worker->host;
@@ -96,6 +109,10 @@ static FIBER void conn_serve(struct host_conn *c)
 	}
 	if (conn_is_banned(c))
 		return;
+	if (!may_connect(c)) {
+		service_of(c->bound)->serve(c, "This listener is not for your network");
+		return;
+	}
 	is_free = nets_have(&s->config->relay_networks, &c->stream->peer);
 	const char *refuse = host_admit_enter(
 		&h->admit, s, c->bound->listener, &c->stream->peer, is_free);

@@ -26,6 +26,7 @@
 #include "services/inbound/inbound.h"
 #include "services/local/drop.h"
 #include "services/local/place.h"
+#include "services/pop3d/pop3d.h"
 #include "services/pool/pool.h"
 #include "services/lists/lists.h"
 #include "services/submission/submission.h"
@@ -56,6 +57,8 @@ struct host_settings {
 	struct submission_policy submission;
 	struct smtp_server_opts *smtp; /* one a listener */
 	struct http_server_opts *http; /* the same; those of its protocol count */
+	struct pop3_server_opts *pop3;
+	struct pop3d_policy pop3_policy;
 	struct smtp_server_opts *drop_smtp;
 	int64_t connections_max;
 	struct arena *arena;
@@ -173,6 +176,7 @@ struct host {
 	struct tls_authority *client_authority; /* of clients' certificates; NULL none */
 	struct auth *auth;
 	struct submission *submission;
+	struct pop3d *pop3d;
 	struct fiber_group group; /* of loop 0: control, worker 0 */
 	struct fiber_cond changed;
 	bool is_draining; /* atomic: sessions of all threads look at it */
@@ -207,9 +211,14 @@ struct host_conn {
 	struct host_settings *settings;
 	struct stream *stream;
 	struct fiber *fiber;
-	struct inbound_conn inbound; /* SMTP, LMTP, submission */
-	struct submission_conn submission;
-	struct http_conn http;
+	union { /* by protocol */
+		struct {
+			struct inbound_conn inbound; /* SMTP, LMTP, submission */
+			struct submission_conn submission;
+		};
+		struct http_conn http;
+		struct pop3d_conn pop3;
+	};
 };
 /* How a protocol is served. */
 struct host_service {
@@ -284,6 +293,18 @@ void host_submission_policy(const struct config *c, struct submission_policy *p)
 /** As in struct host_service. */
 FIBER void host_submission_serve(struct host_conn *c, const char *refuse);
 void host_submission_put_status(struct host *h, struct json_out *j);
+
+/* host_pop3.c */
+/** Before the loops run, after the auth room. */
+void host_pop3_new(struct host *h);
+void host_pop3_policy(const struct config *c, struct pop3d_policy *p);
+void host_pop3_opts(struct host *h, const struct config *c, const struct config_listener *l,
+	struct pop3_server_opts *o);
+/** As in struct host_service. */
+FIBER void host_pop3_serve(struct host_conn *c, const char *refuse);
+bool host_pop3_is_busy(const struct host_conn *c);
+void host_pop3_put_status(struct host *h, struct json_out *j);
+#define HOST_POP3_FULL SPAN("-ERR [SYS/TEMP] Too many connections, try again later\r\n")
 
 /* host_maildrop.c */
 /** Takes what lies in the drop directory, until it is cancelled. A fiber of worker 0. */

@@ -77,6 +77,7 @@ struct host_settings *host_settings_new(struct host *h, struct config *c)
 		.relay_network_count = c->relay_networks.count,
 		.received_max = (unsigned)c->limits.received,
 		.is_quota_refused = c->accounts.over_quota == 1,
+		.folder_separator = c->has_folders ? c->separator[0] : 0,
 		.expire_ns = {[SPOOL_CLASS_NORMAL] = c->queue.expire,
 			[SPOOL_CLASS_REPORT] = c->queue.expire_report,
 			[SPOOL_CLASS_BULK] = c->queue.expire_bulk},
@@ -96,6 +97,10 @@ struct host_settings *host_settings_new(struct host *h, struct config *c)
 	s->http = ARENA_ARRAY(arena, struct http_server_opts, c->listener_count + 1);
 	for (size_t i = 0; i < c->listener_count; i++)
 		host_web_opts(h, c, &c->listeners[i], &s->http[i]);
+	s->pop3 = ARENA_ARRAY(arena, struct pop3_server_opts, c->listener_count + 1);
+	for (size_t i = 0; i < c->listener_count; i++)
+		host_pop3_opts(h, c, &c->listeners[i], &s->pop3[i]);
+	host_pop3_policy(c, &s->pop3_policy);
 	drop_opts(h, c, &s->smtp[c->listener_count]);
 	s->drop_smtp = &s->smtp[c->listener_count];
 	return s;

@@ -76,6 +76,7 @@ void host_put_status(struct host *h, struct json_out *j)
 	put_workers(h, j);
 	host_auth_put_status(h, j);
 	host_submission_put_status(h, j);
+	host_pop3_put_status(h, j);
 	host_guard_put_status(h, j);
 	host_queue_put_status(h, j);
 	host_road_put_status(h, j);

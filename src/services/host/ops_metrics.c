@@ -125,6 +125,19 @@ static void put_auth(struct metrics *m, struct host *h)
 	counter(m, "passwords_derived_total", "Keys derived from passwords.", c.derived);
 }
 
+static void put_pop3(struct metrics *m, const struct host *h)
+{
+	struct pop3d_counters c;
+
+	pop3d_counters(h->pop3d, &c);
+	counter(m, "pop3_sessions_total", "Connections of POP3 that were taken.", c.sessions);
+	counter(m, "pop3_logins_total", "Logins by POP3.", c.logins);
+	gauge(m, "pop3_open", "Mailboxes that are open by POP3.", c.open);
+	counter(m, "pop3_retrieved_total", "Messages that were retrieved by POP3.", c.retrieved);
+	counter(m, "pop3_retrieved_octets_total", "Octets of them.", c.octets);
+	counter(m, "pop3_removed_total", "Messages that were removed by POP3.", c.removed);
+}
+
 static void put_submission(struct metrics *m, struct host *h)
 {
 	struct submission_counters c;
@@ -219,6 +232,7 @@ FIBER int host_metrics_put(struct host *h, struct buf *b, struct err *e)
 	put_inbound(&m, h);
 	put_auth(&m, h);
 	put_submission(&m, h);
+	put_pop3(&m, h);
 	put_guard(&m, h);
 	put_queue(&m, h, &st);
 	put_store(&m, h, &st);

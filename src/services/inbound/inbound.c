@@ -66,7 +66,10 @@ static FIBER void on_connect(void *ctx, struct smtp_session *s, struct smtp_repl
 
 	const struct inbound_policy *p = c->policy;
 
-	if (!c->is_filtered && is_in(p->relay_networks, p->relay_network_count, s->peer))
+	/* RFC 2033 section 5: LMTP delivers, and queues nothing for others: whoever leaves mail for
+	 * elsewhere here has routed it wrongly, and would get it back. */
+	if (!c->is_filtered && !s->is_lmtp &&
+		is_in(p->relay_networks, p->relay_network_count, s->peer))
 		c->is_relay = true;
 	if (c->is_filtered && addr_is_ip(s->peer) &&
 		!is_in(p->filter_networks, p->filter_network_count, s->peer))
@@ -424,13 +427,6 @@ static FIBER int letter_accept(
 	return rc;
 }
 
-static bool is_looping(const struct smtp_session *s, size_t i)
-{
-	const struct router_answer *ans = s->rcpts[i].user;
-
-	return ans->verdict == ROUTER_LOOP;
-}
-
 static FIBER void on_body_end(
 	void *ctx, struct smtp_session *s, struct smtp_reply *replies, size_t count)
 {
@@ -438,6 +434,7 @@ static FIBER void on_body_end(
 	struct err e = {0};
 	uint64_t id = 0;
 	unsigned hops;
+	bool is_any = true;
 	int rc = c->submission ? inbound_submission_end(c, s, &e) : 0;
 
 	mail_header_finish(&c->txn->header);
@@ -451,6 +448,8 @@ static FIBER void on_body_end(
 		if (rc == 0)
 			rc = inbound_filter_return(c, s, &e);
 		if (rc == 0)
+			rc = inbound_late_room(c, s, &is_any, &e);
+		if (rc == 0 && is_any)
 			rc = letter_accept(c, s, &id, &e);
 	}
 	if (rc < 0) {
@@ -464,10 +463,10 @@ static FIBER void on_body_end(
 	buf_init(&text, 64);
 	enc_put_id(&text, id);
 	for (size_t i = 0; i < count; i++) {
-		if (rc == 0 && s->is_lmtp && is_looping(s, i))
-			router_verdict_err(ROUTER_LOOP, &e);
-		else if (rc == 0)
+		if (rc == 0)
 			err_clear(&e);
+		if (rc == 0)
+			inbound_is_late(s, i, &e);
 		if (e.code)
 			smtp_reply_from_err(&replies[i], &e);
 		else

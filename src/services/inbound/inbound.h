@@ -33,7 +33,8 @@ struct inbound_policy {
 	unsigned received_max;            /* more Received fields: 554 5.4.6 */
 	int64_t expire_ns[SPOOL_CLASSES]; /* mail for others goes back after this */
 	bool is_hold;                     /* accept, do not try */
-	bool is_quota_refused;            /* a full mailbox: 552 5.2.2 at once, not 452 4.2.2 */
+	char folder_separator; /* "alice+list" goes into her folder "list"; 0: into INBOX */
+	bool is_quota_refused; /* a full mailbox: 552 5.2.2 at once, not 452 4.2.2 */
 	/* The filter hop. */
 	struct span filter;   /* destination key of the content filter; "" none */
 	struct pools *bypass; /* asked whether it is up: otherwise mail goes on unfiltered; NULL: it

@@ -395,11 +395,10 @@ static void filter_rcpts(
 	letter->rcpts = ARENA_ARRAY(s->txn, struct spool_rcpt_new, s->rcpt_count);
 	for (size_t i = 0; i < s->rcpt_count; i++) {
 		const struct smtp_rcpt *rcpt = &s->rcpts[i];
-		const struct inbound_rcpt *known = rcpt->user;
 		unsigned notify = rcpt->notify & ~(unsigned)SMTP_NOTIFY_SUCCESS;
 
 		/* In LMTP that one hears 554; elsewhere its loop is found again when it comes back. */
-		if (s->is_lmtp && known->answer.verdict != ROUTER_OK)
+		if (inbound_is_late(s, i, NULL))
 			continue;
 		if (rcpt->notify && !notify)
 			notify = SMTP_NOTIFY_NEVER;

@@ -31,6 +31,7 @@ struct inbound {
 /* What the router said of a recipient. */
 struct inbound_rcpt {
 	struct router_answer answer; /* first */
+	struct err *late; /* LMTP: why it is refused behind the message; NULL: it is not */
 	bool is_unproven; /* taken only if the letter went through here before, to this recipient */
 };
 
@@ -104,6 +105,12 @@ void inbound_rcpt_refused(struct smtp_session *s, const struct smtp_rcpt *rcpt,
 	struct router_answer *ans, const struct err *why);
 /** Marks recipients that the message has been delivered to before: ROUTER_LOOP. -1: all of them. */
 int inbound_loops(struct inbound_conn *c, struct smtp_session *s, struct err *e);
+/** LMTP: has this recipient a reply of its own, in `e` (NULL allowed)? */
+bool inbound_is_late(const struct smtp_session *s, size_t i, struct err *e);
+/** LMTP, the message has ended: does it fit as large as it is? Who has no room for it hears that. *is_any_r:
+ * somebody takes it. */
+FIBER int inbound_late_room(
+	struct inbound_conn *c, struct smtp_session *s, bool *is_any_r, struct err *e);
 /** The accepted recipients, aliases opened, into letter->rcpts. What differs per mailbox is its prefix. */
 void inbound_rcpts(struct inbound_conn *c, struct smtp_session *s, struct spool_new *letter,
 	struct inbound_counts *counts_r);

@@ -1,5 +1,6 @@
 /* What the recipients of a letter become: one row each, loops told, reports promised or passed on. */
 
+#include "base/must.h"
 #include "proto/mail/mail_field.h"
 #include "services/inbound/inbound_priv.h"
 #include "services/router/destination.h"
@@ -88,6 +89,55 @@ int inbound_loops(struct inbound_conn *c, struct smtp_session *s, struct err *e)
 	return err_smtp(e, 554, 5, 4, 6);
 }
 
+/* ---- LMTP: a reply for each recipient behind the message -------------------------------------- */
+
+bool inbound_is_late(const struct smtp_session *s, size_t i, struct err *e)
+{
+	const struct inbound_rcpt *known = s->rcpts[i].user;
+
+	if (!s->is_lmtp)
+		return false;
+	if (known->late)
+		err_copy(e, known->late);
+	else if (known->answer.verdict == ROUTER_LOOP)
+		router_verdict_err(ROUTER_LOOP, e);
+	return known->late || known->answer.verdict == ROUTER_LOOP;
+}
+
+FIBER int inbound_late_room(
+	struct inbound_conn *c, struct smtp_session *s, bool *is_any_r, struct err *e)
+{
+	uint64_t octets = stage_len(c->txn->stage);
+	bool is_asked;
+
+	*is_any_r = true;
+	/* in SMTP one recipient's trouble has no reply of its own any more */
+	if (!s->is_lmtp)
+		return 0;
+	*is_any_r = false;
+	/* at RCPT it was asked with what SIZE had said; the filter's way back asks again */
+	is_asked = !(s->mail.has_size && s->mail.size >= octets) && !inbound_filter_takes(c);
+	for (size_t i = 0; i < s->rcpt_count; i++) {
+		struct inbound_rcpt *known = s->rcpts[i].user;
+		enum router_room room = ROUTER_ROOM;
+
+		if (is_asked && known->answer.verdict == ROUTER_OK &&
+			router_room(c->in->opts.router, s->txn, &known->answer, octets, &room, e) <
+				0)
+			return -1;
+		if (room != ROUTER_ROOM) {
+			known->late = ARENA_NEW(s->txn, struct err);
+			router_room_err(room, c->policy->is_quota_refused, known->late);
+			c->in->counters.refused_recipients++;
+			log_event(&s->log, LOG_INFO, "smtp.in.rcpt.refused",
+				LF("from", s->mail.from.whole), LF("to", s->rcpts[i].to.whole),
+				LF_STR("reason", known->late->text));
+		}
+		*is_any_r |= !inbound_is_late(s, i, NULL);
+	}
+	return 0;
+}
+
 /* Such a row fails at its first attempt, and with it goes the report, in one transaction. */
 static struct span loop_destination(struct arena *a, struct span address)
 {
@@ -147,6 +197,24 @@ static void put_row(struct inbound_conn *c, struct smtp_session *s, const struct
 	}
 }
 
+/* "alice+list": her folder "list", where she has it; delivering takes INBOX otherwise. Folders whose contents
+ * mean something by themselves cannot be addressed: nobody else puts mail into Sent. */
+static struct span own_folder(const struct inbound_conn *c, struct arena *a,
+	const struct smtp_address *to, struct span folder)
+{
+	static const char *const closed[] = {"Sent", "Drafts", "Trash", "Junk", "Archive"};
+	ptrdiff_t at = c->policy->folder_separator
+		? span_find(to->local, c->policy->folder_separator)
+		: -1;
+	struct span name = at > 0 ? span_skip(to->local, (size_t)at + 1) : SPAN_NONE;
+
+	for (size_t i = 0; i < ARRAY_LEN(closed); i++) {
+		if (span_eq_nocase(name, span_str(closed[i])))
+			return folder;
+	}
+	return name.len ? arena_span(a, name) : folder;
+}
+
 void inbound_rcpts(struct inbound_conn *c, struct smtp_session *s, struct spool_new *letter,
 	struct inbound_counts *counts_r)
 {
@@ -165,7 +233,7 @@ void inbound_rcpts(struct inbound_conn *c, struct smtp_session *s, struct spool_
 		const struct smtp_rcpt *rcpt = &s->rcpts[i];
 		const struct router_answer *ans = rcpt->user;
 
-		if (s->is_lmtp && ans->verdict == ROUTER_LOOP) /* it has a reply of its own */
+		if (inbound_is_late(s, i, NULL)) /* it has a reply of its own */
 			continue;
 		note_expanded(rcpt, ans, counts);
 		for (size_t k = 0; k < ans->target_count; k++) {
@@ -176,6 +244,8 @@ void inbound_rcpts(struct inbound_conn *c, struct smtp_session *s, struct spool_
 				continue;
 			letter->rcpt_count++;
 			put_row(c, s, t, letter, n);
+			if (n->is_local && !ans->is_alias)
+				n->folder = own_folder(c, s->txn, &rcpt->to, n->folder);
 			pass_reports(s->txn, rcpt, ans, n);
 			counts->local += n->is_local;
 			counts->remote += !n->is_local;
