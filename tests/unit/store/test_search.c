@@ -468,16 +468,16 @@ static void a_fiber_may_wait_only_so_long(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_set_up, fixture_tear_down)
+#define CASE(name) cmocka_unit_test_setup_teardown(name, fixture_set_up, fixture_tear_down)
 	const struct CMUnitTest tests[] = {
-		TEST(needles_are_found),
-		TEST(accounts_do_not_meet),
-		TEST(a_document_that_comes_again_takes_its_place),
-		TEST(a_gap_is_refused),
-		TEST(a_long_one_is_cut_and_always_asked),
-		TEST(a_damaged_file_is_begun_anew),
-		TEST(nothing_is_missed),
-		TEST(a_fiber_may_wait_only_so_long),
+		CASE(needles_are_found),
+		CASE(accounts_do_not_meet),
+		CASE(a_document_that_comes_again_takes_its_place),
+		CASE(a_gap_is_refused),
+		CASE(a_long_one_is_cut_and_always_asked),
+		CASE(a_damaged_file_is_begun_anew),
+		CASE(nothing_is_missed),
+		CASE(a_fiber_may_wait_only_so_long),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
