@@ -23,6 +23,7 @@ struct cli_option {
 	const char *key;   /* name in the request, NULL: not sent */
 	bool is_number;    /* sent as a number */
 	const char *words; /* completion: allowed words */
+	bool is_many;      /* may stand several times: its values with an LF between */
 };
 
 struct cli_operand {
@@ -58,6 +59,7 @@ struct cli_section {
 };
 
 struct cli_call;
+struct stream;
 
 struct cli_command {
 	const char *name;  /* "queue list" */
@@ -117,6 +119,10 @@ typedef int cli_line_fn(void *arg, const struct json_in *row);
 /** Send a request; `row` for each result. Progress is drawn, an error is told on standard error.
  * Returns an exit code. `cmd` and the object `args` (JSON text). */
 int cli_ask(struct cli_call *c, const char *cmd, struct span args, cli_line_fn *row, void *arg);
+/** Requests on a stream, one behind the other, with what follows them: `talk` runs as a fiber, on the server's
+ * control socket or beside the store itself. Its result is the exit code. */
+typedef int cli_talk_fn(void *arg, struct stream *s);
+int cli_talk(struct cli_call *c, cli_talk_fn *talk, void *arg);
 /** The directory of the server that is meant. NULL: told on standard error. */
 const char *cli_data(struct cli_call *c);
 /** The configuration file that is meant: --config, or the system's when nothing else is said; NULL: none. */
@@ -137,6 +143,12 @@ void cli_progress(uint64_t done, uint64_t total);
 int cli_read_password(struct cli_call *c, const char **password_r);
 /** "500M", "2G", "4096": octets. An exit code, 0: read. */
 int cli_read_size(const char *option, const char *text, uint64_t *octets_r);
+
+/* ---- move*.c ---- */
+int cli_mailbox_import(struct cli_call *c);
+int cli_mailbox_pull(struct cli_call *c);
+int cli_mailbox_export(struct cli_call *c);
+int cli_mailbox_undelete(struct cli_call *c);
 
 /* ---- account_import.c ---- */
 int cli_account_import(struct cli_call *c);

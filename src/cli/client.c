@@ -6,6 +6,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "net/net.h"
 #include "services/host/config.h"
 #include "services/host/host.h"
 #include "services/host/local.h"
@@ -248,4 +249,85 @@ int cli_ask(struct cli_call *c, const char *cmd, struct span args, cli_line_fn *
 		close(fd);
 	buf_fini(&request);
 	return code;
+}
+
+/* ---- many requests on one connection ---- */
+
+struct talk {
+	struct cli_call *c;
+	cli_talk_fn *fn;
+	void *arg;
+	const char *path;
+	int code;
+};
+
+static FIBER int talk_local(void *arg, struct stream *s)
+{
+	struct talk *t = arg;
+
+	t->code = t->fn(t->arg, s);
+	return 0;
+}
+
+static FIBER int talk_server(void *arg)
+{
+	struct talk *t = arg;
+	struct stream *s;
+	struct addr to;
+	struct err e = {0};
+	const char *text = arena_printf(t->c->arena, "unix:%s", t->path);
+
+	if (addr_parse(span_str(text), 0, &to, &e) < 0 ||
+		!(s = net_connect(&to, NULL, loop_now_ns() + 10 * CLOCK_SEC, &e))) {
+		t->code = cli_fail_err(&e);
+		return 0;
+	}
+	t->code = t->fn(t->arg, s);
+	stream_free(&s);
+	return 0;
+}
+
+static int run_server(struct talk *t)
+{
+	struct loop_opts opts = {.name = "command", .slice_warn_ns = CLOCK_MIN};
+	struct err e = {0};
+	struct loop *l = loop_new_uv(&opts, &e);
+
+	if (!l || loop_run(l, talk_server, t, &e) < 0)
+		t->code = cli_fail_err(&e);
+	if (l)
+		loop_free(&l);
+	return t->code;
+}
+
+static int run_local(struct talk *t, const char *data)
+{
+	const char *file = cli_config_file(t->c);
+	struct config_errors errs = {0};
+	struct config *conf = file ? config_read(file, &errs) : NULL;
+	struct local_opts opts = {.data = data, .config = conf};
+	struct err e = {0};
+	int rc = local_talk(&opts, talk_local, t, &e);
+
+	config_errors_fini(&errs);
+	config_unref(&conf);
+	if (rc < 0 && e.code == ERR_NOT_FOUND)
+		return cli_fail(EX_NOINPUT, "no server runs, and %s", e.text);
+	return rc < 0 && !t->code ? cli_fail_err(&e) : t->code;
+}
+
+int cli_talk(struct cli_call *c, cli_talk_fn *fn, void *arg)
+{
+	struct talk t = {.c = c, .fn = fn, .arg = arg};
+	const char *data = cli_data(c);
+	int code, fd;
+
+	if (!data)
+		return EX_USAGE;
+	t.path = host_control_path(c->arena, data);
+	fd = connect_control(t.path, &code);
+	if (fd < 0)
+		return code ? code : run_local(&t, data);
+	close(fd);
+	return run_server(&t);
 }

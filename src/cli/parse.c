@@ -130,7 +130,9 @@ static int take_option(struct cli_call *c, char **argv, int *at)
 		return code;
 	if (f.is_global)
 		return set_global(c, f.option, text);
-	if (c->values[f.at])
+	if (c->values[f.at] && f.option->is_many)
+		text = arena_printf(c->arena, "%s\n%s", c->values[f.at], text);
+	else if (c->values[f.at])
 		return cli_fail(EX_USAGE, "--%s stands twice", f.option->name);
 	c->values[f.at] = text;
 	return 0;

@@ -248,6 +248,20 @@ static int parse_modseq(struct imap_words *w, uint64_t *modseq_r, struct err *e)
 	return 0;
 }
 
+static int parse_labels(struct imap_words *w, struct imap_fetched *f, struct err *e)
+{
+	struct imap_word word = imap_word_next(w);
+
+	if (word.kind != IMAP_WORD_OPEN)
+		return err_set(e, ERR_SYNTAX, "labels without a list");
+	f->has_labels = true;
+	while ((word = imap_word_next(w)).kind == IMAP_WORD_ATOM || word.kind == IMAP_WORD_STRING)
+		f->labels += !span_eq_nocase(word.text, SPAN("\\Important")) &&
+			!span_eq_nocase(word.text, SPAN("\\Starred")) &&
+			!span_eq_nocase(word.text, SPAN("\\Muted"));
+	return word.kind == IMAP_WORD_CLOSE ? 0 : err_set(e, ERR_SYNTAX, "labels that are none");
+}
+
 static int parse_item(struct imap_words *w, struct span name, struct imap_fetched *f, struct err *e)
 {
 	struct imap_word value;
@@ -259,6 +273,8 @@ static int parse_item(struct imap_words *w, struct span name, struct imap_fetche
 	}
 	if (span_eq_nocase(name, SPAN("MODSEQ")))
 		return parse_modseq(w, &f->modseq, e);
+	if (span_eq_nocase(name, SPAN("X-GM-LABELS")))
+		return parse_labels(w, f, e);
 	value = imap_word_next(w);
 	if (value.kind == IMAP_WORD_OPEN)
 		return imap_words_skip_list(w) ? 0

@@ -73,6 +73,8 @@ struct imap_fetched {
 	uint64_t modseq;   /* 0: not told */
 	uint64_t size;     /* RFC822.SIZE */
 	struct span body;  /* BODY[] when it was not streamed: a short one, "" for NIL */
+	bool has_labels;   /* X-GM-LABELS (Gmail's X-GM-EXT-1) */
+	unsigned labels;   /* how many of them are places: not \Important, \Starred, \Muted */
 };
 int imap_fetched_parse(struct imap_words *w, struct imap_fetched *f, struct err *e);
 

@@ -171,7 +171,7 @@ static bool take_head_line(struct mbox *m, struct span line)
 	if (is_blank(line)) {
 		m->state = AT_LENGTH;
 		m->is_blank_before = true;
-	} else if (!mbox_is_head_line(line, buf_len(&m->head) == 0)) {
+	} else if (!mbox_is_head_line(line, buf_span(&m->head))) {
 		m->state = AT_LENGTH;
 		return false;
 	}

@@ -27,14 +27,25 @@ enum mbox_field mbox_field_of(struct span line)
 	return f;
 }
 
-bool mbox_is_head_line(struct span line, bool is_first)
+/* The last line of a section. */
+static struct span last_line(struct span head)
+{
+	ptrdiff_t lf = span_rfind(span_sub(head, 0, head.len ? head.len - 1 : 0), '\n');
+
+	return span_skip(head, (size_t)(lf + 1));
+}
+
+bool mbox_is_head_line(struct span line, struct span head)
 {
 	size_t n = 0;
 
 	if (line.len && (line.ptr[0] == ' ' || line.ptr[0] == '\t'))
-		return !is_first;
-	if (span_starts(line, SPAN(">From "))) /* what uucp left there */
-		return true;
+		return head.len > 0;
+	if (span_starts(
+		    line, SPAN("From "))) /* not even "From :", which RFC 5322 section 4.5 allows */
+		return false;
+	if (span_starts(line, SPAN(">From "))) /* what uucp left in front of all fields */
+		return !head.len || span_starts(last_line(head), SPAN(">From "));
 	while (n < line.len && line.ptr[n] > ' ' && line.ptr[n] < 0x7f && line.ptr[n] != ':')
 		n++;
 	while (n && n < line.len && (line.ptr[n] == ' ' || line.ptr[n] == '\t'))
@@ -301,6 +312,8 @@ void mbox_strip_head(struct mbox *m, bool is_length_taken, void (*put)(struct mb
 
 	find_last(head, last);
 	last[MBOX_FIELD_GMAIL_LABELS] = SPAN_NONE; /* stays */
+	if (!is_length_taken) /* who writes Content-Length writes this beside it */
+		last[MBOX_FIELD_LINES] = SPAN_NONE;
 	if (!is_length_taken &&
 		!span_eq(span_trim(value_of(last[MBOX_FIELD_CONTENT_LENGTH])), SPAN("-")))
 		last[MBOX_FIELD_CONTENT_LENGTH] = SPAN_NONE;

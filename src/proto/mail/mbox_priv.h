@@ -15,7 +15,8 @@
 	X(MOZILLA_STATUS2, "X-Mozilla-Status2")                                                    \
 	X(MOZILLA_KEYS, "X-Mozilla-Keys")                                                          \
 	X(CONTENT_LENGTH, "Content-Length")                                                        \
-	X(GMAIL_LABELS, "X-Gmail-Labels")
+	X(GMAIL_LABELS, "X-Gmail-Labels")                                                          \
+	X(LINES, "Lines")
 enum mbox_field {
 #define X(id, name) MBOX_FIELD_##id,
 	MBOX_FIELDS(X)
@@ -26,8 +27,8 @@ enum mbox_field {
 const char *mbox_field_name(enum mbox_field f);
 /** The field that a line begins, or MBOX_FIELD_COUNT. */
 enum mbox_field mbox_field_of(struct span line);
-/** Is it a line of a header section: a field's first line, or (is_first false) the continuation of one? */
-bool mbox_is_head_line(struct span line, bool is_first);
+/** Is it a line of a header section, behind `head`: a field's first line, or the continuation of one? */
+bool mbox_is_head_line(struct span line, struct span head);
 /** The next field with its folded lines off the front of a header section; SPAN_NONE at its end. */
 struct span mbox_take_field(struct span *head);
 /** How many ">" stand before "From " at the front; -1: it is no such line. *is_open_r: more octets could make

@@ -171,7 +171,7 @@ static void write_head_line(struct mbox_writer *w, struct span line)
 {
 	bool is_blank = span_eq(line, SPAN("\r\n")) || span_eq(line, SPAN("\n"));
 
-	if (!is_blank && mbox_is_head_line(line, buf_len(&w->head) == 0)) {
+	if (!is_blank && mbox_is_head_line(line, buf_span(&w->head))) {
 		if (line.len <= buf_room(&w->head)) {
 			buf_span_put(&w->head, line);
 			return;
@@ -180,7 +180,8 @@ static void write_head_line(struct mbox_writer *w, struct span line)
 		put(w, line);
 		return;
 	}
-	end_head(w, true);
+	/* a blank there would continue the last of our fields: then without them */
+	end_head(w, line.ptr[0] != ' ' && line.ptr[0] != '\t');
 	if (is_blank)
 		put(w, line);
 	else

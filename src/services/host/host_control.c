@@ -64,20 +64,14 @@ int host_control_bind(struct host *h, struct err *e)
 	return 0;
 }
 
-static FIBER int send_line(void *arg, struct span line, struct err *e)
-{
-	struct stream *s = arg;
-
-	stream_set_timeout(s, CONTROL_IDLE_NS);
-	return stream_write(s, &line, 1, e);
-}
-
 static FIBER void refuse(struct stream *s)
 {
-	send_line(s,
-		SPAN("{\"error\":{\"code\":\"denied\",\"text\":\"only the server's own user and root "
-		     "may ask\"}}\n"),
-		NULL);
+	struct span line = SPAN(
+		"{\"error\":{\"code\":\"denied\",\"text\":\"only the server's own user and root "
+		"may ask\"}}\n");
+
+	stream_set_timeout(s, CONTROL_IDLE_NS);
+	stream_write(s, &line, 1, NULL);
 }
 
 static FIBER void serve(struct host *h, struct stream *s)
@@ -89,7 +83,6 @@ static FIBER void serve(struct host *h, struct stream *s)
 		.data = h->data};
 	int uid = net_peer_uid(s);
 	struct buf by;
-	struct span line;
 
 	/* The file's mode already keeps others out; this holds where modes do not. */
 	if (uid != 0 && uid != (int)geteuid()) {
@@ -99,19 +92,7 @@ static FIBER void serve(struct host *h, struct stream *s)
 	buf_init(&by, 32);
 	ops_put_who(&by, (unsigned)uid);
 	ctx.by = buf_span(&by);
-	for (;;) {
-		struct err e = {0};
-
-		stream_set_timeout(s, CONTROL_IDLE_NS);
-		if (stream_read_line(s, OPS_REQUEST_MAX, &line, NULL, &e) < 0)
-			break;
-
-		struct arena *a = arena_new();
-		int rc = ops_answer(&ctx, arena_span(a, line), send_line, s, &e);
-		arena_free(&a);
-		if (rc < 0)
-			break;
-	}
+	ops_serve(&ctx, s);
 	buf_fini(&by);
 }
 

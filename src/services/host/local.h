@@ -13,6 +13,10 @@ struct local_opts {
 };
 /** ERR_BUSY: a server has the directory; ERR_NOT_FOUND: no store there. */
 int local_run(const struct local_opts *opts, struct span request, struct err *e);
+/** The same for many requests: `talk` runs on a loop with a stream on which the operations are served, as on the
+ * control socket. Its result is the result; line and arg are not used. */
+typedef FIBER int local_talk_fn(void *arg, struct stream *s);
+int local_talk(const struct local_opts *opts, local_talk_fn *talk, void *arg, struct err *e);
 /** Put a backup in the place of the store. */
 int local_restore(const char *data, const char *file, struct err *e);
 /** Does an operation of that name only read? */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/enc.h"
+#include "net/stream.h"
 #include "services/host/ops_priv.h"
 
 /* name, flags, function, help */
@@ -21,6 +22,10 @@
 	X("mailbox.list", OPS_READ, op_mailbox_list, "messages of a folder")                       \
 	X("mailbox.show", OPS_READ, op_mailbox_show, "one message's facts")                        \
 	X("mailbox.export", OPS_READ, op_mailbox_export, "octets of messages")                     \
+	X("mailbox.import", 0, op_mailbox_import, "octets of messages, the other way")             \
+	X("mailbox.moved", 0, op_mailbox_moved, "what was brought from another server")            \
+	X("mailbox.gone", OPS_READ, op_mailbox_gone, "what was expunged and can be brought back")  \
+	X("mailbox.undelete", 0, op_mailbox_undelete, "bring it back")                             \
 	X("domain.add", 0, op_domain_add, "")                                                      \
 	X("domain.set", 0, op_domain_set, "")                                                      \
 	X("domain.remove", 0, op_domain_remove, "")                                                \
@@ -272,4 +277,51 @@ FIBER int ops_answer(
 	arena_free(&c.arena);
 	buf_fini(&c.buf);
 	return rc;
+}
+
+/* ---- on a stream ---- */
+
+#define SERVE_IDLE_NS (60 * CLOCK_SEC)
+#define SERVE_REST_NS (5 * CLOCK_SEC)
+
+static FIBER int put_line(void *arg, struct span line, struct err *e)
+{
+	struct stream *s = arg;
+
+	stream_set_timeout(s, SERVE_IDLE_NS);
+	return stream_write(s, &line, 1, e);
+}
+
+/* An operation that reads on has ended before its input: who sends it hears why before the connection goes. */
+static FIBER void drop_rest(struct stream *s)
+{
+	do {
+		stream_drop_input(s);
+		stream_set_timeout(s, SERVE_REST_NS);
+	} while (stream_fill(s, NULL) == 0);
+}
+
+FIBER void ops_serve(struct ops_ctx *ctx, struct stream *s)
+{
+	struct span line;
+
+	ctx->input = s;
+	for (;;) {
+		struct err e = {0};
+
+		stream_set_timeout(s, SERVE_IDLE_NS);
+		if (stream_read_line(s, OPS_REQUEST_MAX, &line, NULL, &e) < 0)
+			break;
+
+		struct arena *a = arena_new();
+		int rc = ops_answer(ctx, arena_span(a, line), put_line, s, &e);
+		arena_free(&a);
+		if (rc < 0)
+			break;
+		if (ctx->is_input_open) {
+			drop_rest(s);
+			break;
+		}
+	}
+	ctx->input = NULL;
 }

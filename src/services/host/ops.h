@@ -16,6 +16,7 @@
 #include "services/host/json_in.h"
 
 struct host;
+struct stream;
 
 #define OPS_REQUEST_MAX (256 * 1024)  /* octets of a request line */
 #define OPS_LINE_MAX    (1024 * 1024) /* and of an answer line */
@@ -27,6 +28,10 @@ struct ops_ctx {
 	const struct config *config; /* may be NULL offline */
 	const char *data;
 	struct span by; /* who asks: "root", "uid 1000" */
+	/* What follows the request on its connection, for operations that read on (ops_move.h); NULL: nothing
+	 * can. is_input_open: it was not read to its end, so no other request can follow. */
+	struct stream *input;
+	bool is_input_open;
 };
 
 /** Where answer lines go (with LF). -1 ends the operation. */
@@ -36,6 +41,9 @@ typedef FIBER int ops_line_fn(void *arg, struct span line, struct err *e);
  * could not be sent. */
 FIBER int ops_answer(
 	struct ops_ctx *ctx, struct span request, ops_line_fn *line, void *arg, struct err *e);
+
+/** Serve requests on a stream until it ends. It stays the caller's. */
+FIBER void ops_serve(struct ops_ctx *ctx, struct stream *s);
 
 /** Who asks, by user number: "root", "uid 1000". */
 void ops_put_who(struct buf *b, unsigned uid);

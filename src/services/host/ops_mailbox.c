@@ -1,4 +1,6 @@
 #include "base/enc.h"
+#include "proto/mail/mail_header.h"
+#include "proto/mail/mbox.h"
 #include "store/body.h"
 #include "store/directory.h"
 #include "store/mailbox.h"
@@ -131,14 +133,58 @@ FIBER int op_mailbox_show(struct ops_call *c, struct err *e)
 	return each(c, show_one, e);
 }
 
+/* What whoever writes a message into a file must know before it begins. */
+struct export_facts {
+	bool has_bare;  /* a CR or LF alone is in it */
+	bool lacks_end; /* no line end at its end */
+};
+
+static FIBER int export_look(
+	struct body *body, const struct mailbox_msg *m, struct export_facts *facts_r, struct err *e)
+{
+	uint64_t chunks = (m->blob_len + BODY_CHUNK - 1) / BODY_CHUNK;
+	char last = 0;
+	int rc = 0;
+
+	facts_r->has_bare = mbox_is_bare(m->prefix, &last);
+	for (uint64_t i = 0; rc == 0 && i < chunks; i++) {
+		struct arena *a = arena_new();
+		struct span octets = SPAN_NONE;
+
+		rc = body_chunk(body, i, a, &octets, e);
+		if (rc == 0 && !facts_r->has_bare)
+			facts_r->has_bare = mbox_is_bare(octets, &last);
+		if (octets.len)
+			last = octets.ptr[octets.len - 1];
+		arena_free(&a);
+	}
+	facts_r->has_bare = facts_r->has_bare || last == '\r';
+	facts_r->lacks_end = last != '\n';
+	return rc;
+}
+
+/* The reverse-path, which an mbox has in its "From " line. */
+static struct span export_sender(const struct mailbox_msg *m)
+{
+	struct span value;
+
+	if (!mail_header_find(m->prefix, SPAN("Return-Path"), &value))
+		return SPAN_NONE;
+	value = span_trim(value);
+	return value.len > 2 && value.ptr[0] == '<' ? span_sub(value, 1, value.len - 2) : SPAN_NONE;
+}
+
 static FIBER int export_piece(struct ops_call *c, const struct mailbox_msg *m, struct span octets,
-	bool is_first, bool is_last, struct err *e)
+	const struct export_facts *first, bool is_last, struct err *e)
 {
 	struct json_out *j = ops_row(c);
 	struct buf text;
 
 	json_kv_u64(j, "uid", m->uid);
-	if (is_first) {
+	if (first) {
+		json_kv_span(j, "sender", export_sender(m));
+		json_kv_bool(j, "has_bare", first->has_bare);
+		json_kv_bool(j, "lacks_end", first->lacks_end);
 		json_kv_u64(j, "size", m->size);
 		put_flags(j, m);
 		ops_put_time(j, "received_at", m->received_ns);
@@ -156,7 +202,18 @@ static FIBER int export_one(struct ops_call *c, const struct mailbox_msg *m, str
 {
 	struct body *body = body_open(c->ctx->store, m->blob_id, m->blob_len);
 	uint64_t chunks = (m->blob_len + BODY_CHUNK - 1) / BODY_CHUNK;
-	int rc = export_piece(c, m, m->prefix, true, chunks == 0, e);
+	struct export_facts facts;
+	uint64_t since_ms = 0;
+	int rc;
+
+	if (json_in_u64(c->args, "since", &since_ms) &&
+		m->received_ns / CLOCK_MS < (int64_t)since_ms) {
+		body_unref(&body);
+		return 0;
+	}
+	rc = export_look(body, m, &facts, e);
+	if (rc == 0)
+		rc = export_piece(c, m, m->prefix, &facts, chunks == 0, e);
 
 	for (uint64_t i = 0; rc == 0 && i < chunks; i++) {
 		struct arena *a = arena_new();
@@ -164,7 +221,7 @@ static FIBER int export_one(struct ops_call *c, const struct mailbox_msg *m, str
 
 		rc = body_chunk(body, i, a, &octets, e);
 		if (rc == 0)
-			rc = export_piece(c, m, octets, false, i + 1 == chunks, e);
+			rc = export_piece(c, m, octets, NULL, i + 1 == chunks, e);
 		arena_free(&a);
 	}
 	body_unref(&body);

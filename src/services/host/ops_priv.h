@@ -70,6 +70,7 @@ ops_fn op_search_rebuild, op_search_status;
 ops_fn op_dns, op_explain, op_trace, op_metrics;
 ops_fn op_queue_expire, op_queue_reroute, op_queue_edit;
 ops_fn op_mailbox_list, op_mailbox_show, op_mailbox_export, op_mailbox_folders;
+ops_fn op_mailbox_import, op_mailbox_moved, op_mailbox_gone, op_mailbox_undelete;
 ops_fn op_domain_add, op_domain_set, op_domain_remove, op_domain_list;
 ops_fn op_account_add, op_account_set, op_account_remove, op_account_list, op_account_restore;
 ops_fn op_account_show, op_account_suspend, op_account_resume, op_account_password;
