@@ -4,6 +4,7 @@
 #include "store/account_admin.h"
 #include "store/account_priv.h"
 #include "store/directory_priv.h"
+#include "store/facts.h"
 #include "store/mailbox.h"
 #include "store/moved.h"
 #include "store/store_priv.h"
@@ -176,7 +177,7 @@ static int account_purge_rows(struct db *db, void *arg, struct err *e)
 		if (db_run(db, e, tables[i], "i", (int64_t)p->id) < 0)
 			return -1;
 	store_changed(db, STORE_DIRECTORY);
-	return 0;
+	return facts_gone_tx(db, p->id, 0, e); /* search forgets the whole account */
 }
 
 static FIBER int account_purge_mailbox(

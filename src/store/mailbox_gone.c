@@ -3,6 +3,7 @@
 #include "run/loop.h"
 #include "store/blob.h"
 #include "store/deliver.h"
+#include "store/facts.h"
 #include "store/mailbox_priv.h"
 
 DB_SQL(sql_gone_keep,
@@ -14,7 +15,7 @@ DB_SQL(sql_gone_keep,
 	"WHERE m.mailbox_id = $1 AND m.uid = $2");
 DB_SQL(sql_gone_take,
 	"DELETE FROM message WHERE mailbox_id = $1 AND uid = $2 "
-	"RETURNING id, blob_id, blob_octets, size, flags");
+	"RETURNING id, blob_id, blob_octets, size, flags, account_id, n");
 DB_SQL(sql_gone_bump,
 	"UPDATE account SET modseq = modseq + 1 WHERE id = "
 	"(SELECT account_id FROM mailbox WHERE id = $1) RETURNING modseq");
@@ -30,13 +31,13 @@ DB_SQL(sql_tally_account,
 int mailbox_take_out_tx(struct db *db, uint64_t mailbox_id, uint32_t uid, bool keeps,
 	int64_t now_ns, struct mailbox_tally *t, bool *is_gone_r, struct err *e)
 {
-	int64_t id, blob, octets, size, flags;
+	int64_t id, blob, octets, size, flags, account, n;
 
 	if (keeps &&
 		db_run(db, e, &sql_gone_keep, "iii", (int64_t)mailbox_id, (int64_t)uid, now_ns) < 0)
 		return -1;
-	if (db_get(db, e, NULL, &sql_gone_take, is_gone_r, "ii:iiiii", (int64_t)mailbox_id,
-		    (int64_t)uid, &id, &blob, &octets, &size, &flags) < 0)
+	if (db_get(db, e, NULL, &sql_gone_take, is_gone_r, "ii:iiiiiii", (int64_t)mailbox_id,
+		    (int64_t)uid, &id, &blob, &octets, &size, &flags, &account, &n) < 0)
 		return -1;
 	if (!*is_gone_r)
 		return 0;
@@ -49,7 +50,9 @@ int mailbox_take_out_tx(struct db *db, uint64_t mailbox_id, uint32_t uid, bool k
 	}
 	if (db_run(db, e, &sql_gone_tombstone, "iiii", (int64_t)mailbox_id, t->modseq, (int64_t)uid,
 		    id) < 0 ||
-		(!keeps && blob_unref_tx(db, (uint64_t)blob, (uint64_t)octets, NULL, e) < 0))
+		(!keeps &&
+			(facts_gone_tx(db, (uint64_t)account, (uint64_t)n, e) < 0 ||
+				blob_unref_tx(db, (uint64_t)blob, (uint64_t)octets, NULL, e) < 0)))
 		return -1;
 	t->messages--;
 	t->octets -= size;
@@ -242,7 +245,8 @@ static int gone_restore(struct db *db, void *arg, struct err *e)
 	if (gone_folder(db, x, d.folder, e) < 0 || deliver_tx(db, &d, e) < 0 ||
 		db_run(db, e, &sql_gone_restore, "itii", (int64_t)d.id, g.msg.keywords,
 			(int64_t)g.msg.email_id, x->now_ns) < 0 ||
-		db_run(db, e, &sql_gone_forget, "i", (int64_t)x->message_id) < 0)
+		db_run(db, e, &sql_gone_forget, "i", (int64_t)x->message_id) < 0 ||
+		facts_gone_tx(db, x->account_id, g.msg.n, e) < 0) /* it has a new n */
 		return -1;
 	return mailbox_room_tx(db, x->account_id, e);
 }
@@ -268,7 +272,7 @@ FIBER int mailbox_undelete(struct store *s, uint64_t account_id, uint64_t messag
 /* --- sweeping -------------------------------------------------------------------------------- */
 
 DB_SQL(sql_gone_due,
-	"SELECT id, blob_id, blob_octets FROM expunged WHERE expunged_ns < $1 "
+	"SELECT id, blob_id, blob_octets, account_id, n FROM expunged WHERE expunged_ns < $1 "
 	"ORDER BY expunged_ns LIMIT $2");
 
 struct gone_sweep {
@@ -279,7 +283,7 @@ struct gone_sweep {
 static int gone_slice(struct db *db, void *arg, struct err *e)
 {
 	struct gone_sweep *x = arg;
-	int64_t rows[MAILBOX_SLICE][3];
+	int64_t rows[MAILBOX_SLICE][5];
 	struct db_stmt *st = db_query(
 		db, e, &sql_gone_due, "ii", x->before_ns, (int64_t)MAILBOX_SLICE);
 	bool is_row = false;
@@ -289,11 +293,12 @@ static int gone_slice(struct db *db, void *arg, struct err *e)
 	while (st && (result = db_step(st, &is_row, e)) == 0 && is_row) {
 		int64_t *row = rows[x->count++];
 
-		db_cols(st, "iii", &row[0], &row[1], &row[2]);
+		db_cols(st, "iiiii", &row[0], &row[1], &row[2], &row[3], &row[4]);
 	}
 	db_done(st);
 	for (size_t i = 0; result == 0 && i < x->count; i++)
 		if (db_run(db, e, &sql_gone_forget, "i", rows[i][0]) < 0 ||
+			facts_gone_tx(db, (uint64_t)rows[i][3], (uint64_t)rows[i][4], e) < 0 ||
 			blob_unref_tx(db, (uint64_t)rows[i][1], (uint64_t)rows[i][2], NULL, e) < 0)
 			result = -1;
 	return result;
