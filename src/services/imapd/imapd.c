@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "services/imapd/imapd_append.h"
 #include "services/imapd/imapd_session_priv.h"
 
 struct imapd *imapd_new(const struct imapd_opts *opts)
@@ -110,6 +111,10 @@ static const struct imap_decider imapd_decider = {
 	.run = imapd_run,
 	.updates = imapd_tell,
 	.idle = imapd_idle,
+	.append_event = imapd_append_event,
+	.append_data = imapd_append_data,
+	.append_done = imapd_append_done,
+	.append_abort = imapd_append_abort,
 };
 
 /* ---- a connection ---- */

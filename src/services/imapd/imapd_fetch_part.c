@@ -152,7 +152,7 @@ static bool message_of(
 	return true;
 }
 
-static struct fetch_place place_of(const struct mailbox_msg *m, const struct imap_section *x)
+struct fetch_place fetch_place_of(const struct mailbox_msg *m, const struct imap_section *x)
 {
 	struct fetch_place at = {.to = m->prefix.len + m->blob_len};
 	struct mime_layout_part p;
@@ -255,7 +255,7 @@ static FIBER int put_fields(struct fetch *f, struct fetch_source *src, const str
 FIBER int fetch_put_section(struct fetch *f, struct fetch_source *src, const struct mailbox_msg *m,
 	const struct imap_fetch_item *item, struct err *e)
 {
-	struct fetch_place at = place_of(m, &item->section);
+	struct fetch_place at = fetch_place_of(m, &item->section);
 	enum imap_section_kind kind = item->section.kind;
 
 	imap_put_fetch_name(imap_out(f->s), item);

@@ -54,6 +54,8 @@ struct fetch_place {
 	uint64_t from, to;
 	bool is_nil;
 };
+/** Where a section is (of field choices: their header); is_nil: there is none. */
+struct fetch_place fetch_place_of(const struct mailbox_msg *m, const struct imap_section *x);
 /** Those that a partial asks for of them. */
 void fetch_cut(const struct imap_fetch_item *item, uint64_t *from, uint64_t *to);
 /** The part that section numbers lead to; false: there is none. */
