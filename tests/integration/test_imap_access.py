@@ -55,7 +55,8 @@ TABLE = [
     Row("GETACL", "GETACL {m}", "a"), Row("SETACL", "SETACL {m} carol@yizhan.test lr", "a", is_ruinous=True),
     Row("DELETEACL", "DELETEACL {m} carol@yizhan.test", "a", is_ruinous=True), Row("LISTRIGHTS", "LISTRIGHTS {m} carol@yizhan.test", "a"),
     Row("MYRIGHTS", "MYRIGHTS {m}", tuple("lrikxa"), lax=True),
-    Row("GETMETADATA", "GETMETADATA {m} /private/comment", "r", is_exact=False, capability="METADATA", lax=True),
+    # RFC 5464 section 3.3: "l", and any of these
+    Row("GETMETADATA", "GETMETADATA {m} /private/comment", tuple("rswi"), is_exact=False, capability="METADATA", lax=True),
     Row("SETMETADATA", 'SETMETADATA {m} (/shared/comment "x")', tuple("wra"), is_exact=False, is_ruinous=True, capability="METADATA", lax=True),
     Row("GETQUOTAROOT", "GETQUOTAROOT {m}", "r", is_exact=False, capability="QUOTA", lax=True),
     Row("ESEARCH", "ESEARCH IN (mailboxes {m}) RETURN (COUNT) ALL", "", is_exact=False, capability="MULTISEARCH"),

@@ -285,7 +285,8 @@ static void preset(struct imap_server *sv, const struct imap_command *c)
 
 static FIBER int parse_and_act(struct imap_server *sv, struct span text, struct err *e)
 {
-	struct imap_dialect d = {.is_utf8 = imap_is_utf8(&sv->s)};
+	struct imap_dialect d = {.is_utf8 = imap_is_utf8(&sv->s),
+		.is_utf8_accepted = imap_is_enabled(&sv->s, IMAP_BIT(UTF8_ACCEPT))};
 	struct imap_command *c = ARENA_NEW(sv->s.cmd, struct imap_command);
 	struct err why = {0};
 	bool is_idle;

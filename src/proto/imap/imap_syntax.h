@@ -64,7 +64,7 @@ enum imap_uid_form { IMAP_UID_NO, IMAP_UID_TOO };
 	X(MYRIGHTS, "MYRIGHTS", IMAP_LOGGED_IN, IMAP_UID_NO, "ACL")                                \
 	X(GETQUOTA, "GETQUOTA", IMAP_LOGGED_IN, IMAP_UID_NO, "QUOTA")                              \
 	X(GETQUOTAROOT, "GETQUOTAROOT", IMAP_LOGGED_IN, IMAP_UID_NO, "QUOTA")                      \
-	X(SETQUOTA, "SETQUOTA", IMAP_LOGGED_IN, IMAP_UID_NO, "QUOTASET")                           \
+	X(SETQUOTA, "SETQUOTA", IMAP_LOGGED_IN, IMAP_UID_NO, "QUOTA")                              \
 	X(GETMETADATA, "GETMETADATA", IMAP_LOGGED_IN, IMAP_UID_NO, "METADATA")                     \
 	X(SETMETADATA, "SETMETADATA", IMAP_LOGGED_IN, IMAP_UID_NO, "METADATA")                     \
 	X(ESEARCH, "ESEARCH", IMAP_LOGGED_IN, IMAP_UID_NO, "MULTISEARCH")                          \
@@ -126,6 +126,8 @@ int imap_head_parse(struct span line, struct imap_head *head_r, struct err *e);
 /** How names and strings are read. */
 struct imap_dialect {
 	bool is_utf8; /* UTF8=ACCEPT or IMAP4rev2 is enabled: names are UTF-8, not modified UTF-7 */
+	/* UTF8=ACCEPT is enabled: a SEARCH that names a charset is refused (RFC 6855 section 3) */
+	bool is_utf8_accepted;
 };
 
 /* ---- the parts that several commands have ---- */

@@ -349,8 +349,13 @@ static int program(struct imap_lex *l, struct imap_search *s)
 	s->charset = SPAN("");
 	if (imap_lex_space(l) < 0)
 		return -1;
-	if (imap_lex_try_word(l, "CHARSET") && (charset_arg(l, s) < 0 || imap_lex_space(l) < 0))
-		return -1;
+	if (imap_lex_try_word(l, "CHARSET")) {
+		/* RFC 6855 section 3: "it SHOULD reject the command with a BAD response" */
+		if (l->d->is_utf8_accepted)
+			return err_set(l->e, ERR_SYNTAX, "No CHARSET once UTF8=ACCEPT is enabled");
+		if (charset_arg(l, s) < 0 || imap_lex_space(l) < 0)
+			return -1;
+	}
 	return all_keys(l, s, false, &s->root);
 }
 

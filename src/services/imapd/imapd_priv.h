@@ -91,6 +91,7 @@ typedef FIBER int imapd_command_fn(
 	X(MYRIGHTS, imapd_myrights)                                                                \
 	X(GETQUOTA, imapd_getquota)                                                                \
 	X(GETQUOTAROOT, imapd_getquotaroot)                                                        \
+	X(SETQUOTA, imapd_setquota)                                                                \
 	X(GETMETADATA, imapd_getmetadata)                                                          \
 	X(SETMETADATA, imapd_setmetadata)
 #define IMAPD_MESSAGE_COMMANDS(X)

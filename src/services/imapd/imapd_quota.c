@@ -1,4 +1,4 @@
-/* GETQUOTA, GETQUOTAROOT (RFC 9208). Room is counted by account: one's own quota root is "", that of a
+/* GETQUOTA, GETQUOTAROOT, SETQUOTA (RFC 9208). Room is counted by account: one's own quota root is "", that of a
  * team's mailboxes is the name they begin with ("Shared/team@our.example"). How much other users have is not
  * told. Limits are set by who runs the server (no QUOTASET). */
 #include "services/imapd/imapd_names.h"
@@ -84,4 +84,11 @@ FIBER int imapd_getquotaroot(
 	imap_put_astring(imap_out(c->s), root, &mode);
 	buf_str(imap_out(c->s), "\r\n");
 	return put_quota(c, ref.info.account_id, root, e);
+}
+
+/* RFC 9208 section 4.1.3: whoever has not the authority is told so; over IMAP that is everybody. */
+FIBER int imapd_setquota(
+	struct imapd_conn *c, const struct imap_command *cmd, struct imap_result *r, struct err *e)
+{
+	return imap_result_no(r, "NOPERM", "Limits are set by who runs this server");
 }

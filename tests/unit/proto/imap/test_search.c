@@ -206,6 +206,20 @@ static void programs_become_trees(void **state)
 	}
 }
 
+static void no_charset_beside_utf8_accept(void **state)
+{
+	static const struct imap_dialect d = {.is_utf8 = true, .is_utf8_accepted = true};
+	struct arena *a = arena_new();
+	struct imap_command c;
+	struct err e = {0};
+
+	assert_int_equal(imap_command_parse(a, SPAN("a SEARCH CHARSET UTF-8 ALL"), &d, &c, &e), -1);
+	assert_int_equal(e.code, ERR_SYNTAX);
+	assert_int_equal(imap_command_parse(a, SPAN("a SEARCH ALL"), &d, &c, &e), 0);
+	assert_int_equal(imap_command_parse(a, SPAN("a SORT (DATE) UTF-8 ALL"), &d, &c, &e), 0);
+	arena_free(&a);
+}
+
 static void charsets_become_utf8(void **state)
 {
 	static const struct imap_dialect d = {0};
@@ -281,6 +295,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(programs_become_trees),
+		cmocka_unit_test(no_charset_beside_utf8_accept),
 		cmocka_unit_test(charsets_become_utf8),
 		cmocka_unit_test(nesting_and_numbers_have_limits),
 	};
