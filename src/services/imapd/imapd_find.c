@@ -97,22 +97,18 @@ static uint64_t indexed_upto(const struct find_plan *p)
 	return upto;
 }
 
-/* When only a few messages can be meant, only those are looked at. */
-static FIBER int narrow(struct find *f, struct err *e)
+static FIBER int look_up(struct find *f, const struct search_set *set, struct err *e)
 {
-	struct search_set set = {0};
 	struct search_places p = {.account_id = f->scope->owner_id,
 		.mailbox_id = f->scope->mailbox_id,
-		.ns = &set,
+		.ns = set,
 		.above = indexed_upto(&f->plan),
 		.max = FIND_NARROW_MAX};
 	struct arena *a = f->c->s->cmd;
-	int rc = 0;
 
-	if (!f->plan.needle_count || !find_candidates(&f->plan, f->plan.root, &set))
-		return 0;
-	rc = search_places(f->store, &p, e);
-	if (rc == 0 && !p.is_many) {
+	if (search_places(f->store, &p, e) < 0)
+		return -1;
+	if (!p.is_many) {
 		struct find_ranges places = {ARENA_ARRAY(a, struct uid_range, p.count + 1), 0};
 
 		for (size_t i = 0; i < p.count; i++)
@@ -120,6 +116,17 @@ static FIBER int narrow(struct find *f, struct err *e)
 		f->ranges = find_ranges_and(a, f->ranges, places);
 	}
 	free(p.uids);
+	return 0;
+}
+
+/* When only a few messages can be meant, only those are looked at. */
+static FIBER int narrow(struct find *f, struct err *e)
+{
+	struct search_set set = {0};
+	int rc = 0;
+
+	if (f->plan.needle_count && find_candidates(&f->plan, f->plan.root, &set))
+		rc = look_up(f, &set, e);
 	search_set_fini(&set);
 	return rc;
 }
