@@ -13,8 +13,25 @@ REQUEST = ('<?xml version="1.0" encoding="utf-8"?><Autodiscover xmlns="http://sc
            '<AcceptableResponseSchema>%s</AcceptableResponseSchema></Request></Autodiscover>')
 
 
+SENDING = """demo = yes
+listener smtp { address = { "127.0.0.1:2525" } }
+listener submission { protocol = submission address = { "127.0.0.1:5870" } }
+listener submissions { protocol = submission tls = implicit address = { "127.0.0.1:4650" } }
+listener web { protocol = http address = { "127.0.0.1:8080" } }
+"""
+
+
 @pytest.fixture(scope="module")
 def station():
+    """Mail is sent here, and read nowhere."""
+    from station import Yizhan
+    with Yizhan(conf=SENDING) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def whole():
+    """The demo: mail is read too."""
     from station import Yizhan
     with Yizhan() as server:
         yield server
@@ -152,6 +169,22 @@ def test_dns_advises_the_records(station):
         ("autoconfig.yizhan.test", "mx.yizhan.test."),
         ("autodiscover.yizhan.test", "mx.yizhan.test."),
     ]
+
+
+def test_ways_to_read_are_told_where_there_are_some(whole):
+    told = [(s.get("type"), int(s.find("port").text), s.find("socketType").text)
+            for s in ET.fromstring(ask(whole, "/mail/config-v1.1.xml?emailaddress=a@yizhan.test")[2]).iter("incomingServer")]
+    expected = [(kind, whole.ports[name], how) for kind in ("imap", "pop3") if kind in whole.ports
+                for name, how in ((kind + "s", "SSL"), (kind, "STARTTLS"))]
+    assert told == expected and ("pop3", whole.ports["pop3s"], "SSL") in told
+    answer = ask(whole, "/autodiscover/autodiscover.xml", "POST", REQUEST % ("a@yizhan.test", OUTLOOK))[2]
+    assert b"<Type>POP3</Type>" in answer and b"<Port>%d</Port>" % whole.ports["pop3s"] in answer
+    status, kind, profile = ask(whole, "/apple/mail.mobileconfig?email=alice@yizhan.test")
+    assert status == 200 and kind == "application/x-apple-aspen-config"
+    assert (b"EmailTypeIMAP" if "imap" in whole.ports else b"EmailTypePOP") in profile
+    lines = whole.cli("dns", "yizhan.test", "--offline", "--json", check=False).stdout.splitlines()
+    names = {r["name"]: r["publish"] for r in map(json.loads, lines) if r["type"] == "SRV"}
+    assert names["_pop3s._tcp.yizhan.test"].split()[2] == str(whole.ports["pop3s"])
 
 
 def test_the_page_tells_people_what_the_documents_tell_their_programs():

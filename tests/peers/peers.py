@@ -373,6 +373,7 @@ class Postfix(Peer):
 
     mode "hold"     accepts everything and keeps it in the hold queue (ingest alone; no pause for the queue)
          "relay"    accepts everything and relays it to next_hop (host, port)
+         "lmtp"     mail for `domains` goes by LMTP to next_hop, "unix:/path" or (host, port), which knows whom there is
          "maildir"  delivers `accounts` (addresses) to Maildirs through virtual(8); refuses other recipients
          "sink"     accepts any recipient in `domains` into one Maildir; messages() tells what came
     extra  settings of main.cf that win over all others, {name: value}
@@ -385,7 +386,7 @@ class Postfix(Peer):
     def __init__(self, mode, next_hop=None, accounts=(), domains=("sink.test",), extra=None, tls=False, limit=150,
                  hostname="postfix.test", **kw):
         super().__init__(**kw)
-        if mode not in ("hold", "relay", "maildir", "sink"):
+        if mode not in ("hold", "relay", "maildir", "sink", "lmtp"):
             raise ValueError("no mode %r" % mode)
         self.mode, self.next_hop = mode, next_hop
         self.accounts, self.domains = tuple(accounts), tuple(domains)
@@ -444,6 +445,14 @@ class Postfix(Peer):
 
     def settings_relay(self):
         return {"relayhost": "[%s]:%d" % self.next_hop, "in_flow_delay": "0"}
+
+    def settings_lmtp(self):
+        """next_hop: "unix:/path" or (host, port); it is asked whom there is."""
+        hop = self.next_hop if isinstance(self.next_hop, str) else "inet:[%s]:%d" % self.next_hop
+        return {"virtual_mailbox_domains": " ".join(self.domains), "virtual_transport": "lmtp:" + hop, "in_flow_delay": "0",
+                "virtual_mailbox_maps": "static:any", "recipient_delimiter": "+", "unverified_recipient_reject_code": "550",
+                "address_verify_map": "", "address_verify_poll_count": "30", "address_verify_poll_delay": "1s",
+                "smtpd_recipient_restrictions": "reject_unauth_destination, reject_unverified_recipient"}
 
     def settings_maildir(self):
         domains = sorted({a.split("@")[1] for a in self.accounts})
