@@ -3,6 +3,7 @@
 
 #include "store/body.h"
 #include "store/directory.h"
+#include "store/mailbox.h"
 
 /* Each question finds rows that are wrong and says so in one text column. They look at everything
  * and may take long: each is a read transaction of its own, so that the log can be copied back
@@ -12,12 +13,14 @@
 _Static_assert(DIRECTORY_FORWARDS_MAX == 20 && DIRECTORY_DOMAIN_LOCAL == 1 &&
 		DIRECTORY_DOMAIN_RELAY == 2 && DIRECTORY_CHECKS == 4,
 	"questions below say these as numbers");
+_Static_assert(MAILBOX_SEEN == 1 && MAILBOX_DELETED == 8, "questions below say these as numbers");
 _Static_assert(BODY_CHUNK == 262144, "CHECK_CHUNK says what BODY_CHUNK is");
 
 DB_SQL(sql_check_refs,
 	"SELECT 'body ' || b.id || ' says ' || b.refs || ' references, ' || COALESCE(r.n, 0) || "
 	"' are there' FROM blob b LEFT JOIN (SELECT blob_id, COUNT(*) AS n FROM "
-	"(SELECT blob_id FROM queue_msg UNION ALL SELECT blob_id FROM message) x GROUP BY blob_id) "
+	"(SELECT blob_id FROM queue_msg UNION ALL SELECT blob_id FROM message "
+	"UNION ALL SELECT blob_id FROM expunged) x GROUP BY blob_id) "
 	"r ON r.blob_id = b.id WHERE (b.refs > 0 OR r.n > 0) AND b.refs <> COALESCE(r.n, 0)");
 DB_SQL(sql_check_queue_body,
 	"SELECT 'queued message ' || q.id || ': its body ' || q.blob_id || ' is missing' "
@@ -45,6 +48,40 @@ DB_SQL(sql_check_mailbox,
 	"FROM message GROUP BY mailbox_id) m ON m.mailbox_id = b.id WHERE "
 	"b.messages <> COALESCE(m.n, 0) OR b.unseen <> COALESCE(m.unseen, 0) OR "
 	"b.octets <> COALESCE(m.octets, 0)");
+DB_SQL(sql_check_mailbox_deleted,
+	"SELECT 'mailbox ' || b.id || ' says ' || b.deleted || ' messages marked deleted, ' || "
+	"b.deleted_octets || ' octets; there are ' || COALESCE(m.n, 0) || ', ' || "
+	"COALESCE(m.octets, 0) FROM mailbox b LEFT JOIN (SELECT mailbox_id, COUNT(*) AS n, "
+	"SUM(size) AS octets FROM message WHERE (flags & 8) <> 0 GROUP BY mailbox_id) m "
+	"ON m.mailbox_id = b.id WHERE b.deleted <> COALESCE(m.n, 0) OR "
+	"b.deleted_octets <> COALESCE(m.octets, 0)");
+DB_SQL(sql_check_message_names,
+	"SELECT 'mailbox ' || m.mailbox_id || ' UID ' || m.uid || ': number ' || m.n || "
+	"', account ' || m.account_id || ', EMAILID ' || m.email_id || ' cannot be' FROM message m "
+	"JOIN mailbox b ON b.id = m.mailbox_id JOIN account a ON a.id = b.account_id "
+	"WHERE m.account_id <> b.account_id OR m.n < 1 OR m.n > a.modseq OR m.email_id = 0");
+DB_SQL(sql_check_keywords,
+	"SELECT 'keyword ' || k.name || ' belongs to mailbox ' || k.mailbox_id || "
+	"', which is not there' FROM mailbox_keyword k LEFT JOIN mailbox b ON b.id = k.mailbox_id "
+	"WHERE b.id IS NULL");
+DB_SQL(sql_check_rights_lost,
+	"SELECT 'rights of ' || r.identifier || ' belong to mailbox ' || r.mailbox_id || "
+	"', which is not there' FROM mailbox_acl r LEFT JOIN mailbox b ON b.id = r.mailbox_id "
+	"WHERE b.id IS NULL");
+DB_SQL(sql_check_metadata_lost,
+	"SELECT 'annotation ' || x.name || ' belongs to mailbox ' || x.mailbox_id || "
+	"', which is not there' FROM mailbox_metadata x LEFT JOIN mailbox b ON b.id = x.mailbox_id "
+	"WHERE x.mailbox_id <> 0 AND b.id IS NULL");
+DB_SQL(sql_check_reading_lost,
+	"SELECT r.what || ' belongs to account ' || r.id || ', which is not there' FROM "
+	"(SELECT 'subscription ' || name AS what, account_id AS id FROM subscription "
+	"UNION ALL SELECT 'expunged message ' || id, account_id FROM expunged) r "
+	"LEFT JOIN account a ON a.id = r.id WHERE a.id IS NULL");
+DB_SQL(sql_check_expunged,
+	"SELECT 'expunged message ' || x.id || ': its body ' || x.blob_id || ' is missing, or it is "
+	"in a mailbox' FROM expunged x LEFT JOIN blob b ON b.id = x.blob_id "
+	"LEFT JOIN message m ON m.id = x.id WHERE b.id IS NULL OR b.octets <> x.blob_octets OR "
+	"m.id IS NOT NULL");
 DB_SQL(sql_check_uid,
 	"SELECT 'mailbox ' || b.id || ': next UID ' || b.uidnext || ', highest MODSEQ ' || "
 	"b.highest_modseq || ', but a message has UID ' || m.uid || ' and MODSEQ ' || m.modseq "
@@ -165,14 +202,16 @@ DB_SQL(sql_check_facts_missing,
 
 static const struct db_sql *const check_questions[] = {&sql_check_refs, &sql_check_queue_body,
 	&sql_check_message_body, &sql_check_chunks, &sql_check_size, &sql_check_mailbox,
-	&sql_check_uid, &sql_check_tombstone, &sql_check_lost_message, &sql_check_lost_mailbox,
-	&sql_check_account, &sql_check_queue_left, &sql_check_queue_lost, &sql_check_queue_event,
-	&sql_check_queue_lane, &sql_check_count_messages, &sql_check_count_queue,
-	&sql_check_count_rcpts, &sql_check_forward, &sql_check_forward_many, &sql_check_recipient,
-	&sql_check_domain, &sql_check_address_twice, &sql_check_list_members, &sql_check_list_lost,
-	&sql_check_pending_lost, &sql_check_pool_member, &sql_check_route_pool,
-	&sql_check_route_egress, &sql_check_people_lost, &sql_check_facts_lost,
-	&sql_check_facts_missing};
+	&sql_check_mailbox_deleted, &sql_check_message_names, &sql_check_keywords,
+	&sql_check_rights_lost, &sql_check_metadata_lost, &sql_check_reading_lost,
+	&sql_check_expunged, &sql_check_uid, &sql_check_tombstone, &sql_check_lost_message,
+	&sql_check_lost_mailbox, &sql_check_account, &sql_check_queue_left, &sql_check_queue_lost,
+	&sql_check_queue_event, &sql_check_queue_lane, &sql_check_count_messages,
+	&sql_check_count_queue, &sql_check_count_rcpts, &sql_check_forward, &sql_check_forward_many,
+	&sql_check_recipient, &sql_check_domain, &sql_check_address_twice, &sql_check_list_members,
+	&sql_check_list_lost, &sql_check_pending_lost, &sql_check_pool_member,
+	&sql_check_route_pool, &sql_check_route_egress, &sql_check_people_lost,
+	&sql_check_facts_lost, &sql_check_facts_missing};
 
 #define CHECK_FINDINGS_MAX 1000 /* of one question; then "and more" */
 

@@ -9,7 +9,8 @@ DB_SQL(sql_account,
 	"octets = octets + $2 WHERE id = $1 AND removed_ns = 0 RETURNING modseq");
 DB_SQL(sql_mailbox,
 	"UPDATE mailbox SET uidnext = uidnext + 1, highest_modseq = $3, "
-	"messages = messages + 1, unseen = unseen + $5, octets = octets + $4 "
+	"messages = messages + 1, unseen = unseen + $5, octets = octets + $4, "
+	"deleted = deleted + $6, deleted_octets = deleted_octets + $6 * $4 "
 	"WHERE account_id = $1 AND name = $2 RETURNING id, uidnext - 1");
 DB_SQL(sql_message,
 	"INSERT INTO message (id, mailbox_id, uid, modseq, flags, received_ns, "
@@ -56,8 +57,9 @@ static int count_in(struct db *db, const struct delivery *d, struct span folder,
 {
 	int64_t unseen = !(d->flags & MAILBOX_SEEN);
 
-	return db_get(db, e, NULL, &sql_mailbox, is_found_r, "itiii:ii", (int64_t)d->account_id,
-		folder, p->modseq, (int64_t)size, unseen, &p->mailbox_id, &p->uid);
+	return db_get(db, e, NULL, &sql_mailbox, is_found_r, "itiiii:ii", (int64_t)d->account_id,
+		folder, p->modseq, (int64_t)size, unseen, (int64_t) !!(d->flags & MAILBOX_DELETED),
+		&p->mailbox_id, &p->uid);
 }
 
 static int find_place(

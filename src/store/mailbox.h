@@ -19,7 +19,8 @@ enum mailbox_flag {
 	MAILBOX_ANSWERED = 2,
 	MAILBOX_FLAGGED = 4,
 	MAILBOX_DELETED = 8,
-	MAILBOX_DRAFT = 16
+	MAILBOX_DRAFT = 16,
+	MAILBOX_FLAGS_ALL = 31
 };
 
 struct mailbox_info {
@@ -240,7 +241,8 @@ struct mailbox_store {
 	const struct span
 		*keywords; /* compared without case; the first spelling in the mailbox stays */
 	size_t keyword_count;
-	unsigned flags_mask;      /* those that may be changed (rights s, t, w); 0 means all */
+	unsigned flags_mask;      /* those that may be changed (rights s, t, w), keywords with
+				   * MAILBOX_FLAGGED; 0 means all */
 	bool has_unchanged_since; /* RFC 7162 section 3.1.3 */
 	uint64_t unchanged_since;
 	/* results, in the caller's arena */

@@ -47,3 +47,17 @@ int mailbox_room_tx(struct db *db, uint64_t account_id, struct err *e);
 /** Keywords as they are kept in a row, blanks between; new ones are registered with the mailbox. ERR_LIMIT. */
 int mailbox_keywords_tx(struct db *db, struct arena *a, uint64_t mailbox_id,
 	const struct span *keywords, size_t count, struct span *joined_r, struct err *e);
+
+/** A new MODSEQ of the mailbox's account. ERR_NOT_FOUND. */
+int mailbox_bump_tx(struct db *db, uint64_t mailbox_id, int64_t *modseq_r, struct err *e);
+
+/* How far a walk through UID ranges (ascending) is. */
+struct uid_cursor {
+	size_t at;
+	uint32_t after; /* the last UID that was seen */
+};
+/** What is left of the range that the cursor stands in, or of the next one; false at the end. */
+bool uid_cursor_range(struct uid_cursor *c, const struct uid_range *ranges, size_t count,
+	struct uid_range *range_r);
+/** Each UID as a range, ascending, in `a`. */
+struct uid_range *uid_ranges_of(struct arena *a, const uint32_t *uids, size_t count);

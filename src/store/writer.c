@@ -118,6 +118,12 @@ static void give_up(struct writer_job *job, const struct err *why)
 		err_copy(&job->err, why);
 }
 
+/* A quota that is spent (the scope says so) is its owner's trouble alone. */
+static bool is_disk_trouble(const struct err *e)
+{
+	return e->code == ERR_IO || (e->code == ERR_FULL && e->scope == ERR_SCOPE_SELF);
+}
+
 /* Run one closure inside the transaction. LOST: the transaction is gone or must go. */
 static enum attempt run_closure(
 	struct writer *w, struct writer_job *job, bool is_saved, struct err *e)
@@ -133,7 +139,7 @@ static enum attempt run_closure(
 	if (job->rc == 0)
 		return is_saved && db_release(w->db, e) < 0 ? ATTEMPT_LOST : ATTEMPT_DONE;
 	tally_restore(w, &t);
-	if (!db_in_transaction(w->db) || job->err.code == ERR_FULL || job->err.code == ERR_IO) {
+	if (!db_in_transaction(w->db) || is_disk_trouble(&job->err)) {
 		err_copy(e, &job->err); /* disk trouble is everybody's */
 		return ATTEMPT_LOST;
 	}

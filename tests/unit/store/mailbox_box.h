@@ -58,6 +58,16 @@ APART static void tell_finding(void *arg, const char *text)
 	print_error("%s\n", text);
 }
 
+/* The same when something should be wrong. */
+APART static uint64_t damages(struct store_fixture *f)
+{
+	struct err e = {0};
+	uint64_t n;
+
+	assert_ok(store_check(f->s, NULL, NULL, NULL, &n, &e), &e);
+	return n;
+}
+
 APART static uint64_t findings(struct store_fixture *f)
 {
 	struct err e = {0};
@@ -73,5 +83,14 @@ APART static struct mailbox_info info_of(struct store_fixture *f, struct box box
 	struct err e = {0};
 
 	assert_ok(mailbox_find(f->s, f->a, box.account_id, SPAN("INBOX"), &info, &e), &e);
+	return info;
+}
+
+APART static struct mailbox_info info_by_id(struct store_fixture *f, uint64_t mailbox_id)
+{
+	struct mailbox_info info;
+	struct err e = {0};
+
+	assert_ok(mailbox_by_id(f->s, f->a, mailbox_id, &info, &e), &e);
 	return info;
 }
