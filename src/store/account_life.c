@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "store/account_admin.h"
 #include "store/account_priv.h"
+#include "store/blob.h"
 #include "store/directory_priv.h"
 #include "store/facts.h"
 #include "store/mailbox.h"
@@ -119,6 +120,21 @@ DB_SQL(sql_purge_send_as, "DELETE FROM send_as WHERE account_id = $1");
 DB_SQL(sql_purge_apps, "DELETE FROM app_password WHERE account_id = $1");
 DB_SQL(sql_purge_certificates, "DELETE FROM account_certificate WHERE account_id = $1");
 
+DB_SQL(sql_purge_subscriptions, "DELETE FROM subscription WHERE account_id = $1");
+DB_SQL(sql_purge_threads,
+	"DELETE FROM thread_ref WHERE (account_id, ref, subject) IN (SELECT account_id, ref, subject "
+	"FROM thread_ref WHERE account_id = $1 LIMIT $2)");
+DB_SQL(sql_purge_expunged,
+	"SELECT id, blob_id, blob_octets FROM expunged WHERE account_id = $1 LIMIT $2");
+DB_SQL(sql_purge_expunged_row, "DELETE FROM expunged WHERE id = $1");
+DB_SQL(sql_purge_words, "DELETE FROM mailbox_keyword WHERE mailbox_id = $1");
+DB_SQL(sql_purge_rights, "DELETE FROM mailbox_acl WHERE mailbox_id = $1");
+DB_SQL(sql_purge_notes, "DELETE FROM mailbox_metadata WHERE mailbox_id = $1");
+/* Who gets the address later must not get his rights. */
+DB_SQL(sql_purge_identifier,
+	"DELETE FROM mailbox_acl WHERE identifier = $1 OR identifier = '-' || $1");
+DB_SQL(sql_purge_address, "SELECT local, domain FROM account WHERE id = $1");
+
 struct account_purge {
 	uint64_t id, mailbox_id;
 	int64_t before_ns; /* it must have been removed by then; 0: whatever it is */
@@ -161,15 +177,65 @@ static int account_purge_moved(struct db *db, void *arg, struct err *e)
 	return moved_purge_tx(db, p->id, ACCOUNT_PURGE_SLICE, &p->is_more, e);
 }
 
+static int account_purge_threads(struct db *db, void *arg, struct err *e)
+{
+	struct account_purge *p = arg;
+
+	if (db_run(db, e, &sql_purge_threads, "ii", (int64_t)p->id, (int64_t)ACCOUNT_PURGE_SLICE) <
+		0)
+		return -1;
+	p->is_more = db_changes(db) == ACCOUNT_PURGE_SLICE;
+	return 0;
+}
+
+#define ACCOUNT_EXPUNGED_SLICE 64 /* bodies go with them */
+
+static int account_purge_expunged(struct db *db, void *arg, struct err *e)
+{
+	struct account_purge *p = arg;
+	struct db_stmt *st = db_query(
+		db, e, &sql_purge_expunged, "ii", (int64_t)p->id, (int64_t)ACCOUNT_EXPUNGED_SLICE);
+	int64_t rows[ACCOUNT_EXPUNGED_SLICE][3];
+	size_t count = 0;
+	bool is_row = false;
+	int result = -1;
+
+	for (; st && (result = db_step(st, &is_row, e)) == 0 && is_row; count++)
+		db_cols(st, "iii", &rows[count][0], &rows[count][1], &rows[count][2]);
+	db_done(st);
+	for (size_t i = 0; result == 0 && i < count; i++)
+		if (db_run(db, e, &sql_purge_expunged_row, "i", rows[i][0]) < 0 ||
+			blob_unref_tx(db, (uint64_t)rows[i][1], (uint64_t)rows[i][2], NULL, e) < 0)
+			result = -1;
+	p->is_more = count == ACCOUNT_EXPUNGED_SLICE;
+	return result;
+}
+
+static int account_purge_identifier(struct db *db, const struct account_purge *p, struct err *e)
+{
+	struct arena *a = arena_new();
+	struct span local, domain;
+	bool is_found = false;
+	int result = db_get(
+		db, e, a, &sql_purge_address, &is_found, "i:tt", (int64_t)p->id, &local, &domain);
+
+	if (result == 0 && is_found)
+		result = db_run(
+			db, e, &sql_purge_identifier, "t", directory_join(a, local, domain));
+	arena_free(&a);
+	return result;
+}
+
 /* What is left is little: a closure takes it at once. */
 static int account_purge_rows(struct db *db, void *arg, struct err *e)
 {
 	static const struct db_sql *const tables[] = {&sql_purge_addresses, &sql_purge_forwards,
 		&sql_purge_mailboxes, &sql_purge_members, &sql_purge_member_of, &sql_purge_send_as,
-		&sql_purge_apps, &sql_purge_certificates};
+		&sql_purge_apps, &sql_purge_certificates, &sql_purge_subscriptions};
 	struct account_purge *p = arg;
 
-	if (db_run(db, e, &sql_purge_account, "i", (int64_t)p->id) < 0)
+	if (account_purge_identifier(db, p, e) < 0 ||
+		db_run(db, e, &sql_purge_account, "i", (int64_t)p->id) < 0)
 		return -1;
 	if (db_changes(db) == 0)
 		return account_gone(e, p->id);
@@ -177,20 +243,39 @@ static int account_purge_rows(struct db *db, void *arg, struct err *e)
 		if (db_run(db, e, tables[i], "i", (int64_t)p->id) < 0)
 			return -1;
 	store_changed(db, STORE_DIRECTORY);
-	return facts_gone_tx(db, p->id, 0, e); /* search forgets the whole account */
+	return facts_gone_tx(db, p->id, 0, e); /* search forgets all of it */
+}
+
+static int account_purge_mailbox_rows(struct db *db, void *arg, struct err *e)
+{
+	static const struct db_sql *const tables[] = {
+		&sql_purge_words, &sql_purge_rights, &sql_purge_notes};
+	const struct account_purge *p = arg;
+
+	for (size_t i = 0; i < ARRAY_LEN(tables); i++)
+		if (db_run(db, e, tables[i], "i", (int64_t)p->mailbox_id) < 0)
+			return -1;
+	return 0;
+}
+
+static FIBER int account_purge_slices(
+	struct store *s, struct account_purge *p, store_fn *slice, struct err *e)
+{
+	do {
+		if (store_write(s, "account.slice", slice, p, e) < 0)
+			return -1;
+	} while (p->is_more);
+	return 0;
 }
 
 static FIBER int account_purge_mailbox(
 	struct store *s, struct account_purge *p, uint64_t mailbox_id, struct err *e)
 {
 	p->mailbox_id = mailbox_id;
-	if (mailbox_expunge(s, mailbox_id, NULL, 0, NULL, e) < 0)
+	if (mailbox_expunge(s, mailbox_id, NULL, 0, NULL, e) < 0 ||
+		account_purge_slices(s, p, account_purge_tombstones, e) < 0)
 		return -1;
-	do {
-		if (store_write(s, "account.tombstones", account_purge_tombstones, p, e) < 0)
-			return -1;
-	} while (p->is_more);
-	return 0;
+	return store_write(s, "account.mailbox", account_purge_mailbox_rows, p, e);
 }
 
 FIBER int account_purge_due(struct store *s, uint64_t id, int64_t before_ns, struct err *e)
@@ -208,10 +293,10 @@ FIBER int account_purge_due(struct store *s, uint64_t id, int64_t before_ns, str
 	for (size_t i = 0; i < count; i++)
 		if (account_purge_mailbox(s, &p, folders[i].id, e) < 0)
 			goto out;
-	do {
-		if (store_write(s, "account.moved", account_purge_moved, &p, e) < 0)
-			goto out;
-	} while (p.is_more);
+	if (account_purge_slices(s, &p, account_purge_moved, e) < 0 ||
+		account_purge_slices(s, &p, account_purge_expunged, e) < 0 ||
+		account_purge_slices(s, &p, account_purge_threads, e) < 0)
+		goto out;
 	result = store_write(s, "account.purge", account_purge_rows, &p, e);
 out:
 	arena_free(&a);
