@@ -12,6 +12,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "store/mailbox.h"
 #include "services/host/host_priv.h"
 
 bool host_place(const struct host *h, size_t i, struct host_place *place_r)
@@ -199,7 +200,7 @@ static FIBER int start_all(struct host *h, struct fiber_group *control, struct e
 	/* The key is there before the first letter can need it. */
 	if (host_demo_seed(h, e) < 0 || guard_begin(h->guard, e) < 0 ||
 		auth_begin(h->auth, e) < 0 || router_srs_turn(h->store, false, e) < 0 ||
-		host_filter_begin(h, e) < 0 ||
+		host_filter_begin(h, e) < 0 || mailbox_special_all(h->store, e) < 0 ||
 		fiber_start(control, "srs", host_router_keep, h, e) < 0 ||
 		fiber_start(control, "accounts", host_accounts_keep, h, e) < 0 ||
 		fiber_start(control, "tls", host_tls_keep, h, e) < 0)

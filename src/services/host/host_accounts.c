@@ -1,12 +1,14 @@
 #include "store/account_admin.h"
+#include "store/mailbox.h"
 #include "services/host/host_priv.h"
 
-/* Accounts that were removed and whose grace time is over go for good: a fiber of loop 0, so that one
- * after the other does. What was begun before a crash goes on (docs/accounts.md). */
+/* What waits for its end goes when its time is over: removed accounts (docs/accounts.md), expunged messages
+ * (docs/reading.md). A fiber of loop 0, so that one after the other does. What was begun before a crash
+ * goes on. */
 
 #define ACCOUNTS_LOOK_MIN_NS (1 * CLOCK_SEC)
 #define ACCOUNTS_LOOK_MAX_NS CLOCK_HOUR
-#define ACCOUNTS_LOOK_PART   10 /* of the grace time */
+#define ACCOUNTS_LOOK_PART   10 /* of the shorter time */
 
 static int64_t look_after(int64_t grace)
 {
@@ -33,18 +35,34 @@ static FIBER int purge_all(struct host *h, int64_t grace, struct err *e)
 	} while (true);
 }
 
+static FIBER int sweep_expunged(struct host *h, int64_t keep, struct err *e)
+{
+	uint64_t swept = 0;
+
+	if (mailbox_gone_sweep(h->store, loop_wall_ns() - keep, &swept, e) < 0)
+		return -1;
+	if (swept)
+		log_event(&h->log, LOG_INFO, "host.expunged.gone", LF_INT("messages", swept));
+	return 0;
+}
+
 FIBER int host_accounts_keep(void *arg)
 {
 	struct host *h = arg;
-	int64_t grace;
+	int64_t grace, keep;
 
 	do {
 		struct err e = {0};
 
 		grace = h->settings->config->accounts.grace;
+		keep = h->settings->config->reading.keep_expunged;
 		if (purge_all(h, grace, &e) < 0 && e.code != ERR_CANCELLED)
 			log_event(
 				&h->log, LOG_WARN, "host.account.failed", LF_STR("error", e.text));
-	} while (fiber_sleep(look_after(grace), NULL) == 0);
+		err_clear(&e);
+		if (sweep_expunged(h, keep, &e) < 0 && e.code != ERR_CANCELLED)
+			log_event(
+				&h->log, LOG_WARN, "host.expunged.failed", LF_STR("error", e.text));
+	} while (fiber_sleep(look_after(grace < keep ? grace : keep), NULL) == 0);
 	return 0;
 }
