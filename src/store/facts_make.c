@@ -268,6 +268,8 @@ static int parse(struct body_reading *r, struct mime_parser *p, uint64_t octets,
 	uint64_t at = 0;
 	struct span piece;
 
+	/* mail that was moved in may have it, and other readers pass over it */
+	mime_parser_allow_from_line(p);
 	while (at < octets) {
 		if (body_reading_at(r, at, octets, &piece, e) < 0)
 			return -1;

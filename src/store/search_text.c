@@ -162,6 +162,7 @@ static int make(struct making *m, struct span prefix, uint64_t octets, struct er
 	struct mime_tree *t;
 	int rc = 0;
 
+	mime_parser_allow_from_line(p);
 	put_prefix(m, prefix);
 	while (rc == 0 && at < octets) {
 		struct span piece;

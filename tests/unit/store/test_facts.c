@@ -166,6 +166,25 @@ static void facts_tell_what_the_body_says(void **state)
 	store_play(state, play_made);
 }
 
+static void play_from_line(struct store_fixture *f)
+{
+	struct box box = make_box(f, "alice");
+	struct mailbox_msg m = message(f, box,
+		deliver(f, box,
+			SPAN("From nobody Mon Nov 23 20:40:14 2026\r\nSubject: x\r\n\r\nText.\r\n")));
+	struct body_facts *x;
+
+	need(f, &m);
+	x = facts(f, m.blob_id);
+	assert_span(x->subject, "X");
+	assert_span(x->preview, "Text.");
+}
+
+static void a_line_of_an_mbox_in_front_is_passed_over(void **state)
+{
+	store_play(state, play_from_line);
+}
+
 static void play_go(struct store_fixture *f)
 {
 	struct box box = make_box(f, "alice");
@@ -322,6 +341,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
 			facts_tell_what_the_body_says, store_set_up, store_tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_line_of_an_mbox_in_front_is_passed_over, store_set_up, store_tear_down),
 		cmocka_unit_test_setup_teardown(
 			facts_go_with_their_body, store_set_up, store_tear_down),
 		cmocka_unit_test_setup_teardown(
