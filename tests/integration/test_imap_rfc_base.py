@@ -164,14 +164,17 @@ def test_plaintext_behind_starttls_is_not_obeyed(server):
     import ssl
     with server.talk() as t:
         t.send(b"a STARTTLS\r\nb NOOP\r\n")
-        assert t.response()[:2] == ("a", "OK")
+        r = t.response()
+        if r[:2] == ("*", "BYE"):
+            return  # to end the connection is as good
+        assert r[:2] == ("a", "OK")
         try:
             t.socket = ssl._create_unverified_context().wrap_socket(t.socket)
             t.socket.settimeout(0.5)
             t.send(b"c NOOP\r\n")
             assert t.response()[0] == "c"
         except (OSError, Bye):
-            pass  # to end the connection is as good
+            pass
 
 
 # -- 6.3.1 SELECT, 6.3.2 EXAMINE ----------------------------------------------------------------------------------------
@@ -406,7 +409,7 @@ def test_id(server):
         t.ok("ID NIL")
         # RFC 2971 section 3.3: at most 30 fields, names of at most 30 octets
         r = t.run("ID (%s)" % " ".join('"f%d" "x"' % n for n in range(31)))
-        assert r.status in ("BAD", "OK")
+        assert r.status in ("BAD", "NO", "OK")
 
 
 def test_unknown_charset_is_told(box):
