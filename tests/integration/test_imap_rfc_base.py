@@ -296,7 +296,7 @@ def test_append_of_all_octets(box):
 
 def test_append_refuses_what_is_no_flag_or_date(box):
     strict(box.server, "reads the literal behind a wrong flag as commands")
-    for words in ("(\\Recent) ", '"17-Foo-1996 02:44:25 -0700" ', "(\\Seen "):
+    for words in ("(\\Foo) ", '"17-Foo-1996 02:44:25 -0700" ', "(\\Seen "):
         r = box.t.run("APPEND %s %s" % (quote(box.name), words.strip()), Lit(LETTER, plus=True))
         assert r.status in ("BAD", "NO"), words
     box.t.ok("NOOP")
