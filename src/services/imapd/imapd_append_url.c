@@ -60,10 +60,7 @@ static bool parse_tail(struct arena *a, struct span rest, struct append_url *u)
 	struct span piece, value;
 
 	while (rest.len) {
-		if (!span_cut(rest, '/', &piece, &rest)) {
-			piece = rest;
-			rest = SPAN("");
-		}
+		span_cut(rest, '/', &piece, &rest);
 		if (!u->has_section && !u->has_partial && take_key(piece, ";SECTION=", &value)) {
 			u->has_section = true;
 			if (!percent_decode(a, value, &u->section))
