@@ -17,14 +17,15 @@ int imap_args_id(struct imap_lex *l, struct imap_command *c)
 	if (imap_lex_peek(l) != ')')
 		do {
 			if (c->pair_count >= IMAP_ID_PAIRS_MAX)
-				return imap_lex_too_many(l, "fields", IMAP_ID_PAIRS_MAX);
+				return imap_lex_expected(l, "at most 30 fields"); /* section 3.3 */
 			LEX_ROOM(l, c->pairs, c->pair_count);
 			p = &c->pairs[c->pair_count];
 			if (imap_lex_string(l, "a field", &p->field) < 0 || imap_lex_space(l) < 0 ||
 				imap_lex_nstring(l, "a value or NIL", false, &p->value) < 0)
 				return -1;
 			if (p->field.len > IMAP_ID_FIELD_MAX || p->value.len > IMAP_ID_VALUE_MAX)
-				return imap_lex_too_many(l, "octets in a field", IMAP_ID_VALUE_MAX);
+				return imap_lex_expected(
+					l, "fields of 30 and values of 1024 octets");
 			c->pair_count++;
 		} while (imap_lex_more(l));
 	return imap_lex_close(l);

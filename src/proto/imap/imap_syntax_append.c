@@ -111,7 +111,7 @@ static int options(struct feed *f, struct imap_append_event *m)
 	struct imap_lex *l = &f->l;
 
 	if (imap_lex_peek(l) == '(') {
-		if (imap_lex_flag_list(l, true, &m->flags) < 0 || imap_lex_space(l) < 0)
+		if (imap_lex_flag_list(l, &m->flags) < 0 || imap_lex_space(l) < 0)
 			return -1;
 	}
 	if (imap_lex_peek(l) == '"') {

@@ -285,6 +285,6 @@ int imap_args_store(struct imap_lex *l, struct imap_command *c)
 	if (imap_lex_space(l) < 0)
 		return -1;
 	if (imap_lex_peek(l) == '(')
-		return imap_lex_flag_list(l, false, &s->flags);
+		return imap_lex_flag_list(l, &s->flags);
 	return imap_lex_flags_bare(l, &s->flags);
 }

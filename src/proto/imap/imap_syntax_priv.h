@@ -67,7 +67,7 @@ bool imap_lex_try_literal_head(struct imap_lex *l, struct imap_literal *lit_r);
 #define IMAP_MODSEQ_MAX INT64_MAX /* RFC 7162 section 7: 63 bits */
 
 /* flag = "\Answered" … / flag-keyword */
-int imap_lex_flag_list(struct imap_lex *l, bool is_append, struct imap_flags *flags_r);
+int imap_lex_flag_list(struct imap_lex *l, struct imap_flags *flags_r);
 int imap_lex_flags_bare(struct imap_lex *l, struct imap_flags *flags_r);
 
 int imap_lex_status_items(struct imap_lex *l, unsigned *items_r);

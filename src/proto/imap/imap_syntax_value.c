@@ -123,7 +123,7 @@ static bool has_keyword(const struct imap_flags *f, struct span word)
 	return false;
 }
 
-static int system_flag(struct imap_lex *l, bool is_append, struct imap_flags *f)
+static int system_flag(struct imap_lex *l, struct imap_flags *f)
 {
 	size_t from = l->at++;
 	struct span word;
@@ -136,21 +136,18 @@ static int system_flag(struct imap_lex *l, bool is_append, struct imap_flags *f)
 			f->system |= system_flags[i].bit;
 			return 0;
 		}
-	/* Programs that copy mail from server to server send what FETCH told them; the flag is no
-	 * client's to set (RFC 3501 section 2.3.2), so it is left out. */
-	if (is_append && span_eq_nocase(word, SPAN("\\Recent")))
-		return 0;
+	/* \Recent is no client's to set (RFC 9051 section 9, flag), nor are those that are to come */
 	l->at = from;
 	return imap_lex_expected(l, "a flag that there is");
 }
 
-static int one_flag(struct imap_lex *l, bool is_append, struct imap_flags *f)
+static int one_flag(struct imap_lex *l, struct imap_flags *f)
 {
 	size_t from = l->at, n = 0;
 	struct span word;
 
 	if (imap_lex_peek(l) == '\\')
-		return system_flag(l, is_append, f);
+		return system_flag(l, f);
 	while (from + n < l->in.len && imap_is_atom(span_sub(l->in, from + n, 1)))
 		n++;
 	word = span_sub(l->in, from, n);
@@ -169,14 +166,14 @@ static int one_flag(struct imap_lex *l, bool is_append, struct imap_flags *f)
 	return 0;
 }
 
-int imap_lex_flag_list(struct imap_lex *l, bool is_append, struct imap_flags *flags_r)
+int imap_lex_flag_list(struct imap_lex *l, struct imap_flags *flags_r)
 {
 	*flags_r = (struct imap_flags){0};
 	if (imap_lex_open(l, "a list of flags") < 0)
 		return -1;
 	if (imap_lex_peek(l) != ')')
 		do {
-			if (one_flag(l, is_append, flags_r) < 0)
+			if (one_flag(l, flags_r) < 0)
 				return -1;
 		} while (imap_lex_more(l));
 	return imap_lex_close(l);
@@ -186,7 +183,7 @@ int imap_lex_flags_bare(struct imap_lex *l, struct imap_flags *flags_r)
 {
 	*flags_r = (struct imap_flags){0};
 	do {
-		if (one_flag(l, false, flags_r) < 0)
+		if (one_flag(l, flags_r) < 0)
 			return -1;
 	} while (imap_lex_more(l));
 	return 0;
