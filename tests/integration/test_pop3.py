@@ -269,6 +269,7 @@ def test_two_sessions(post):
         first.ask("DELE 1")
         assert first.ask("QUIT") == b"+OK Goodbye, 1 removed"
         deliver(post, letter("four"))
+        time.sleep(1.3)  # what it had read ahead it has let go of
         # it still sees what was there when it logged in
         assert second.ask("STAT").startswith(b"+OK 3 ")
         assert len(second.many("LIST")[1]) == 3
@@ -439,3 +440,52 @@ def test_mail_programs_are_told(post):
         while octets := s.recv(65536):
             got += octets
     assert b'<incomingServer type="pop3">' in got and b"<port>%d</port>" % post.ports["pop3s"] in got
+
+
+def fill(station, count, path):
+    """So many small letters in alice's INBOX, by import; their bodies."""
+    bodies = ["letter %d\n" % n + "x" * (n % 700) + "\n" for n in range(count)]
+    with open(path, "w") as f:
+        for n, body in enumerate(bodies):
+            f.write("From a@peer.example Mon Mar  2 10:00:00 2026\nFrom: a@peer.example\nMessage-ID: <%d@peer.example>\nSubject: %d\n\n%s\n" % (n, n, body))
+    station.cli("mailbox", "import", ALICE, str(path), "--folder", "INBOX", seconds=300)
+    return bodies
+
+
+@pytest.mark.parametrize("count", [600, pytest.param(10_000, marks=pytest.mark.long)])
+def test_a_large_maildrop(make_station, tmp_path, count):
+    station = make_station(conf=QUIET)
+    bodies = fill(station, count, tmp_path / "mbox")
+    with open_pop(station) as p, open_pop(station) as other:
+        assert p.ask("STAT").startswith(b"+OK %d " % count)
+        sizes = [int(line.split()[1]) for line in p.many("LIST")[1]]
+        names = [line.split()[1] for line in p.many("UIDL")[1]]
+        assert len(sizes) == count and len(set(names)) == count and sum(sizes) == int(p.ask("STAT").split()[2])
+        # some of them go meanwhile; they are seen all the same
+        for n in range(1, count, 7):
+            assert code(other.ask("DELE %d" % n)) == "+OK"
+        assert code(other.ask("QUIT")) == "+OK"
+        time.sleep(1.2)
+        p.send(b"".join(b"RETR %d\r\n" % n for n in range(1, count + 1)))
+        for n in range(count):
+            assert p.line() == b"+OK %d octets" % sizes[n]
+            text = b"".join(line + b"\r\n" for line in p.lines())
+            assert len(text) == sizes[n] and bodies[n].split("\n")[0].encode() in text
+        assert [int(line.split()[1]) for line in p.many("LIST")[1]] == sizes
+        p.send(b"".join(b"DELE %d\r\n" % n for n in range(1, count + 1)))
+        for _ in range(count):
+            assert code(p.line()) == "+OK"
+        assert p.ask("QUIT") == b"+OK Goodbye, %d removed" % count
+    assert uids(station) == []
+    assert station.cli("check").returncode == 0
+
+
+def test_what_was_removed_is_brought_back(post):
+    with open_pop(post) as p:
+        p.ask("DELE 2")
+        p.ask("QUIT")
+    assert uids(post) == [1, 3]
+    post.cli("mailbox", "undelete", ALICE, "--all")
+    assert len(uids(post)) == 3
+    with open_pop(post) as p:
+        assert len(p.many("UIDL")[1]) == 3

@@ -281,14 +281,29 @@ void pop3d_body_close(void *ctx, uint32_t i, bool is_whole)
 
 /* ---- the end ----------------------------------------------------------------------------------------- */
 
-static uint32_t *retrieved_uids(const struct pop3d_conn *c, struct arena *a, size_t *count_r)
+/* Neighbours of the session's view are one range: what lies between two of them was gone when it began. */
+static void add_range(const struct pop3d_conn *c, struct uid_range *list, size_t *count,
+	uint32_t *last, uint32_t i)
 {
-	uint32_t *list = ARENA_ARRAY(a, uint32_t, c->retrieved_count), all = uidset_count(c->uids);
+	uint32_t uid = uid_of(c, i);
+
+	if (*count && *last + 1 == i)
+		list[*count - 1].last = uid;
+	else
+		list[(*count)++] = (struct uid_range){uid, uid};
+	*last = i;
+}
+
+static struct uid_range *retrieved_ranges(
+	const struct pop3d_conn *c, struct arena *a, size_t *count_r)
+{
+	struct uid_range *list = ARENA_ARRAY(a, struct uid_range, c->retrieved_count);
+	uint32_t last = 0, all = uidset_count(c->uids);
 
 	*count_r = 0;
 	for (uint32_t i = 0; i < all; i++) {
 		if (c->retrieved[i / 8] & (1u << i % 8))
-			list[(*count_r)++] = uid_of(c, i);
+			add_range(c, list, count_r, &last, i);
 	}
 	return list;
 }
@@ -296,38 +311,41 @@ static uint32_t *retrieved_uids(const struct pop3d_conn *c, struct arena *a, siz
 FIBER void pop3d_drop_seen(struct pop3d_conn *c)
 {
 	struct arena *a;
+	struct mailbox_store op = {.mailbox_id = c->mailbox_id,
+		.how = MAILBOX_FLAGS_ADD,
+		.flags = MAILBOX_SEEN,
+		.wants_none = true};
 	struct err e = {0};
-	uint64_t modseq;
-	uint32_t *uids;
-	size_t count;
 
 	if (!c->uids || !c->retrieved_count || !c->policy->is_seen_set ||
 		!(c->rights & MAILBOX_RIGHT_SEEN))
 		return;
 	a = arena_new();
-	uids = retrieved_uids(c, a, &count);
+	op.arena = a;
+	op.ranges = retrieved_ranges(c, a, &op.range_count);
 	c->retrieved_count = 0;
-	if (mailbox_flags(c->d->opts.store, c->mailbox_id, uids, count, MAILBOX_SEEN, 0, &modseq,
-		    &e) < 0 &&
-		e.code != ERR_CANCELLED)
+	if (mailbox_store_flags(c->d->opts.store, &op, &e) < 0 && e.code != ERR_CANCELLED)
 		log_event(c->d->opts.log, LOG_WARN, "pop3.seen.failed",
 			LF("user", c->auth.who.address), LF_STR("error", e.text));
 	arena_free(&a);
 }
 
-static FIBER int remove_uids(
-	struct pop3d_conn *c, const uint32_t *uids, size_t count, struct err *e)
+static FIBER int remove_ranges(
+	struct pop3d_conn *c, const struct uid_range *ranges, size_t count, struct err *e)
 {
 	const unsigned needed = MAILBOX_RIGHT_DELETE_MSG | MAILBOX_RIGHT_EXPUNGE;
-	uint64_t expunged;
+	struct mailbox_expunge_op op = {
+		.mailbox_id = c->mailbox_id, .ranges = ranges, .range_count = count};
 
 	if (!count)
 		return 0;
 	if ((c->rights & needed) != needed)
 		return err_set(e, ERR_DENIED, "no right to remove mail from that mailbox");
-	if (mailbox_expunge(c->d->opts.store, c->mailbox_id, uids, count, &expunged, e) < 0)
+	if (c->policy->keep_expunged_ns)
+		op.keep_until_ns = (uint64_t)(loop_wall_ns() + c->policy->keep_expunged_ns);
+	if (mailbox_expunge_ranges(c->d->opts.store, &op, e) < 0)
 		return -1;
-	pop3d_count(&c->d->counters.removed, expunged);
+	pop3d_count(&c->d->counters.removed, op.expunged);
 	return 0;
 }
 
@@ -335,23 +353,24 @@ FIBER int pop3d_drop_update(void *ctx, const uint32_t *gone, uint32_t count, str
 {
 	struct pop3d_conn *c = ctx;
 	struct arena *a = arena_new();
-	uint32_t *uids = ARENA_ARRAY(a, uint32_t, (size_t)count + 1), *taken = NULL;
-	size_t taken_count = 0;
+	struct uid_range *list = ARENA_ARRAY(a, struct uid_range, (size_t)count + 1), *taken = NULL;
+	size_t ranges = 0, taken_count = 0;
+	uint32_t last = 0;
 	struct err why = {0};
 
 	for (uint32_t i = 0; i < count; i++) {
-		uids[i] = uid_of(c, gone[i]);
+		add_range(c, list, &ranges, &last, gone[i]);
 		c->retrieved_count -= (c->retrieved[gone[i] / 8] & (1u << gone[i] % 8)) != 0;
 		c->retrieved[gone[i] / 8] &= (uint8_t) ~(1u << gone[i] % 8);
 	}
 	if (c->policy->is_retrieved_removed && c->retrieved_count)
-		taken = retrieved_uids(c, a, &taken_count);
+		taken = retrieved_ranges(c, a, &taken_count);
 	/* what goes need not be marked; what stays is, even where the rest fails */
 	if (!taken_count)
 		pop3d_drop_seen(c);
-	int rc = remove_uids(c, uids, count, &why);
+	int rc = remove_ranges(c, list, ranges, &why);
 	if (rc == 0)
-		rc = remove_uids(c, taken, taken_count, &why);
+		rc = remove_ranges(c, taken, taken_count, &why);
 	if (rc == 0 && taken_count)
 		c->retrieved_count = 0;
 	arena_free(&a);
