@@ -152,6 +152,7 @@ static void play_documents(struct store_fixture *f)
 {
 	uint64_t account = make_account(f);
 	struct err e = {0};
+	struct mailbox_info info;
 	struct indexer *x;
 
 	for (int i = 0; i < MANY; i++)
@@ -169,6 +170,11 @@ static void play_documents(struct store_fixture *f)
 	indexer_look_again(x);
 	wait_for_documents(x, 2 * MANY + 2);
 	assert_int_equal(found(f, account, SEARCH_SUBJECT, "100"), 1);
+	assert_ok(mailbox_find(f->s, f->a, account, SPAN("INBOX"), &info, &e), &e);
+	assert_ok(mailbox_expunge(f->s, info.id, NULL, 0, NULL, &e), &e);
+	for (int i = 0; i < 1000 && found(f, account, SEARCH_TEXT, "return-path"); i++)
+		fiber_sleep(10 * CLOCK_MS, NULL);
+	assert_int_equal(found(f, account, SEARCH_TEXT, "return-path"), 0);
 	indexer_stop(x);
 	store_fixture_reopen(f);
 	indexer_free(&x);
