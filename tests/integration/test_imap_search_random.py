@@ -10,7 +10,7 @@ import unicodedata
 import pytest
 
 from imap_box import Lit, server  # noqa: F401
-from imap_talk import quote
+from imap_talk import numbers_of, quote
 
 SEED = 20261123
 MESSAGES = 60
@@ -162,6 +162,27 @@ def test_random_programs_find_what_python_finds(mailbox):
         found_some += 0 < len(wanted) < MESSAGES
         assert found == wanted, (n, [w if isinstance(w, str) else w.octets.decode() for w in words])
     assert found_some > PROGRAMS // 4
+
+
+def folded_words(text):
+    """without case and accents; words"""
+    plain = "".join(c for c in unicodedata.normalize("NFD", text.casefold()) if not "\u0300" <= c <= "\u036f")
+    return plain.split()
+
+
+def is_fuzzily_in(needle, text):
+    words = folded_words(text)
+    return all(any(w.startswith(n) or (n > "\u3000" and n in w) for w in words) for n in folded_words(needle))
+
+
+@pytest.mark.parametrize("needle", ["resume", "RÉSUMÉ", "zur", "urich", "meet", "meeting hop", "站", "会议 x", "елка", "σισυ", "한국", "nowhere"])
+def test_fuzzy_keys_mean_words_for_people(mailbox, needle):
+    t, letters = mailbox
+    r = t.ok("UID SEARCH RETURN (ALL COUNT RELEVANCY) CHARSET UTF-8 FUZZY BODY", Lit(needle.encode())).one("ESEARCH")
+    wanted = [i + 1 for i, x in enumerate(letters) if is_fuzzily_in(needle, x.body)]
+    assert (numbers_of(r["ALL"]) if "ALL" in r else []) == wanted and r["COUNT"] == len(wanted)
+    by_score = t.ok("UID SORT (RELEVANCY) UTF-8 FUZZY BODY", Lit(needle.encode())).one("SORT")[0]
+    assert sorted(by_score) == wanted
 
 
 def test_the_evaluator_would_see_a_missed_message(mailbox):

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "run/fiber.h"
 #include "proto/imap/imap_out.h"
 
 #define ANSWER_MAX (32 * 1024 * 1024) /* octets of one ESEARCH: 11 for a message */
@@ -23,8 +24,8 @@ static uint32_t number_of(const struct answer *x, size_t i)
 	return x->o->is_uid ? uid : uidset_seq(x->o->scope->uids, uid);
 }
 
-/* Runs of numbers in the order they come. */
-static struct imap_set *set_of(const struct answer *x, size_t from, size_t to)
+/* Runs of numbers in the order they come. NULL: the session is cancelled. */
+static FIBER struct imap_set *set_of(const struct answer *x, size_t from, size_t to, struct err *e)
 {
 	struct arena *a = x->c->s->cmd;
 	struct imap_set *set = ARENA_NEW(a, struct imap_set);
@@ -33,6 +34,8 @@ static struct imap_set *set_of(const struct answer *x, size_t from, size_t to)
 	for (size_t i = from; i < to; i++) {
 		uint32_t n = number_of(x, i);
 
+		if (i % 1024 == 0 && fiber_breathe(e) < 0)
+			return NULL;
 		if (set->count && set->ranges[set->count - 1].last + 1 == n)
 			set->ranges[set->count - 1].last = n;
 		else
@@ -116,10 +119,10 @@ static FIBER int tell_esearch(struct answer *x, unsigned what, struct err *e)
 		r.modseq = o->has_modseq ? modseq_of(x, what) : 0;
 		r.has_modseq = r.modseq > 0;
 	}
-	if (what & IMAP_RETURN_ALL)
-		r.all = set_of(x, 0, x->count);
-	if (what & IMAP_RETURN_PARTIAL)
-		r.page = set_of(x, x->from, x->to);
+	if (what & IMAP_RETURN_ALL && !(r.all = set_of(x, 0, x->count, e)))
+		return -1;
+	if (what & IMAP_RETURN_PARTIAL && !(r.page = set_of(x, x->from, x->to, e)))
+		return -1;
 	if (what & IMAP_RETURN_RELEVANCY)
 		put_scores(x, what, &r);
 	imap_put_esearch(b, &r, &mode);
