@@ -321,7 +321,6 @@ int facts_make(struct store *s, struct arena *a, uint64_t blob_id, uint64_t octe
 	struct mime_tree *t;
 	int rc;
 
-	mime_parser_allow_from_line(p); /* as others read mail: it is no field and ends no header */
 	body_reading_init(&r, s, blob_id, octets);
 	rc = parse(&r, p, octets, e);
 	t = mime_parser_end(&p);
