@@ -11,9 +11,12 @@ DB_SQL(sql_moved_source_add,
 	"INSERT INTO moved_source (id, account_id, name, uidvalidity, modseq) "
 	"VALUES ($1, $2, $3, $4, 0)");
 DB_SQL(sql_moved_source_seen, "UPDATE moved_source SET modseq = $2 WHERE id = $1");
+/* The message itself, or what has come from it: a copy, or what was brought back. */
 DB_SQL(sql_moved_look,
 	"SELECT m.message_id, m.flags, COALESCE(x.mailbox_id, 0), COALESCE(x.uid, 0) FROM moved m "
-	"LEFT JOIN message x ON x.id = m.message_id WHERE m.source_id = $1 AND m.item = $2");
+	"LEFT JOIN message x ON x.id = COALESCE((SELECT s.id FROM message s WHERE s.id = m.message_id), "
+	"(SELECT MIN(c.id) FROM message c WHERE c.email_id = m.message_id AND c.email_id <> c.id)) "
+	"WHERE m.source_id = $1 AND m.item = $2");
 DB_SQL(sql_moved_list,
 	"SELECT item, message_id, flags FROM moved WHERE source_id = $1 AND item > $2 "
 	"ORDER BY item LIMIT $3");

@@ -2,10 +2,12 @@
 import json
 import mailbox
 import os
+import poplib
 import pty
 import random
 import select
 import signal
+import ssl
 import subprocess
 import time
 
@@ -13,7 +15,7 @@ import pytest
 
 from station import Yizhan, cli_command
 
-ALICE, BOB = "alice@yizhan.test", "bob@yizhan.test"
+ALICE = "alice@yizhan.test"
 EX_USAGE, EX_DATAERR, EX_NOINPUT, EX_TEMPFAIL = 64, 65, 66, 75
 DAY = 86400
 BASE = 1700000000
@@ -425,3 +427,43 @@ def test_without_a_server_the_store_is_written_itself(tmp_path, source):
         server.start()
         same(state(server, ALICE, tmp_path), wanted())
         assert server.cli("check").returncode == 0
+
+
+# ---- what was expunged ----
+
+def delete_by_pop3(station, account, numbers):
+    client = poplib.POP3("127.0.0.1", station.ports["pop3"], timeout=20)
+    client.stls(ssl._create_unverified_context())
+    client.user(account.address)
+    client.pass_(account.password)
+    for n in numbers:
+        client.dele(n)
+    client.quit()
+
+
+def test_what_was_expunged_comes_back(tmp_path):
+    with Yizhan() as server:
+        many(tmp_path / "x.mbox", 6)
+        move_in(server, ALICE, tmp_path / "x.mbox")
+        before = state(server, ALICE, tmp_path)
+        assert rows(server, "mailbox", "undelete", ALICE, "--list") == []
+        delete_by_pop3(server, server.account("alice"), [1, 2, 5])
+        gone = rows(server, "mailbox", "undelete", ALICE, "--list")
+        assert sorted((row["folder"], row["uid"], row["subject"]) for row in gone) == [
+            ("INBOX", 1, "many 0"), ("INBOX", 2, "many 1"), ("INBOX", 5, "many 4")]
+        assert rows(server, "mailbox", "undelete", ALICE, "--list", "--folder", "Sent") == []
+        # said without which, nothing happens; what is not there is said
+        assert server.cli("mailbox", "undelete", ALICE, check=False).returncode == EX_USAGE
+        done = server.cli("mailbox", "undelete", ALICE, "77", check=False)
+        assert done.returncode == EX_DATAERR and b"brought back" in done.stderr
+        # by UID, with a new one
+        assert [row["uid"] for row in rows(server, "mailbox", "undelete", ALICE, "2")] == [2]
+        assert sorted(row["uid"] for row in rows(server, "mailbox", "list", ALICE)) == [3, 4, 6, 7, 8, 9]
+        # all that went within the last hour
+        assert len(rows(server, "mailbox", "undelete", ALICE, "--since", "1h")) == 2
+        assert state(server, ALICE, tmp_path) == before
+        assert rows(server, "mailbox", "undelete", ALICE, "--list") == []
+        # what was expunged can be imported again, too
+        delete_by_pop3(server, server.account("alice"), [1])
+        done = move_in(server, ALICE, tmp_path / "x.mbox")
+        assert (done["imported"], done["present"]) == (1, 7)

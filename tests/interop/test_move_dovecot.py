@@ -165,11 +165,11 @@ def test_everything_comes_over_and_only_once(station, old, secret, tmp_path):
         with imaplib.IMAP4(*old.imap) as client:
             client.login(USER, PASSWORD)
             client.select("INBOX")
-            client.uid("STORE", "9,13", "+FLAGS", "(\\Flagged)")
+            client.uid("STORE", "9,13", "+FLAGS", "(\\Flagged todo)")
         done = pull(station, old, secret, url(road.port))
         assert (done["imported"], done["changed"]) == (3, 2)
         flagged = [f for f in state(station, tmp_path) if f[1] in (letter(8), letter(12))]
-        assert [f[2] for f in flagged] == [("\\Flagged",)] * 2
+        assert [f[2] for f in flagged] == [("\\Flagged", "todo")] * 2
     finally:
         road.close()
 

@@ -475,9 +475,17 @@ static FIBER int take_new_flags(struct move *m, const struct json_in *v, struct 
 	m->done++;
 	if (!at.message_id || m->is_dry)
 		return 0;
-	if (at.mailbox_id &&
-		mailbox_flags(m->c->ctx->store, at.mailbox_id, &at.uid, 1, x.flags, ~x.flags, NULL,
-			e) < 0)
+	struct uid_range range = {at.uid, at.uid};
+	struct mailbox_store op = {.mailbox_id = at.mailbox_id,
+		.ranges = &range,
+		.range_count = 1,
+		.how = MAILBOX_FLAGS_REPLACE,
+		.flags = x.flags,
+		.keywords = x.keywords,
+		.keyword_count = x.keyword_count,
+		.arena = m->a,
+		.wants_none = true};
+	if (at.mailbox_id && mailbox_store_flags(m->c->ctx->store, &op, e) < 0)
 		return -1;
 	m->changed += at.mailbox_id != 0;
 	x.item.message_id = at.message_id;
