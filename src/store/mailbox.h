@@ -283,8 +283,10 @@ struct mailbox_copy {
 	const struct uid_range *ranges;
 	size_t range_count;
 	bool is_move;
+	unsigned flags_dropped; /* these do not go along; keywords with MAILBOX_FLAGGED */
 	/* results, in the caller's arena: pairs in the order of the source (COPYUID) */
 	struct arena *arena;
+	uint64_t modseq; /* of the source after a move */
 	uint32_t uidvalidity;
 	uint32_t *from_uids, *to_uids;
 	size_t count;

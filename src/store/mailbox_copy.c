@@ -22,17 +22,18 @@ DB_SQL(sql_copy_uids, "UPDATE mailbox SET uidnext = uidnext + $2 WHERE id = $1")
 DB_SQL(sql_copy_row,
 	"INSERT INTO message (id, mailbox_id, uid, modseq, flags, received_ns, blob_id, "
 	"blob_octets, size, keywords, subject, sender, prefix, account_id, n, email_id, thread_id, "
-	"saved_ns) SELECT $2, $3, $4, $5, flags, received_ns, blob_id, blob_octets, size, $6, "
+	"saved_ns) SELECT $2, $3, $4, $5, $11, received_ns, blob_id, blob_octets, size, $6, "
 	"subject, sender, prefix, $7, $5, $8, $9, $10 FROM message WHERE id = $1");
 DB_SQL(sql_move_row,
-	"UPDATE message SET mailbox_id = $2, uid = $3, modseq = $4, keywords = $5, saved_ns = $6 "
-	"WHERE id = $1");
+	"UPDATE message SET mailbox_id = $2, uid = $3, modseq = $4, keywords = $5, saved_ns = $6, "
+	"flags = $7 WHERE id = $1");
 DB_SQL(sql_move_tomb,
 	"INSERT INTO tombstone (mailbox_id, modseq, uid, message_id) VALUES ($1, $2, $3, $4)");
 DB_SQL(sql_move_gone, "DELETE FROM message WHERE id = $1");
 
 struct copy_row {
 	int64_t id, uid, flags, size, blob_id, octets, n, email_id, thread_id;
+	int64_t flags_there;
 	struct span keywords;
 };
 
@@ -69,7 +70,10 @@ static int read_range(struct db *db, struct copying *x, struct uid_range range, 
 
 		db_cols(st, "iiiitiiiii", &r->id, &r->uid, &r->flags, &r->size, &r->keywords,
 			&r->blob_id, &r->octets, &r->n, &r->email_id, &r->thread_id);
-		r->keywords = r->keywords.len ? arena_span(x->a, r->keywords) : SPAN("");
+		r->flags_there = r->flags & ~(int64_t)x->op->flags_dropped;
+		r->keywords = r->keywords.len && !(x->op->flags_dropped & MAILBOX_FLAGGED)
+			? arena_span(x->a, r->keywords)
+			: SPAN("");
 		x->octets += r->size;
 		x->now.after = (uint32_t)r->uid;
 	}
@@ -135,12 +139,13 @@ static int ask_room(struct db *db, struct copying *x, struct err *e)
 
 /* ---- one message ---- */
 
-static void count_row(struct mailbox_tally *t, const struct copy_row *r, int64_t sign)
+static void count_row(
+	struct mailbox_tally *t, const struct copy_row *r, int64_t flags, int64_t sign)
 {
 	t->messages += sign;
 	t->octets += sign * r->size;
-	t->unseen += sign * !(r->flags & MAILBOX_SEEN);
-	if (r->flags & MAILBOX_DELETED) {
+	t->unseen += sign * !(flags & MAILBOX_SEEN);
+	if (flags & MAILBOX_DELETED) {
 		t->deleted += sign;
 		t->deleted_octets += sign * r->size;
 	}
@@ -172,10 +177,10 @@ static int spell_words(struct db *db, struct copying *x, struct span words, stru
 static int copy_row(struct db *db, struct copying *x, const struct copy_row *r, uint64_t id,
 	int64_t modseq, struct err *e)
 {
-	if (db_run(db, e, &sql_copy_row, "iiiiitiiii", r->id, (int64_t)id, (int64_t)x->op->to_id,
+	if (db_run(db, e, &sql_copy_row, "iiiiitiiiii", r->id, (int64_t)id, (int64_t)x->op->to_id,
 		    x->uid, modseq, x->words_there, (int64_t)x->to.account_id,
 		    x->is_same_account ? r->email_id : (int64_t)id,
-		    x->is_same_account ? r->thread_id : (int64_t)0, x->now_ns) < 0)
+		    x->is_same_account ? r->thread_id : (int64_t)0, x->now_ns, r->flags_there) < 0)
 		return -1;
 	return blob_ref_tx(db, (uint64_t)r->blob_id, 1, e);
 }
@@ -190,7 +195,7 @@ static int end_row(struct db *db, struct copying *x, const struct copy_row *r, s
 
 static int move_out(struct db *db, struct copying *x, const struct copy_row *r, struct err *e)
 {
-	count_row(&x->out, r, -1);
+	count_row(&x->out, r, r->flags, -1);
 	return db_run(db, e, &sql_move_tomb, "iiii", (int64_t)x->op->from_id, x->out.modseq, r->uid,
 		r->id);
 }
@@ -201,13 +206,13 @@ static int put_row(
 	if (spell_words(db, x, r->keywords, e) < 0)
 		return -1;
 	if (x->is_row_moved) {
-		if (db_run(db, e, &sql_move_row, "iiiiti", r->id, (int64_t)x->op->to_id, x->uid,
-			    x->in.modseq, x->words_there, x->now_ns) < 0)
+		if (db_run(db, e, &sql_move_row, "iiiitii", r->id, (int64_t)x->op->to_id, x->uid,
+			    x->in.modseq, x->words_there, x->now_ns, r->flags_there) < 0)
 			return -1;
 	} else if (copy_row(db, x, r, new_id, ++x->in.modseq, e) < 0) {
 		return -1;
 	}
-	count_row(&x->in, r, 1);
+	count_row(&x->in, r, r->flags_there, 1);
 	if (!x->op->is_move)
 		return 0;
 	if (!x->is_row_moved && end_row(db, x, r, e) < 0)
@@ -304,6 +309,7 @@ FIBER int mailbox_copy(struct store *s, struct mailbox_copy *op, struct err *e)
 	struct copying x = {.op = op, .now_ns = loop_wall_ns(), .row_count = MAILBOX_COPY_AT_ONCE};
 
 	op->count = 0;
+	op->modseq = 0;
 	while (x.row_count == MAILBOX_COPY_AT_ONCE) {
 		if (store_write(s, "mailbox.copy", copy_slice, &x, e) < 0) {
 			take_back(s, &x);
@@ -314,6 +320,8 @@ FIBER int mailbox_copy(struct store *s, struct mailbox_copy *op, struct err *e)
 		}
 		x.done = x.now;
 		x.count_done = op->count;
+		if (x.row_count)
+			op->modseq = (uint64_t)x.out.modseq;
 	}
 	return 0;
 }

@@ -94,7 +94,11 @@ typedef FIBER int imapd_command_fn(
 	X(SETQUOTA, imapd_setquota)                                                                \
 	X(GETMETADATA, imapd_getmetadata)                                                          \
 	X(SETMETADATA, imapd_setmetadata)
-#define IMAPD_MESSAGE_COMMANDS(X)
+#define IMAPD_MESSAGE_COMMANDS(X)                                                                  \
+	X(STORE, imapd_store_flags)                                                                \
+	X(EXPUNGE, imapd_expunge)                                                                  \
+	X(COPY, imapd_copy)                                                                        \
+	X(MOVE, imapd_copy)
 #define IMAPD_FETCH_COMMANDS(X) X(FETCH, imapd_fetch)
 #define IMAPD_SEARCH_COMMANDS(X)                                                                   \
 	X(SEARCH, imapd_search)                                                                    \
@@ -126,7 +130,8 @@ IMAPD_COMMANDS(X)
 		IMAP_BIT(ACL) | IMAP_BIT(RIGHTS_TEKX) | IMAP_BIT(METADATA) |                       \
 		IMAP_BIT(METADATA_SERVER) | IMAP_BIT(OBJECTID))
 #define IMAPD_MESSAGE_CAPS                                                                         \
-	(IMAP_BIT(MULTIAPPEND) | IMAP_BIT(APPENDLIMIT) | IMAP_BIT(CATENATE) | IMAP_BIT(REPLACE))
+	(IMAP_BIT(UIDPLUS) | IMAP_BIT(MOVE) | IMAP_BIT(MULTIAPPEND) | IMAP_BIT(APPENDLIMIT) |      \
+		IMAP_BIT(CATENATE) | IMAP_BIT(REPLACE))
 #define IMAPD_FETCH_CAPS (IMAP_BIT(PREVIEW) | IMAP_BIT(OBJECTID) | IMAP_BIT(BINARY))
 #define IMAPD_SEARCH_CAPS                                                                          \
 	(IMAP_BIT(ESEARCH) | IMAP_BIT(SEARCHRES) | IMAP_BIT(WITHIN) | IMAP_BIT(SEARCH_FUZZY) |     \
