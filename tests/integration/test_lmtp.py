@@ -126,9 +126,23 @@ def test_strangers_are_sent_away(post):
         assert t.reply().code == 421
 
 
-def test_sub_addresses_go_into_folders(post):
-    with smtplib.SMTP(*post.smtp) as s:  # SMTP does it as well
-        for detail in ("nowhere", "Sent"):
+def test_sub_addresses_go_into_folders(post, tmp_path):
+    letter = tmp_path / "letter.eml"
+    letter.write_bytes(TEXT)
+    for folder in ("list", "Sent"):
+        post.cli("mailbox", "import", ALICE.decode(), str(letter), "--folder", folder)
+
+    def there(folder):
+        text = post.cli("mailbox", "list", ALICE.decode(), "--folder", folder, "--json").stdout.decode()
+        return text.count('"uid"')
+
+    was = {folder: there(folder) for folder in ("INBOX", "list", "Sent")}
+    assert was["list"] == 1 and was["Sent"] == 1
+    with Talk(("127.0.0.1", post.ports["lmtp"])) as t:
+        t.begin(rcpts=[b"alice+list@yizhan.test"], hello=b"LHLO x")
+        t.send(b"BDAT %d LAST\r\n" % len(TEXT) + TEXT)
+        assert t.reply().code == 250
+    with smtplib.SMTP(*post.smtp) as s:  # by SMTP as well
+        for detail in ("list", "nowhere", "Sent", "INBOX"):
             s.sendmail("a@peer.example", ["alice+%s@yizhan.test" % detail], TEXT)
-    before = count(post, ALICE)
-    assert before >= 2
+    assert {folder: there(folder) for folder in was} == {"INBOX": was["INBOX"] + 3, "list": 3, "Sent": 1}
