@@ -261,10 +261,10 @@ static bool is_unserved(const struct imapd_conn *c, const struct imap_list *l)
 	return names_status_unserved(c, l->status) != 0;
 }
 
-static void tree_init(struct tree *t)
+static void tree_init(struct tree *t, const struct imap_session *s)
 {
 	*t = (struct tree){0};
-	hash_map_init(&t->names, (struct hash_key){0}); /* each sees names of his own choice only */
+	hash_map_init(&t->names, (struct hash_key){s->id, ~s->id});
 }
 
 FIBER int imapd_list(
@@ -280,7 +280,7 @@ FIBER int imapd_list(
 		imap_put(c->s, SPAN("* LIST (\\Noselect) \"/\" \"\"\r\n"));
 		return 0;
 	}
-	tree_init(&t);
+	tree_init(&t, c->s);
 	rc = tree_build(c,
 		(l->select & IMAP_LIST_SUBSCRIBED) || (l->returns & IMAP_LIST_RETURN_SUBSCRIBED),
 		&t, e);
@@ -312,7 +312,7 @@ FIBER int imapd_lsub(
 	struct tree t;
 	int rc;
 
-	tree_init(&t);
+	tree_init(&t, c->s);
 	rc = tree_build(c, true, &t, e);
 	for (size_t i = 0; rc == 0 && i < t.count; i++) {
 		const struct node *n = t.nodes[i];

@@ -62,7 +62,7 @@ FIBER int imapd_sources(struct imapd_conn *c, const struct imap_source *sources,
 	if (wants_subscriptions(sources, count) &&
 		mailbox_subscriptions(s, c->s->cmd, c->account_id, &subs, &sub_count, e) < 0)
 		return -1;
-	hash_map_init(&names, (struct hash_key){0}); /* of names of his own choice */
+	hash_map_init(&names, (struct hash_key){c->s->id, ~c->s->id});
 	for (size_t i = 0; i < sub_count; i++)
 		hash_map_set(&names, subs[i], refs);
 	for (size_t i = 0; i < n; i++) {
