@@ -263,10 +263,10 @@ def test_object_ids(box):
     t.ok("UID COPY 1 " + quote(name + "2"))
     t.ok("UID MOVE 3 " + quote(name + "2"))
     t.ok("SELECT " + quote(name + "2"))
-    there = {i["EMAILID"][0] for i in t.ok("FETCH 1:* (UID EMAILID)").by_uid().values()}
-    assert there == {ids[1][0][0], ids[3][0][0]}
-    assert numbers_of(t.ok("SEARCH RETURN (ALL) EMAILID %s" % ids[1][0][0]).one("ESEARCH")["ALL"]) == [1]
-    assert t.ok("SEARCH RETURN (COUNT) THREADID %s" % ids[1][1][0]).one("ESEARCH")["COUNT"] == 1
+    there = {i["EMAILID"] for i in t.ok("FETCH 1:* (UID EMAILID)").by_uid().values()}
+    assert there == {ids[1][0], ids[3][0]}
+    assert numbers_of(t.ok("SEARCH RETURN (ALL) EMAILID %s" % ids[1][0]).one("ESEARCH")["ALL"]) == [1]
+    assert t.ok("SEARCH RETURN (COUNT) THREADID %s" % ids[1][1]).one("ESEARCH")["COUNT"] == 1
 
 
 def test_preview(box):
