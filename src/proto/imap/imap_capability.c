@@ -68,9 +68,13 @@ uint64_t imap_caps_close(uint64_t caps)
 	return caps;
 }
 
-static bool is_shown(enum imap_cap cap, uint64_t caps, bool is_logged_in)
+static bool is_shown(
+	enum imap_cap cap, uint64_t caps, bool is_logged_in, const struct imap_cap_values *values)
 {
 	if (!(caps & (UINT64_C(1) << cap)))
+		return false;
+	/* RFC 9738 section 4: never without its value */
+	if (cap == IMAP_CAP_MESSAGELIMIT && !values->message_limit)
 		return false;
 	/* RFC 7888 section 5: never both */
 	if (cap == IMAP_CAP_LITERAL_MINUS && (caps & IMAP_BIT(LITERAL_PLUS)))
@@ -91,7 +95,7 @@ void imap_caps_put(
 			: i == IMAP_CAP_MESSAGELIMIT       ? values->message_limit
 							   : 0;
 
-		if (!is_shown((enum imap_cap)i, caps, is_logged_in))
+		if (!is_shown((enum imap_cap)i, caps, is_logged_in, values))
 			continue;
 		buf_char(b, ' ');
 		buf_str(b, rows[i].name);

@@ -102,8 +102,8 @@ int imap_cap_find(struct span name);
 /** Capabilities that make no sense without others are taken out, until all that is left holds together
  * (QRESYNC wants CONDSTORE and ENABLE; ESORT wants SORT and ESEARCH …). */
 uint64_t imap_caps_close(uint64_t caps);
-/** Append the names of the bits shown in that situation, a blank before each. Values (APPENDLIMIT,
- * MESSAGELIMIT; 0: the name alone) are put in. LITERAL- is left out beside LITERAL+ (RFC 7888). */
+/** Append the names of the bits shown in that situation, a blank before each. Values (APPENDLIMIT;
+ * 0: the name alone; MESSAGELIMIT; 0: not at all) are put in. LITERAL- is left out beside LITERAL+ (RFC 7888). */
 struct imap_cap_values {
 	uint64_t append_limit, message_limit;
 };

@@ -223,8 +223,10 @@ static FIBER int say(struct imap_server *sv, struct err *e)
 		put_status(sv, sv->s.tag);
 	if (is_bad && l->errors_hard && sv->s.errors >= l->errors_hard)
 		imap_server_bye(sv, "errors", NULL, "Too many commands that make no sense");
-	if (sv->is_too_much)
+	if (sv->is_too_much) {
 		imap_server_bye(sv, "limit", "LIMIT", "Log in before you ask for so much");
+		sv->is_flooded = true;
+	}
 	if (sv->is_auth_spent)
 		imap_server_bye(sv, "auth", NULL, "Too many failed logins");
 	return rc;
@@ -351,6 +353,18 @@ static void part_cancelled(struct imap_server *sv)
 		imap_server_bye(sv, "drain", "UNAVAILABLE", "Going down, come again");
 }
 
+static FIBER void linger(struct imap_server *sv)
+{
+	struct stream *st = sv->s.stream;
+	uint64_t until = st->bytes_in + IMAP_SERVER_LINGER_OCTETS;
+
+	stream_shutdown(st, NULL);
+	stream_set_timeout(st, IMAP_SERVER_LINGER_NS);
+	do
+		stream_drop_input(st);
+	while (st->bytes_in < until && stream_fill(st, NULL) == 0);
+}
+
 /* The connection is gone, or is to be: last words where they can still be heard. */
 static FIBER void part(struct imap_server *sv, const struct err *why)
 {
@@ -368,6 +382,8 @@ static FIBER void part(struct imap_server *sv, const struct err *why)
 	}
 	stream_set_timeout(sv->s.stream, IMAP_SERVER_BYE_NS);
 	stream_flush(sv->s.stream, &ignored);
+	if (sv->is_flooded)
+		linger(sv);
 }
 
 static void log_session(const struct imap_server *sv, const struct err *e)
@@ -400,8 +416,7 @@ static void start(struct imap_server *sv, struct stream *st, const struct imap_s
 	log_add(&s->log, LF_ID("session", s->id));
 	log_add(&s->log, LF("peer", arena_span(s->arena, buf_span(&peer))));
 	buf_fini(&peer);
-	buf_init(&sv->reply.code, IMAP_RESULT_CODE_MAX);
-	buf_init(&sv->reply.text, IMAP_RESULT_TEXT_MAX);
+	imap_result_init(&sv->reply);
 	buf_init(&sv->tag, IMAP_TAG_MAX);
 	buf_init(&sv->client, 2 * IMAP_ID_VALUE_MAX);
 	buf_init(&sv->last_words, IMAP_RESULT_TEXT_MAX);
@@ -413,8 +428,7 @@ static void finish(struct imap_server *sv)
 {
 	arena_free(&sv->s.cmd);
 	arena_free(&sv->s.arena);
-	buf_fini(&sv->reply.code);
-	buf_fini(&sv->reply.text);
+	imap_result_fini(&sv->reply);
 	buf_fini(&sv->tag);
 	buf_fini(&sv->client);
 	buf_fini(&sv->last_words);

@@ -131,6 +131,8 @@ struct imap_result {
 	struct buf code; /* without the brackets; "": none */
 	struct buf text; /* one line, for people */
 };
+void imap_result_init(struct imap_result *r);
+void imap_result_fini(struct imap_result *r);
 /** Always 0, so that they can end a `run`. `code` may be NULL: none. A line break in code or text
  * becomes '?'. */
 int imap_result_ok(struct imap_result *r, const char *code, const char *fmt, ...)

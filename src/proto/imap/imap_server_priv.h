@@ -13,8 +13,12 @@
 #define IMAP_SERVER_TURN_COMMANDS 64
 #define IMAP_SERVER_BYE_NS        (5 * CLOCK_SEC) /* for the last words */
 #define IMAP_SERVER_SLACK         (8 * 1024)      /* line ends of literals */
-#define IMAP_SERVER_PIECE         (64 * 1024)     /* of a literal, handed on at once */
-#define IMAP_SERVER_COPY_MAX      4096            /* shorter pieces of an answer are gathered */
+/* A client that floods us hears why only when its octets are read: closing before would make the system
+ * throw away what we have said. So long, so much. */
+#define IMAP_SERVER_LINGER_NS     (2 * CLOCK_SEC)
+#define IMAP_SERVER_LINGER_OCTETS (16 * 1024 * 1024)
+#define IMAP_SERVER_PIECE         (64 * 1024) /* of a literal, handed on at once */
+#define IMAP_SERVER_COPY_MAX      4096        /* shorter pieces of an answer are gathered */
 
 struct imap_server {
 	struct imap_session s; /* first: a session is its server */
@@ -28,6 +32,7 @@ struct imap_server {
 	unsigned turn, auth_failures, early;
 	bool is_auth_spent; /* one failed login too many */
 	bool is_too_much;   /* over a limit before a login: BAD, then BYE */
+	bool is_flooded;    /* it ends while more comes in */
 	bool is_compressed;
 	bool is_said;           /* the reply of this command */
 	bool is_ending;         /* imap_end: BYE behind the reply */

@@ -33,6 +33,19 @@ static void set_all(struct imap_result *r, enum imap_reply status, const char *c
 	set_text(&r->text, fmt, ap);
 }
 
+void imap_result_init(struct imap_result *r)
+{
+	r->status = IMAP_OK;
+	buf_init(&r->code, IMAP_RESULT_CODE_MAX);
+	buf_init(&r->text, IMAP_RESULT_TEXT_MAX);
+}
+
+void imap_result_fini(struct imap_result *r)
+{
+	buf_fini(&r->code);
+	buf_fini(&r->text);
+}
+
 int imap_result_ok(struct imap_result *r, const char *code, const char *fmt, ...)
 {
 	va_list ap;

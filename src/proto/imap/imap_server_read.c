@@ -36,6 +36,7 @@ static void too_long(struct imap_server *sv)
 	else
 		imap_printf(s, "* BAD [LIMIT] The command is too long\r\n");
 	imap_server_bye(sv, "too long", "LIMIT", "The command is too long");
+	sv->is_flooded = true;
 }
 
 FIBER int imap_server_line(
@@ -179,6 +180,7 @@ FIBER int imap_server_skip(struct imap_server *sv, struct span line, struct err 
 			imap_printf(&sv->s, SPAN_FMT " BAD [TOOBIG] The literal is too big\r\n",
 				SPAN_ARG(sv->s.tag));
 			imap_server_bye(sv, "too big", "TOOBIG", "The literal is too big");
+			sv->is_flooded = true;
 			return 0;
 		}
 		room -= lit.size;

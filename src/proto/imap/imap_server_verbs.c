@@ -34,6 +34,11 @@ static bool is_known(const struct imap_server *sv, const struct imap_verb_row *r
 	return row && (!row->capability[0] || (cap >= 0 && (sv->s.caps >> cap & 1)));
 }
 
+static bool is_streamed(enum imap_verb v)
+{
+	return v == IMAP_APPEND || v == IMAP_REPLACE;
+}
+
 static bool admits(struct imap_server *sv, const struct imap_head *h)
 {
 	const struct imap_verb_row *row = imap_verb_row(h->verb);
@@ -43,7 +48,7 @@ static bool admits(struct imap_server *sv, const struct imap_head *h)
 		imap_result_no(r, "COMPRESSIONACTIVE", "Compression is on already");
 	else if (h->verb == IMAP_STARTTLS && sv->s.tls)
 		imap_result_bad(r, NULL, "TLS is on already");
-	else if (!is_known(sv, row))
+	else if (!is_known(sv, row) || (is_streamed(h->verb) && !sv->decider->append_event))
 		imap_result_bad(r, NULL, "There is no such command");
 	else if (row->phases & phase_of(sv))
 		return true;
@@ -353,7 +358,7 @@ FIBER int imap_server_obey(struct imap_server *sv, struct span line, struct err 
 	}
 	if (!admits(sv, &head))
 		return imap_server_skip(sv, line, e);
-	if (head.verb == IMAP_APPEND || head.verb == IMAP_REPLACE)
+	if (is_streamed(head.verb))
 		return imap_server_append(sv, line, e);
 	if (gather(sv, line, &text, e) < 0)
 		return -1;

@@ -52,6 +52,13 @@ struct config_listener {
 	struct config_texts without; /* capabilities that are not offered here */
 };
 
+/* A mail program that cannot do what it asks for, known by what it says of itself (ID, RFC 2971). */
+struct config_imap_client {
+	const char *label;
+	const char *name;
+	struct config_texts without;
+};
+
 /* Beside the default of [tls]: for the names of one domain or several. */
 struct config_certificate {
 	const char *name;
@@ -175,6 +182,8 @@ struct config {
 	struct config_listener *listeners;
 	size_t certificate_count;
 	struct config_certificate *certificates;
+	size_t imap_client_count;
+	struct config_imap_client *imap_clients;
 	int refs; /* atomic */
 };
 

@@ -278,6 +278,17 @@ static void check_certificate(struct reading *r, const struct config_certificate
 			"certificate %s: \"certificate\" and \"key\" must be set", x->name);
 }
 
+static void check_imap_client(struct reading *r, const struct config_imap_client *x, unsigned line)
+{
+	if (!x->name[0])
+		config_error(r->errs, line, "imap_client %s: \"name\" must be set", x->label);
+	for (size_t i = 0; i < x->without.count; i++)
+		if (imap_cap_find(span_str(x->without.items[i])) < 0)
+			config_error(r->errs, line,
+				"imap_client %s: without: \"%s\" is no capability of IMAP",
+				x->label, x->without.items[i]);
+}
+
 static void check_listed(struct reading *r, const struct config_section *s)
 {
 	for (size_t k = 0; k < config_count(r->config, s); k++) {
@@ -285,6 +296,8 @@ static void check_listed(struct reading *r, const struct config_section *s)
 
 		if (strcmp(s->name, "listener") == 0)
 			check_listener(r, config_item(r->config, s, k), line);
+		else if (strcmp(s->name, "imap_client") == 0)
+			check_imap_client(r, config_item(r->config, s, k), line);
 		else
 			check_certificate(r, config_item(r->config, s, k), line);
 	}

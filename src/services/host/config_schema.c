@@ -55,6 +55,10 @@ const struct config_section config_sections[] = {
 		"What mail programs are told when they ask for their settings (autoconfig, autodiscover, Apple's "
 		"profiles, SRV records)."},
 	{"reading", 0, 0, 0, "Mailboxes, whatever they are read by."},
+	{"imap_client", sizeof(struct config_imap_client),
+		offsetof(struct config, imap_client_count), offsetof(struct config, imap_clients),
+		"A mail program that asks for what it cannot do: what it is not told of, once it has said who it "
+		"is (ID). It has a label of its own: imap_client odd { … }"},
 	{"pop3", 0, 0, 0, "Listeners with protocol = pop3 (docs/pop3.md)."},
 	{"log", 0, 0, 0, "Where events are written."},
 };
@@ -63,6 +67,7 @@ const size_t config_section_count = ARRAY_LEN(config_sections);
 #define TOP(field)         offsetof(struct config, field)
 #define LISTENER(field)    offsetof(struct config_listener, field)
 #define CERTIFICATE(field) offsetof(struct config_certificate, field)
+#define IMAP_CLIENT(field) offsetof(struct config_imap_client, field)
 #define MIB                (1024LL * 1024)
 #define GIB                (1024 * MIB)
 
@@ -387,6 +392,10 @@ const struct config_setting config_settings[] = {
 	{"reading", "keep_expunged", CONFIG_TIME, TOP(reading.keep_expunged), "14d", NULL, 0, 3650 * CLOCK_DAY, true,
 		"How long a message that somebody has removed can be brought back (yizhan mailbox undelete). It does "
 		"not count for quotas. 0: it is gone at once."},
+	{"imap_client", "name", CONFIG_TEXT, IMAP_CLIENT(name), "", NULL, 1, 0, true,
+		"What it says its name is; capitals do not matter. yizhan logs it as imap.id."},
+	{"imap_client", "without", CONFIG_TEXTS, IMAP_CLIENT(without), "", NULL, 0, 0, true,
+		"Capabilities that it is not told of, as their names stand in the protocol: { \"QRESYNC\" }."},
 	{"pop3", "idle_time", CONFIG_TIME, TOP(pop3.idle_time), "10m", NULL, 10 * CLOCK_MIN, CLOCK_DAY, true,
 		"How long a client may be silent. RFC 1939 section 3 allows no less than 10m."},
 	{"pop3", "login_delay", CONFIG_TIME, TOP(pop3.login_delay), "0", NULL, 0, CLOCK_DAY, true,

@@ -375,6 +375,7 @@ static int prepare(struct host *h, struct err *e)
 	h->guard = host_guard_make(h->config, h->store, &h->log);
 	if (host_auth_new(h, e) < 0)
 		return EX_CONFIG;
+	host_imap_new(h);
 	host_submission_new(h);
 	host_pop3_new(h);
 	host_web_new(h);
@@ -396,6 +397,7 @@ static void dispose(struct host *h)
 	indexer_stop(h->indexer);
 	if (h->store)
 		store_close(&h->store);
+	watch_hub_free(&h->watch_hub);
 	indexer_free(&h->indexer);
 	host_road_free(h);
 	host_auth_free(h);

@@ -49,6 +49,7 @@ static const struct host_service conn_services[CONFIG_PROTOCOLS] = {
 	[CONFIG_SMTP] = {serve_mail, is_mail_busy, SMTP_FULL},
 	[CONFIG_LMTP] = {serve_mail, is_mail_busy, SMTP_FULL},
 	[CONFIG_SUBMISSION] = {host_submission_serve, is_mail_busy, SMTP_FULL, .is_login = true},
+	[CONFIG_IMAP] = {host_imap_serve, host_imap_is_busy, HOST_IMAP_FULL, .is_login = true},
 	[CONFIG_HTTP] = {host_web_serve, host_web_is_busy, HOST_WEB_FULL},
 	[CONFIG_POP3] = {host_pop3_serve, host_pop3_is_busy, HOST_POP3_FULL, .is_login = true},
 };

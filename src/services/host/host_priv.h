@@ -24,6 +24,7 @@
 #include "services/host/notify.h"
 #include "services/host/ops.h"
 #include "services/inbound/inbound.h"
+#include "services/imapd/imapd.h"
 #include "services/local/drop.h"
 #include "services/local/place.h"
 #include "services/pop3d/pop3d.h"
@@ -59,6 +60,8 @@ struct host_settings {
 	struct http_server_opts *http; /* the same; those of its protocol count */
 	struct pop3_server_opts *pop3;
 	struct pop3d_policy pop3_policy;
+	struct imap_server_opts *imap;
+	struct imapd_policy imap_policy;
 	struct smtp_server_opts *drop_smtp;
 	int64_t connections_max;
 	struct arena *arena;
@@ -114,6 +117,8 @@ struct host_worker {
 	struct router *router;
 	struct inbound *inbound; /* until all loops have ended: others read its counters */
 	struct auth_book *book;  /* of who is logged in here */
+	struct watch *watch;     /* of who looks at mailboxes here */
+	struct imapd *imapd;
 	struct fiber_group accepts, conns, queue, trail, auth;
 	struct list_node conn_list;
 	struct fiber_cond changed;
@@ -175,6 +180,7 @@ struct host {
 	struct secret provider_secret;   /* ours at the provider */
 	struct tls_authority *client_authority; /* of clients' certificates; NULL none */
 	struct auth *auth;
+	struct watch_hub *watch_hub;
 	struct submission *submission;
 	struct pop3d *pop3d;
 	struct fiber_group group; /* of loop 0: control, worker 0 */
@@ -218,6 +224,7 @@ struct host_conn {
 		};
 		struct http_conn http;
 		struct pop3d_conn pop3;
+		struct imapd_conn *imap; /* while it is served */
 	};
 };
 /* How a protocol is served. */
@@ -305,6 +312,21 @@ FIBER void host_pop3_serve(struct host_conn *c, const char *refuse);
 bool host_pop3_is_busy(const struct host_conn *c);
 void host_pop3_put_status(struct host *h, struct json_out *j);
 #define HOST_POP3_FULL SPAN("-ERR [SYS/TEMP] Too many connections, try again later\r\n")
+
+/* host_imap.c */
+/** Before the loops run, after the store is open. */
+void host_imap_new(struct host *h);
+/** On a worker's loop: before its first connection, after its last. */
+void host_imap_begin(struct host_worker *w);
+void host_imap_end(struct host_worker *w);
+/** In `a`. */
+void host_imap_policy(struct arena *a, const struct config *c, struct imapd_policy *p);
+void host_imap_opts(struct host *h, const struct config *c, const struct config_listener *l,
+	struct imap_server_opts *o);
+/** As in struct host_service. */
+FIBER void host_imap_serve(struct host_conn *c, const char *refuse);
+bool host_imap_is_busy(const struct host_conn *c);
+#define HOST_IMAP_FULL SPAN("* BYE [UNAVAILABLE] Too many connections, try again later\r\n")
 
 /* host_maildrop.c */
 /** Takes what lies in the drop directory, until it is cancelled. A fiber of worker 0. */

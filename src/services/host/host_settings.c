@@ -101,6 +101,10 @@ struct host_settings *host_settings_new(struct host *h, struct config *c)
 	for (size_t i = 0; i < c->listener_count; i++)
 		host_pop3_opts(h, c, &c->listeners[i], &s->pop3[i]);
 	host_pop3_policy(c, &s->pop3_policy);
+	s->imap = ARENA_ARRAY(arena, struct imap_server_opts, c->listener_count + 1);
+	for (size_t i = 0; i < c->listener_count; i++)
+		host_imap_opts(h, c, &c->listeners[i], &s->imap[i]);
+	host_imap_policy(arena, c, &s->imap_policy);
 	drop_opts(h, c, &s->smtp[c->listener_count]);
 	s->drop_smtp = &s->smtp[c->listener_count];
 	return s;

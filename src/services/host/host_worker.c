@@ -134,6 +134,7 @@ FIBER int host_worker_main(void *arg)
 	fiber_cond_init(&w->changed);
 	list_init(&w->conn_list);
 	w->book = auth_book_new(h->auth);
+	host_imap_begin(w);
 	w->router = router_new(&router);
 	inbound.router = w->router;
 	host_queue_wire(w, &inbound);
@@ -152,6 +153,7 @@ FIBER int host_worker_main(void *arg)
 	}
 	drain(w);
 	router_free(&w->router);
+	host_imap_end(w);
 	auth_book_free(&w->book);
 	host_settings_unref(&w->settings);
 	report(w, true);

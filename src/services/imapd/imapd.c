@@ -26,11 +26,6 @@ void imapd_free(struct imapd **dp)
 	free(d);
 }
 
-void imapd_set_keep(struct imapd *d, int64_t keep_expunged_ns)
-{
-	d->opts.keep_expunged_ns = keep_expunged_ns;
-}
-
 const struct imapd_opts *imapd_opts_of(const struct imapd *d)
 {
 	return &d->opts;
@@ -70,14 +65,28 @@ static bool is_looked_after(enum imap_verb verb)
 	}
 }
 
+/* RFC 9738 section 3.1 */
+static void say_limited(const struct imapd_conn *c, struct imap_result *r)
+{
+	if (r->status == IMAP_OK && !buf_len(&r->code))
+		imap_result_code(r, "MESSAGELIMIT %llu %u",
+			(unsigned long long)c->s->opts->limits.message_limit, c->limited_uid);
+}
+
 static FIBER int imapd_run(void *ctx, struct imap_session *s, const struct imap_command *cmd,
 	struct imap_result *r, struct err *e)
 {
 	struct imapd_conn *c = ctx;
 	imapd_command_fn *fn = function_of(cmd->verb);
 
+	c->verb = cmd->verb;
+	c->limited_uid = 0;
+	if (fn && fn(c, cmd, r, e) < 0)
+		return -1;
+	if (fn && c->limited_uid)
+		say_limited(c, r);
 	if (fn)
-		return fn(c, cmd, r, e);
+		return 0;
 	return cmd->verb == IMAP_ID ? 0 : imap_result_bad(r, NULL, "There is no such command");
 }
 
@@ -88,6 +97,9 @@ static FIBER int imapd_tell(void *ctx, struct imap_session *s, const struct imap
 
 	if (cmd && is_looked_after(cmd->verb))
 		c->wants_look = true;
+	/* Without a tag nothing is under way. */
+	if (!cmd && !c->is_idling && !s->tag.len)
+		return imapd_push(c, e);
 	return imapd_updates(c, may_expunge, e);
 }
 
@@ -120,13 +132,15 @@ static const struct imap_decider imapd_decider = {
 /* ---- a connection ---- */
 
 FIBER int imapd_serve(struct imapd *d, struct stream *stream, const struct imap_server_opts *opts,
-	const char *refuse, struct imapd_conn **conn, struct err *e)
+	const struct imapd_policy *policy, const char *refuse, struct imapd_conn **conn,
+	struct err *e)
 {
 	struct imapd_conn *c = NEW(struct imapd_conn);
 	int rc;
 
 	c->d = d;
 	c->refuse = refuse;
+	c->policy = policy;
 	auth_conn_init(&c->auth, d->opts.auth, ACCOUNT_SCOPE_IMAP, stream);
 	*conn = c;
 	rc = imap_server_run(stream, opts, &imapd_decider, c, e);

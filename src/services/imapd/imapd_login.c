@@ -21,6 +21,9 @@ uint64_t imapd_caps_off(void *ctx, const struct imap_session *s)
 	struct span rest = c->auth.who.imap_off, word;
 	uint64_t off = 0;
 
+	for (size_t i = 0; i < c->policy->client_count; i++)
+		if (span_eq_nocase(s->client_name, span_str(c->policy->clients[i].name)))
+			off |= c->policy->clients[i].caps_off;
 	while ((word = span_word(&rest)).len) {
 		int cap = imap_cap_find(word);
 
@@ -30,9 +33,20 @@ uint64_t imapd_caps_off(void *ctx, const struct imap_session *s)
 	return off;
 }
 
+/* Nobody else can listen between two ends on this machine; of a proxy's connection `peer` is the client. */
+static bool is_private(const struct imap_session *s)
+{
+	return addr_is_unix(s->local) || (addr_is_loopback(s->peer) && addr_is_loopback(s->local));
+}
+
 bool imapd_auth_offer(void *ctx, const struct imap_session *s, struct sasl_server_opts *o)
 {
-	return auth_offer(&((struct imapd_conn *)ctx)->auth, o);
+	struct imapd_conn *c = ctx;
+
+	if (!auth_offer(&c->auth, o))
+		return false;
+	o->is_clear_allowed = is_private(s);
+	return true;
 }
 
 void *imapd_sasl_ctx(void *ctx)
@@ -76,6 +90,7 @@ const char *imapd_ended(void *ctx, const struct imap_session *s)
 void imapd_forget(struct imapd_conn *c)
 {
 	imapd_view_drop(c);
+	imapd_notify_drop(c);
 	if (c->is_marked)
 		auth_book_remove(c->d->opts.book, &c->mark);
 	c->is_marked = false;

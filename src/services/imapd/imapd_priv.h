@@ -31,6 +31,9 @@ struct imapd_view {
 	/* All changes up to here have been told, or are in `uids`: since.modseq wholly where the cursor is
 	 * at the end of it. */
 	struct mailbox_since since;
+	uint64_t
+		flags_modseq; /* flags were told up to here: less than since.modseq where NOTIFY did not
+				* want them */
 	uint32_t uidnext;     /* as told */
 	struct uidset *saved; /* SEARCHRES "$" as UIDs; NULL empty */
 	struct watcher watcher;
@@ -53,11 +56,14 @@ struct imapd_conn {
 	struct imap_session *s;
 	struct auth_conn auth;
 	struct auth_mark mark;
-	bool is_marked;                    /* in the worker's book */
-	const char *refuse;                /* NULL: it may come in */
-	uint64_t account_id;               /* 0 before login */
-	bool is_idling;                    /* in IDLE */
-	bool wants_look;                   /* the next updates ask the store, notice or not */
+	bool is_marked;     /* in the worker's book */
+	const char *refuse; /* NULL: it may come in */
+	const struct imapd_policy *policy;
+	uint64_t account_id;  /* 0 before login */
+	bool is_idling;       /* in IDLE */
+	bool wants_look;      /* the next updates ask the store, notice or not */
+	enum imap_verb verb;  /* of the command under way */
+	uint32_t limited_uid; /* of this command fewer messages were taken: from here up; 0 all */
 	struct imapd_view *view;           /* NULL: none selected */
 	struct imapd_notify *notify;       /* NULL: what RFC 9051 tells by itself */
 	struct imapd_appending *appending; /* imapd_message*.c: what is coming in */
@@ -73,7 +79,8 @@ typedef FIBER int imapd_command_fn(
 	X(EXAMINE, imapd_select)                                                                   \
 	X(CLOSE, imapd_close)                                                                      \
 	X(UNSELECT, imapd_close)                                                                   \
-	X(ENABLE, imapd_enable)
+	X(ENABLE, imapd_enable)                                                                    \
+	X(NOTIFY, imapd_notify)
 #define IMAPD_LIST_COMMANDS(X)                                                                     \
 	X(CREATE, imapd_create)                                                                    \
 	X(DELETE, imapd_delete)                                                                    \
@@ -121,7 +128,8 @@ IMAPD_COMMANDS(X)
 		IMAP_BIT(LITERAL_MINUS) | IMAP_BIT(ENABLE) | IMAP_BIT(ID) | IMAP_BIT(IDLE) |       \
 		IMAP_BIT(UNSELECT) | IMAP_BIT(CONDSTORE) | IMAP_BIT(QRESYNC) |                     \
 		IMAP_BIT(UTF8_ACCEPT) | IMAP_BIT(UNAUTHENTICATE) | IMAP_BIT(COMPRESS_DEFLATE) |    \
-		IMAP_BIT(INPROGRESS) | IMAP_BIT(UIDONLY))
+		IMAP_BIT(INPROGRESS) | IMAP_BIT(UIDONLY) | IMAP_BIT(NOTIFY) |                      \
+		IMAP_BIT(MESSAGELIMIT))
 #define IMAPD_LIST_CAPS /* names, rights, quota, annotations */                                    \
 	(IMAP_BIT(NAMESPACE) | IMAP_BIT(CHILDREN) | IMAP_BIT(LIST_EXTENDED) |                      \
 		IMAP_BIT(LIST_STATUS) | IMAP_BIT(LIST_MYRIGHTS) | IMAP_BIT(LIST_METADATA) |        \
@@ -157,7 +165,8 @@ static inline struct store *imapd_store(const struct imapd_conn *c)
 
 /* imapd_session*.c */
 /** The UIDs that a sequence set or UID set of a command means in the view, ascending ranges in the command's
- * arena; a sequence number beyond the view is BAD (false). With "$" the saved result. */
+ * arena; a sequence number beyond the view is BAD (false). With "$" the saved result. More than MESSAGELIMIT allows:
+ * the newest (RFC 9738), COPY and MOVE are refused; the reply says so by itself. */
 bool imapd_ranges(struct imapd_conn *c, const struct imap_set *set, bool is_uid,
 	struct uid_range **ranges_r, size_t *count_r, struct imap_result *r);
 /** Tell what happened since view->since: EXISTS, FETCH with flags, and where `may_expunge` EXPUNGE or

@@ -2,6 +2,7 @@
  * happened since a client looked last (QRESYNC, RFC 7162) is in imapd_qresync.c. */
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "run/loop.h"
@@ -159,6 +160,7 @@ static FIBER int open_view(struct imapd_conn *c, struct mailbox_info *info, stru
 	v->uidvalidity = info->uidvalidity;
 	v->uidnext = info->uidnext;
 	v->since = (struct mailbox_since){.modseq = info->highest_modseq};
+	v->flags_modseq = info->highest_modseq;
 	return 0;
 }
 
@@ -244,7 +246,7 @@ FIBER int imapd_enable(
 
 uint64_t imapd_keep_until(const struct imapd_conn *c)
 {
-	int64_t keep_ns = c->d->opts.keep_expunged_ns;
+	int64_t keep_ns = c->policy->keep_expunged_ns;
 
 	return keep_ns > 0 ? (uint64_t)(loop_wall_ns() + keep_ns) : 0;
 }
@@ -273,6 +275,40 @@ static size_t runs_within(const struct uidset *uids, const struct imap_set *set,
 
 	/* Each range of the set meets each run at most once, and two neighbours share one. */
 	return is_uid ? set->count + 1 : set->count + uidset_runs(uids, &runs) + 1;
+}
+
+static uint32_t messages_of(const struct uidset *uids, const struct uid_range *x)
+{
+	return uidset_rank(uids, x->last) - (x->first ? uidset_rank(uids, x->first - 1) : 0);
+}
+
+/* RFC 9738 section 3: from the newest down, as many as may be. False: a copy is whole or none. */
+static bool limit_ranges(
+	struct imapd_conn *c, struct uid_range *list, size_t *count, struct imap_result *r)
+{
+	const struct uidset *uids = c->view->uids;
+	uint64_t max = c->s->opts->limits.message_limit, left = max;
+	size_t from = *count;
+
+	while (from > 0 && messages_of(uids, &list[from - 1]) <= left)
+		left -= messages_of(uids, &list[--from]);
+	if (from == 0 || !max)
+		return true;
+	if (c->verb == IMAP_COPY || c->verb == IMAP_MOVE) {
+		imap_result_no(r, NULL, "Too many messages at once");
+		imap_result_code(r, "MESSAGELIMIT %llu", (unsigned long long)max);
+		return false;
+	}
+	if (left) {
+		uint32_t last = uidset_rank(uids, list[from - 1].last);
+
+		list[from - 1].first = uidset_uid(uids, last - (uint32_t)left + 1);
+		from--;
+	}
+	*count -= from;
+	memmove(list, list + from, *count * sizeof(list[0]));
+	c->limited_uid = uidset_uid(uids, uidset_rank(uids, list[0].first - 1) + 1);
+	return true;
 }
 
 static bool saved_ranges(struct imapd_conn *c, struct uid_range **ranges_r, size_t *count_r)
@@ -314,6 +350,8 @@ bool imapd_ranges(struct imapd_conn *c, const struct imap_set *set, bool is_uid,
 		else
 			seq_ranges(uids, x->first, x->last, *ranges_r, &n);
 	}
+	if (!limit_ranges(c, *ranges_r, &n, r))
+		return false;
 	*count_r = n;
 	return true;
 }

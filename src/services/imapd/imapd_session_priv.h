@@ -60,6 +60,20 @@ void imapd_tell_vanished(
 FIBER int imapd_resync(struct imapd_conn *c, const struct imap_select *sel,
 	const struct mailbox_info *info, struct err *e);
 
+/** The same between two commands, for a client that has asked for it (NOTIFY). */
+FIBER int imapd_push(struct imapd_conn *c, struct err *e);
+
+/* imapd_notify.c */
+
+void imapd_notify_drop(struct imapd_conn *c);
+/** What has changed in other mailboxes, where that is wanted. */
+FIBER int imapd_notify_updates(struct imapd_conn *c, struct err *e);
+/** Is what happens in the selected mailbox told between commands? And what of it? */
+bool imapd_notify_pushes(const struct imapd_conn *c, bool *may_expunge_r, bool *has_flags_r);
+/** Messages have come, and EXISTS was told. */
+FIBER int imapd_notify_arrived(
+	struct imapd_conn *c, const struct uid_range *added, size_t count, struct err *e);
+
 /* imapd_login.c: struct imap_decider's members of these names. */
 FIBER void imapd_connect(void *ctx, struct imap_session *s, struct imap_result *r);
 uint64_t imapd_caps_off(void *ctx, const struct imap_session *s);

@@ -126,7 +126,7 @@ struct look {
 	struct imapd_conn *c;
 	struct arena *a;    /* of the whole look */
 	struct arena *page; /* of one page */
-	bool may_expunge;
+	bool may_expunge, has_flags;
 	struct mailbox_since begin, end;
 	struct mailbox_info info;
 	struct imapd_tally tally;
@@ -136,10 +136,13 @@ struct look {
 	const struct imap_set *known; /* only these; NULL all */
 };
 
-static void look_init(struct look *l, struct imapd_conn *c, bool may_expunge)
+static void look_init(struct look *l, struct imapd_conn *c, bool may_expunge, bool has_flags)
 {
-	*l = (struct look){
-		.c = c, .may_expunge = may_expunge, .a = arena_new(), .page = arena_new()};
+	*l = (struct look){.c = c,
+		.may_expunge = may_expunge,
+		.has_flags = has_flags,
+		.a = arena_new(),
+		.page = arena_new()};
 }
 
 static void look_fini(struct look *l)
@@ -198,7 +201,7 @@ static FIBER int apply(struct look *l, struct err *e)
 	keep_pending(v, &d);
 	if (d.added_count)
 		imap_printf(c->s, "* %u EXISTS\r\n", uidset_count(v->uids));
-	return 0;
+	return imapd_notify_arrived(c, d.added, d.added_count, e);
 }
 
 static void tell_page(struct look *l, const struct mailbox_change *list, size_t count)
@@ -251,22 +254,32 @@ static FIBER int look(struct look *l, struct err *e)
 {
 	struct imapd_view *v = l->c->view;
 
-	l->begin = l->end = v->since;
+	l->end = v->since;
+	l->begin = v->flags_modseq < v->since.modseq
+		? (struct mailbox_since){.modseq = v->flags_modseq}
+		: v->since;
 	l->last = uidset_last(v->uids);
 	if (imapd_tally_read(&l->tally, imapd_store(l->c), l->page, v->mailbox_id, &l->end,
 		    &l->info, &l->list, &l->list_count, e) < 0)
 		return -1;
-	if (l->tally.count == 0 && !(l->may_expunge && v->pending_count))
+	if (l->tally.count == 0 && !(l->may_expunge && v->pending_count) &&
+		!(l->has_flags && v->flags_modseq < v->since.modseq))
 		return 0;
 	if (v->own_count)
 		qsort(v->own, v->own_count, sizeof(v->own[0]), by_own);
 	if (apply(l, e) < 0)
 		return -1;
-	if (tell_flags(l, e) < 0)
+	/* What NOTIFY had left out is told too. */
+	if (v->flags_modseq < v->since.modseq)
+		l->list = NULL;
+	if (l->has_flags && tell_flags(l, e) < 0)
 		return -1;
 	v->since = (struct mailbox_since){.modseq = l->info.highest_modseq};
+	if (l->has_flags)
+		v->flags_modseq = v->since.modseq;
 	v->uidnext = l->info.uidnext;
-	v->own_count = 0;
+	if (l->has_flags)
+		v->own_count = 0;
 	if (!v->pending_count)
 		imapd_views_share(l->c->d->views, v->mailbox_id, v->uidvalidity,
 			l->info.highest_modseq, &v->uids);
@@ -298,7 +311,7 @@ FIBER int imapd_resync(struct imapd_conn *c, const struct imap_select *sel,
 
 	if (sel->uid_validity != info->uidvalidity || sel->modseq >= info->highest_modseq)
 		return 0;
-	look_init(&l, c, false);
+	look_init(&l, c, false, true);
 	/* The match data (section 3.2.5.2) would only make VANISHED shorter: tombstones are kept. */
 	l.known = sel->has_known_uids ? &sel->known_uids : NULL;
 	l.begin = l.end = (struct mailbox_since){.modseq = sel->modseq};
@@ -331,13 +344,13 @@ static FIBER int look_at_rights(struct imapd_conn *c, struct err *e)
 	return 0;
 }
 
-static FIBER int look_all(struct imapd_conn *c, bool may_expunge, struct err *e)
+static FIBER int look_all(struct imapd_conn *c, bool may_expunge, bool has_flags, struct err *e)
 {
 	struct look l;
 	struct err why = {0};
 	int rc = look_at_rights(c, &why);
 
-	look_init(&l, c, may_expunge);
+	look_init(&l, c, may_expunge, has_flags);
 
 	if (rc == 0 && !c->view->is_gone)
 		rc = look(&l, &why);
@@ -351,17 +364,33 @@ static FIBER int look_all(struct imapd_conn *c, bool may_expunge, struct err *e)
 	return rc < 0 ? err_copy(e, &why) : 0;
 }
 
-FIBER int imapd_updates(struct imapd_conn *c, bool may_expunge, struct err *e)
+static FIBER int look_if_due(struct imapd_conn *c, bool may_expunge, bool has_flags, struct err *e)
 {
 	struct imapd_view *v = c->view;
 	bool is_due = v &&
-		(c->wants_look || v->watcher.is_changed || (may_expunge && v->pending_count));
+		(c->wants_look || v->watcher.is_changed || (may_expunge && v->pending_count) ||
+			(has_flags && v->flags_modseq < v->since.modseq));
 
 	c->wants_look = false;
-	if (is_due && !v->is_gone) {
-		v->watcher.is_changed = false;
-		if (look_all(c, may_expunge, e) < 0)
-			return -1;
-	}
-	return 0;
+	if (!is_due || v->is_gone)
+		return 0;
+	v->watcher.is_changed = false;
+	return look_all(c, may_expunge, has_flags, e);
+}
+
+FIBER int imapd_updates(struct imapd_conn *c, bool may_expunge, struct err *e)
+{
+	if (look_if_due(c, may_expunge, true, e) < 0)
+		return -1;
+	return imapd_notify_updates(c, e);
+}
+
+FIBER int imapd_push(struct imapd_conn *c, struct err *e)
+{
+	bool may_expunge, has_flags;
+
+	if (imapd_notify_pushes(c, &may_expunge, &has_flags) &&
+		look_if_due(c, may_expunge, has_flags, e) < 0)
+		return -1;
+	return imapd_notify_updates(c, e);
 }

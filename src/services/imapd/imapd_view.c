@@ -9,8 +9,9 @@
 #include "base/must.h"
 #include "services/imapd/imapd_session_priv.h"
 
-#define VIEWS_MAX     4096 /* mailboxes; the one looked at longest ago goes first */
-#define VIEWS_BUCKETS 1024 /* a power of two */
+#define VIEWS_MAX        4096 /* mailboxes; the one looked at longest ago goes first */
+#define VIEWS_FIRST_PAGE 16
+#define VIEWS_BUCKETS    1024 /* a power of two */
 
 struct view_entry {
 	struct list_node node, age;
@@ -161,8 +162,9 @@ FIBER int imapd_tally_read(struct imapd_tally *t, struct store *s, struct arena 
 
 	for (size_t pages = 0; is_more; pages++) {
 		arena_reset(page);
-		if (mailbox_changes(s, page, mailbox_id, since, 0, info_r, list_r, count_r,
-			    &is_more, e) < 0)
+		/* Mostly little has happened, and to many sessions at once: they take little room. */
+		if (mailbox_changes(s, page, mailbox_id, since, pages ? 0 : VIEWS_FIRST_PAGE,
+			    info_r, list_r, count_r, &is_more, e) < 0)
 			return -1;
 		tally_add(t, *list_r, *count_r);
 		if (pages)

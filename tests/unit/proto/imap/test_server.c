@@ -314,12 +314,14 @@ static const struct story literals[] = {
 			{"a {1}\r\n", "+ Go on\r\n"}, {"a {1}\r\n", "+ Go on\r\n"},
 			{"a {1}\r\n",
 				"a BAD [LIMIT] Too many literals\r\n"
-				"* BYE [LIMIT] Log in before you ask for so much\r\n"}),
+				"* BYE [LIMIT] Log in before you ask for so much\r\n"},
+			{"", "", 3 * CLOCK_SEC}),
 		NULL, true, 0},
 	{"a literal too big before a login ends it", NULL,
 		TURNS({"a LOGIN {100000}\r\n",
-			GREETING "a BAD [TOOBIG] The literal is too big\r\n"
-				 "* BYE [LIMIT] Log in before you ask for so much\r\n"}),
+			      GREETING "a BAD [TOOBIG] The literal is too big\r\n"
+				       "* BYE [LIMIT] Log in before you ask for so much\r\n"},
+			{"", "", 3 * CLOCK_SEC}),
 		NULL, true, 0},
 	{"a literal too big behind it is refused", NULL,
 		TURNS(BEGIN,
@@ -359,7 +361,7 @@ static FIBER int flood_main(void *arg)
 		if (!p.is_over && p.server->in.cap > held)
 			held = p.server->in.cap;
 	}
-	fiber_sleep(CLOCK_SEC, &e);
+	fiber_sleep(3 * CLOCK_SEC, &e);
 	if (!p.is_over)
 		fail_msg("%s: goes on", f->name);
 	if (held > f->most)
