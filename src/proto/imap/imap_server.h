@@ -185,6 +185,8 @@ void imap_caps_refresh(struct imap_session *s);
 struct imap_decider {
 	/** Once, before the greeting; IMAP_BYE in `r` refuses with its text. NULL: as it is. */
 	FIBER void (*connect)(void *ctx, struct imap_session *s, struct imap_result *r);
+	/** STARTTLS has come: look up what `auth_offer`, which cannot wait, needs of it. NULL: nothing. */
+	FIBER void (*secured)(void *ctx, struct imap_session *s);
 	/** Which capabilities this client is not given, whatever the listener: asked before the greeting,
 	 * behind TLS, ID, a login and UNAUTHENTICATE. NULL: none is off. Does not yield. */
 	uint64_t (*caps_off)(void *ctx, const struct imap_session *s);

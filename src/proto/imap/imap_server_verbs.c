@@ -118,6 +118,8 @@ static FIBER int do_starttls(struct imap_server *sv, struct err *e)
 	/* RFC 9051 section 6.2.1: what was known before does not count */
 	buf_clear(&sv->client);
 	s->client_name = s->client_version = SPAN_NONE;
+	if (sv->decider->secured)
+		sv->decider->secured(sv->ctx, s);
 	imap_server_refresh(sv);
 	return 0;
 }

@@ -113,6 +113,7 @@ static FIBER void imapd_idle(void *ctx, struct imap_session *s, bool is_begun)
 
 static const struct imap_decider imapd_decider = {
 	.connect = imapd_connect,
+	.secured = imapd_secured,
 	.caps_off = imapd_caps_off,
 	.auth_offer = imapd_auth_offer,
 	.sasl = &auth_decider,

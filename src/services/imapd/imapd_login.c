@@ -15,6 +15,11 @@ FIBER void imapd_connect(void *ctx, struct imap_session *s, struct imap_result *
 	auth_look(&c->auth);
 }
 
+FIBER void imapd_secured(void *ctx, struct imap_session *s)
+{
+	auth_look(&((struct imapd_conn *)ctx)->auth);
+}
+
 uint64_t imapd_caps_off(void *ctx, const struct imap_session *s)
 {
 	const struct imapd_conn *c = ctx;

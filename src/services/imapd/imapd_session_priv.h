@@ -76,6 +76,7 @@ FIBER int imapd_notify_arrived(
 
 /* imapd_login.c: struct imap_decider's members of these names. */
 FIBER void imapd_connect(void *ctx, struct imap_session *s, struct imap_result *r);
+FIBER void imapd_secured(void *ctx, struct imap_session *s);
 uint64_t imapd_caps_off(void *ctx, const struct imap_session *s);
 bool imapd_auth_offer(void *ctx, const struct imap_session *s, struct sasl_server_opts *o);
 void *imapd_sasl_ctx(void *ctx);
