@@ -12,8 +12,8 @@ struct imapd;
 struct imapd_opts {
 	struct store *store; /* borrowed, like all here */
 	struct auth *auth;
-	struct auth_book *book;   /* of this worker */
-	struct watch *watch;      /* of this worker */
+	struct auth_book *book; /* of this worker */
+	struct watch *watch;    /* of this worker */
 	const struct log *log;
 };
 /** On the loop's own thread. */
