@@ -440,9 +440,11 @@ static int run_help(struct cli_call *c)
 		return print_made(config_put_help);
 
 	struct cli_call *asked = ARENA_NEW(c->arena, struct cli_call);
-	char *words[3] = {arena_str(c->arena, span_str(c->operands[0])),
-		c->operand_count > 1 ? arena_str(c->arena, span_str(c->operands[1])) : NULL, NULL};
+	size_t count = c->operand_count < 3 ? c->operand_count : 3;
+	char *words[3] = {NULL};
 
+	for (size_t i = 0; i < count; i++)
+		words[i] = arena_str(c->arena, span_str(c->operands[i]));
 	for (size_t i = 0; c->operand_count == 1 && i < cli_command_count; i++) {
 		size_t len = strlen(words[0]);
 
@@ -451,7 +453,7 @@ static int run_help(struct cli_call *c)
 			return cli_help_group(words[0]);
 	}
 	asked->arena = c->arena;
-	int code = cli_find(asked, (int)c->operand_count, words);
+	int code = cli_find(asked, (int)count, words);
 	return code ? code : cli_help(asked->command);
 }
 

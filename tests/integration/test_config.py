@@ -54,6 +54,13 @@ def test_serve_refuses_a_wrong_file(tmp_path):
     assert not (tmp_path / "d").exists()
 
 
+def test_help_takes_a_command_as_it_is_typed():
+    for words in (["account", "member", "add"], ["account", "member-add"], ["queue", "list"], ["status"]):
+        done = subprocess.run([binary(), "help", *words], capture_output=True, timeout=30)
+        assert done.returncode == 0 and b"Usage" in done.stdout, (words, done.stderr)
+    assert subprocess.run([binary(), "help", "account", "member", "eat"], capture_output=True, timeout=30).returncode == 64
+
+
 def test_help_names_every_setting():
     text = subprocess.run([binary(), "help", "config"], stdout=subprocess.PIPE).stdout.decode()
     for name in ("hostname", "relay_networks", "proxy_networks", "drain_time", "destination"):
