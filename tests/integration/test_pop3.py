@@ -1,6 +1,7 @@
 """POP3 (docs/pop3.md): clients' ways in, every command in every state, what is removed and when, several sessions at
 once, and what the configuration says."""
 
+import base64
 import json
 import poplib
 import shutil
@@ -489,3 +490,32 @@ def test_what_was_removed_is_brought_back(post):
     assert len(uids(post)) == 3
     with open_pop(post) as p:
         assert len(p.many("UIDL")[1]) == 3
+
+
+def login_for(p, account, whose):
+    text = base64.b64encode(("%s\0%s\0%s" % (whose, account.address, account.password)).encode()).decode()
+    return p.ask("AUTH PLAIN " + text)
+
+
+def test_a_teams_inbox(post):
+    team = "desk@yizhan.test"
+    post.cli("account", "add", team, "--kind", "team")
+    deliver(post, letter("for the desk"), to=team)
+    with Pop(post.ports["pop3s"], tls=True) as p:
+        assert code(login_for(p, alice(post), team)) == "-ERR [AUTH]"  # no member
+        assert code(login_for(p, alice(post), "bob@yizhan.test")) == "-ERR [AUTH]"
+    post.cli("account", "member", "add", team, ALICE, "--rights", "read,send-as")
+    with Pop(post.ports["pop3s"], tls=True) as p:
+        assert login_for(p, alice(post), team).startswith(b"+OK 1 messages")
+        assert b"for the desk" in p.content("RETR 1")
+        p.ask("DELE 1")
+        assert code(p.ask("QUIT")) == "-ERR [SYS/TEMP]"  # who may read may not remove
+    assert len(post.mailbox(team)) == 1
+    post.cli("account", "member", "set", team, ALICE, "--rights", "read,write,send-as")
+    with Pop(post.ports["pop3s"], tls=True) as p:
+        assert login_for(p, alice(post), team).startswith(b"+OK 1 messages")
+        p.ask("DELE 1")
+        assert code(p.ask("QUIT")) == "+OK"
+    assert post.mailbox(team) == []
+    with Pop(post.ports["pop3s"], tls=True) as p:
+        assert login_for(p, alice(post), ALICE).startswith(b"+OK 3 messages")
