@@ -81,6 +81,10 @@ static FIBER int imapd_run(void *ctx, struct imap_session *s, const struct imap_
 
 	c->verb = cmd->verb;
 	c->limited_uid = 0;
+	if (imap_verb_row(cmd->verb)->phases == IMAP_SELECTED && imapd_rights_again(c, r, e) < 0)
+		return -1;
+	if (r->status != IMAP_OK)
+		return 0;
 	if (fn && fn(c, cmd, r, e) < 0)
 		return -1;
 	if (fn && c->limited_uid)

@@ -183,6 +183,10 @@ FIBER int imapd_append_event(void *ctx, struct imap_session *s, const struct ima
 {
 	struct imapd_conn *c = ctx;
 
+	if (!c->appending && ap->is_replace && imapd_rights_again(c, r, e) < 0)
+		return -1;
+	if (r->status != IMAP_OK)
+		return 0;
 	if (!c->appending && append_begin(c, ap, r, e) < 0)
 		return -1;
 	if (r->status != IMAP_OK)

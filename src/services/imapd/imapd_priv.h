@@ -169,6 +169,9 @@ static inline struct store *imapd_store(const struct imapd_conn *c)
  * the newest (RFC 9738), COPY and MOVE are refused; the reply says so by itself. */
 bool imapd_ranges(struct imapd_conn *c, const struct imap_set *set, bool is_uid,
 	struct uid_range **ranges_r, size_t *count_r, struct imap_result *r);
+/** Before each command about the selected mailbox: what may be done there is asked again when it is another's.
+ * `r` becomes NO when it may not be read any more; the session ends behind that. */
+FIBER int imapd_rights_again(struct imapd_conn *c, struct imap_result *r, struct err *e);
 /** Tell what happened since view->since: EXISTS, FETCH with flags, and where `may_expunge` EXPUNGE or
  * VANISHED. Called by the dialogue before each tagged reply and while it idles, and by commands that must
  * (MOVE, EXPUNGE). */

@@ -344,6 +344,18 @@ static FIBER int look_at_rights(struct imapd_conn *c, struct err *e)
 	return 0;
 }
 
+FIBER int imapd_rights_again(struct imapd_conn *c, struct imap_result *r, struct err *e)
+{
+	struct imapd_view *v = c->view;
+
+	if (!v)
+		return 0;
+	if (!v->is_gone && look_at_rights(c, e) < 0)
+		return -1;
+	return v->is_gone ? imap_result_no(r, "NOPERM", "That mailbox is not open to you any more")
+			  : 0;
+}
+
 static FIBER int look_all(struct imapd_conn *c, bool may_expunge, bool has_flags, struct err *e)
 {
 	struct look l;
