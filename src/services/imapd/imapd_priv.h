@@ -124,7 +124,7 @@ IMAPD_COMMANDS(X)
 
 /* What the rooms honour; a bit is set in the commit that honours it on every path. */
 #define IMAPD_SESSION_CAPS                                                                         \
-	(IMAP_BIT(IMAP4REV1) | IMAP_BIT(SASL_IR) | IMAP_BIT(LITERAL_PLUS) |                        \
+	(IMAP_BIT(IMAP4REV2) | IMAP_BIT(IMAP4REV1) | IMAP_BIT(SASL_IR) | IMAP_BIT(LITERAL_PLUS) |  \
 		IMAP_BIT(LITERAL_MINUS) | IMAP_BIT(ENABLE) | IMAP_BIT(ID) | IMAP_BIT(IDLE) |       \
 		IMAP_BIT(UNSELECT) | IMAP_BIT(CONDSTORE) | IMAP_BIT(QRESYNC) |                     \
 		IMAP_BIT(UTF8_ACCEPT) | IMAP_BIT(UNAUTHENTICATE) | IMAP_BIT(COMPRESS_DEFLATE) |    \
