@@ -1,6 +1,7 @@
 #include "store/deliver.h"
 
 #include "base/utf8.h"
+#include "run/loop.h"
 #include "proto/mail/mail_word.h"
 #include "store/store_priv.h"
 
@@ -17,7 +18,9 @@ DB_SQL(sql_message,
 	"blob_id, blob_octets, size, keywords, subject, sender, prefix, account_id, n, email_id, "
 	"thread_id, saved_ns) "
 	"VALUES ($1, $2, $3, $4, $12, $5, $6, $7, $8, '', $9, $10, $11, $13, $4, $1, 0, $5)");
-DB_SQL(sql_new_modseq, "UPDATE account SET modseq = modseq + 1 WHERE id = $1 RETURNING modseq");
+DB_SQL(sql_new_modseq,
+	"UPDATE account SET modseq = modseq + 1, uidvalidity = CASE WHEN uidvalidity < $2 THEN $2 "
+	"ELSE uidvalidity + 1 END WHERE id = $1 RETURNING modseq, uidvalidity");
 DB_SQL(sql_create,
 	"INSERT INTO mailbox (id, account_id, name, uidvalidity, uidnext, "
 	"highest_modseq, messages, unseen, octets) "
@@ -29,19 +32,20 @@ int mailbox_create_tx(
 	struct db *db, uint64_t account_id, struct span name, uint64_t *id_r, struct err *e)
 {
 	uint64_t id = store_new_id(store_of(db));
-	int64_t modseq = 0;
+	int64_t modseq = 0, validity = 0;
 	bool is_found;
 
-	if (db_get(db, e, NULL, &sql_new_modseq, &is_found, "i:i", (int64_t)account_id, &modseq) <
-		0)
+	if (db_get(db, e, NULL, &sql_new_modseq, &is_found, "ii:ii", (int64_t)account_id,
+		    loop_wall_ns() / CLOCK_SEC & UID_MAX, &modseq, &validity) < 0)
 		return -1;
 	if (!is_found)
 		return err_set(
 			e, ERR_NOT_FOUND, "account %llu is gone", (unsigned long long)account_id);
-	/* The account's MODSEQ never goes back, so a folder that is made again under an old name
-	 * gets a larger UIDVALIDITY (RFC 9051 section 2.3.1.1) whatever the clock does. */
-	if (db_run(db, e, &sql_create, "iitii", (int64_t)id, (int64_t)account_id, name,
-		    modseq & UID_MAX, modseq) < 0)
+	/* The account's last one never goes back, so a folder that is made again under an old name gets
+	 * a larger UIDVALIDITY (RFC 9051 section 2.3.1.1) whatever the clock does; seconds make it larger
+	 * than those of an account of the same name that went. */
+	if (db_run(db, e, &sql_create, "iitii", (int64_t)id, (int64_t)account_id, name, validity,
+		    modseq) < 0)
 		return -1;
 	store_changed_mailbox(db, account_id, 0);
 	*id_r = id;

@@ -6,6 +6,9 @@
 ALTER TABLE account ADD COLUMN number @int NOT NULL DEFAULT 0;
 ALTER TABLE account ADD COLUMN imap_off @text NOT NULL DEFAULT '';
 ALTER TABLE account ADD COLUMN scopes_off @int NOT NULL DEFAULT 0;
+-- The last UIDVALIDITY given to a mailbox of it.
+ALTER TABLE account ADD COLUMN uidvalidity @int NOT NULL DEFAULT 0;
+UPDATE account SET uidvalidity = COALESCE((SELECT MAX(uidvalidity) FROM mailbox WHERE account_id = account.id), 0);
 UPDATE account SET number = (SELECT COUNT(*) FROM account o WHERE o.id <= account.id);
 CREATE UNIQUE INDEX account_number ON account (number);
 -- The last number given away (store_account_number_tx).
