@@ -176,7 +176,9 @@ class Walk:
 
     def admin_uids(self, box):
         self.admin.ok("EXAMINE " + quote(utf7(box)))
-        return sorted(self.admin.ok("UID FETCH 1:* (UID FLAGS)").by_uid()) if self.admin.view.uids else []
+        found = sorted(self.admin.ok("UID FETCH 1:* (UID FLAGS)").by_uid()) if self.admin.view.uids else []
+        self.admin.ok("UNSELECT")  # who looks at a mailbox that is deleted may be sent away
+        return found
 
     def pick(self, s):
         """Some UIDs of the session's view that it knows, as a list; never empty unless the mailbox is."""
