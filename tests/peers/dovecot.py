@@ -146,7 +146,8 @@ class Dovecot(Peer):
 READING = """\
 service imap-login {{
   process_min_avail = 1
-  client_limit = 2000
+  # one for each session under TLS: it stays between the client and the mailbox
+  process_limit = 1300
   inet_listener imap {{
     address = 127.0.0.1
     port = {imap}
