@@ -467,3 +467,21 @@ def test_what_was_expunged_comes_back(tmp_path):
         delete_by_pop3(server, server.account("alice"), [1])
         done = move_in(server, ALICE, tmp_path / "x.mbox")
         assert (done["imported"], done["present"]) == (1, 7)
+
+
+# ---- from one of us to another ----
+
+def test_pull_from_a_server_like_ours(station, people, source, tmp_path):
+    address = people()
+    with Yizhan() as old:
+        alice = old.account("alice")
+        move_in(old, ALICE, source)
+        (tmp_path / "secret").write_text(alice.password + "\n")
+        words = ["mailbox", "pull", address, "imaps://%s@127.0.0.1:%d/" % (ALICE, old.ports["imaps"]),
+                 "--password-file", str(tmp_path / "secret"), "--ca-file",
+                 os.path.join(old.data, "certificate.pem"), "--json"]
+        done = json.loads(station.cli(*words).stdout)
+        assert (done["imported"], done["bad"]) == (len(LETTERS) * len(FOLDERS), 0)
+        same(state(station, address, tmp_path), wanted())
+        done = json.loads(station.cli(*words).stdout)
+        assert (done["imported"], done["changed"]) == (0, 0)
