@@ -43,6 +43,7 @@ struct copying {
 	bool is_over_quota; /* result: told to the fiber, for the writer takes ERR_FULL as the disk's */
 	struct uid_cursor done, now;
 	size_t count_done, cap;
+	uint32_t last; /* what came later is not copied: it may be what this copy has made itself */
 	/* of this closure */
 	struct arena *a;
 	struct mailbox_info from, to;
@@ -60,7 +61,7 @@ struct copying {
 static int read_range(struct db *db, struct copying *x, struct uid_range range, struct err *e)
 {
 	struct db_stmt *st = db_query(db, e, &sql_copy_rows, "iiii", (int64_t)x->op->from_id,
-		(int64_t)range.first, (int64_t)range.last,
+		(int64_t)range.first, (int64_t)(range.last < x->last ? range.last : x->last),
 		(int64_t)(MAILBOX_COPY_AT_ONCE - x->row_count));
 	bool is_row = false;
 	int rc = -1;
@@ -110,6 +111,8 @@ static int find_boxes(struct db *db, struct copying *x, struct err *e)
 		return -1;
 	if (!is_found)
 		return err_set(e, ERR_NOT_FOUND, "the mailbox it should go to is gone");
+	if (!x->count_done)
+		x->last = (uint32_t)(x->from.uidnext - 1);
 	x->is_same_account = x->from.account_id == x->to.account_id;
 	x->is_row_moved = x->op->is_move && x->is_same_account;
 	x->op->uidvalidity = x->to.uidvalidity;

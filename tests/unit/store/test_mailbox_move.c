@@ -133,6 +133,42 @@ static void play_inbox_gives_its_mail(struct store_fixture *f)
 	assert_sound(f);
 }
 
+static size_t into_itself(struct store_fixture *f, uint64_t mailbox, bool is_move)
+{
+	/* as "1:4294967295" asks */
+	static const struct uid_range all = {1, UINT32_MAX};
+	struct mailbox_copy op = {.from_id = mailbox,
+		.to_id = mailbox,
+		.ranges = &all,
+		.range_count = 1,
+		.is_move = is_move,
+		.arena = arena_new()};
+	struct err e = {0};
+
+	assert_ok(mailbox_copy(f->s, &op, &e), &e);
+	arena_free(&op.arena);
+	return op.count;
+}
+
+static void play_a_copy_into_itself_ends(struct store_fixture *f)
+{
+	uint64_t account = alice(f), work = make(f, account, "Work");
+	size_t count = 1;
+
+	put(f, work);
+	/* more than one transaction holds */
+	for (; count <= MAILBOX_COPY_AT_ONCE; count *= 2)
+		assert_int_equal(into_itself(f, work, false), count);
+	assert_int_equal(into_itself(f, work, true), count);
+	assert_int_equal(into_itself(f, work, false), count);
+	assert_sound(f);
+}
+
+static void a_copy_into_itself_ends(void **state)
+{
+	store_play(state, play_a_copy_into_itself_ends);
+}
+
 static void one_goes_with_its_mail(void **state)
 {
 	store_play(state, play_one_goes_with_its_mail);
@@ -155,6 +191,7 @@ int main(void)
 		T(one_goes_with_its_mail),
 		T(names_below_follow),
 		T(inbox_gives_its_mail),
+		T(a_copy_into_itself_ends),
 	};
 
 	return cmocka_run_group_tests_name("store/mailbox_move", tests, NULL, NULL);
