@@ -212,20 +212,38 @@ static int gone_one(struct db *db, struct gone_back *x, struct mailbox_gone *g, 
 }
 
 /* The folder is made again when it is gone, with what was above it. */
-static int gone_folder(struct db *db, struct gone_back *x, struct span name, struct err *e)
+static int gone_folder(struct db *db, struct gone_back *x, struct span name,
+	struct mailbox_info *box_r, struct err *e)
 {
-	struct mailbox_info info;
-	uint64_t id;
 	bool is_there = false;
+	uint64_t id;
 
-	if (mailbox_find_tx(db, x->a, x->account_id, name, &info, &is_there, e) < 0)
+	if (mailbox_find_tx(db, x->a, x->account_id, name, box_r, &is_there, e) < 0)
 		return -1;
-	return is_there ? 0 : mailbox_make_tx(db, x->a, x->account_id, name, SPAN(""), &id, e);
+	if (is_there)
+		return 0;
+	if (mailbox_make_tx(db, x->a, x->account_id, name, SPAN(""), &id, e) < 0)
+		return -1;
+	return mailbox_by_id_tx(db, x->a, id, box_r, &is_there, e);
+}
+
+/* As the folder that it comes into spells them. */
+static int gone_keywords(struct db *db, struct gone_back *x, uint64_t mailbox_id,
+	struct span *keywords, struct err *e)
+{
+	struct span *list = ARENA_ARRAY(x->a, struct span, MAILBOX_KEYWORDS_MAX);
+	struct span rest = *keywords;
+	size_t count = 0;
+
+	while (rest.len && count < MAILBOX_KEYWORDS_MAX)
+		span_cut(rest, ' ', &list[count++], &rest); /* the last one is all that is left */
+	return mailbox_keywords_tx(db, x->a, mailbox_id, list, count, keywords, e);
 }
 
 static int gone_restore(struct db *db, void *arg, struct err *e)
 {
 	struct gone_back *x = arg;
+	struct mailbox_info box;
 	struct mailbox_gone g;
 	struct deliver_head head;
 	struct delivery d;
@@ -242,7 +260,8 @@ static int gone_restore(struct db *db, void *arg, struct err *e)
 		.blob_octets = g.msg.blob_len,
 		.received_ns = g.msg.received_ns,
 		.head = &head};
-	if (gone_folder(db, x, d.folder, e) < 0 || deliver_tx(db, &d, e) < 0 ||
+	if (gone_folder(db, x, d.folder, &box, e) < 0 || deliver_tx(db, &d, e) < 0 ||
+		gone_keywords(db, x, box.id, &g.msg.keywords, e) < 0 ||
 		db_run(db, e, &sql_gone_restore, "itii", (int64_t)d.id, g.msg.keywords,
 			(int64_t)g.msg.email_id, x->now_ns) < 0 ||
 		db_run(db, e, &sql_gone_forget, "i", (int64_t)x->message_id) < 0 ||

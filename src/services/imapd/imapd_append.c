@@ -309,10 +309,14 @@ FIBER int imapd_append_done(void *ctx, struct imap_session *s, const struct imap
 		.replace_mailbox_id = x->replaced_in,
 		.replace_uid = x->replaced,
 		.keep_until_ns = imapd_keep_until(c)};
-	unsigned rights = 0;
+	const unsigned replacing = MAILBOX_RIGHT_DELETE_MSG | MAILBOX_RIGHT_EXPUNGE;
+	unsigned rights = 0, there = replacing;
 	int rc = mailbox_rights(imapd_store(c), op.mailbox_id, c->account_id, &rights, e);
 
-	if (rc == 0 && !(rights & MAILBOX_RIGHT_INSERT)) {
+	/* A message takes its time to come in: what counts are the rights now. */
+	if (rc == 0 && x->replaced_in)
+		rc = mailbox_rights(imapd_store(c), x->replaced_in, c->account_id, &there, e);
+	if (rc == 0 && (!(rights & MAILBOX_RIGHT_INSERT) || (there & replacing) != replacing)) {
 		imap_result_no(r, "NOPERM", "You have not the right to do that");
 	} else if (rc == 0 && mailbox_append(imapd_store(c), &op, e) < 0) {
 		rc = append_failed(c, r, e);

@@ -200,7 +200,8 @@ FIBER int imapd_expunge(
 			return 0;
 		op.ranges = ranges;
 	}
-	if (!may_change(c, MAILBOX_RIGHT_EXPUNGE, r) || (op.ranges && !op.range_count))
+	/* An empty "$" is nothing, and never all. */
+	if (!may_change(c, MAILBOX_RIGHT_EXPUNGE, r) || (cmd->is_uid && !op.range_count))
 		return 0;
 	if (mailbox_expunge_ranges(imapd_store(c), &op, e) < 0)
 		return -1;
@@ -262,12 +263,12 @@ static void tell_moved(struct imapd_conn *c, const struct mailbox_copy *op)
 }
 
 /* What was moved before a failure has left: its new place is told (RFC 6851 section 3.3). */
-static FIBER int copy(struct imapd_conn *c, struct mailbox_copy *op, struct imap_result *r,
-	bool is_uid, struct err *e)
+static FIBER int copy(struct imapd_conn *c, struct mailbox_copy *op, bool may_tell,
+	struct imap_result *r, bool is_uid, struct err *e)
 {
 	int rc = mailbox_copy(imapd_store(c), op, e);
 
-	if (op->is_move)
+	if (op->is_move && may_tell)
 		tell_moved(c, op);
 	if (rc < 0)
 		return -1;
@@ -275,7 +276,7 @@ static FIBER int copy(struct imapd_conn *c, struct mailbox_copy *op, struct imap
 		return imap_result_no(r, "EXPUNGEISSUED", "These messages are not there any more");
 	if (op->is_move) {
 		note_modseq(c, op->count ? op->modseq : 0, r);
-	} else if (op->count) {
+	} else if (op->count && may_tell) {
 		buf_clear(&r->code);
 		put_copyuid(&r->code, op);
 	}
@@ -301,5 +302,6 @@ FIBER int imapd_copy(
 	op.to_id = to.info.id;
 	/* RFC 4314 section 4: flags that may not be set there do not go along */
 	op.flags_dropped = MAILBOX_FLAGS_ALL & ~flags_allowed(to.rights);
-	return copy(c, &op, r, cmd->is_uid, e);
+	/* RFC 4315 section 3: UIDs of a mailbox that he may not select are not told */
+	return copy(c, &op, to.rights & MAILBOX_RIGHT_READ, r, cmd->is_uid, e);
 }
