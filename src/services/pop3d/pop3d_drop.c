@@ -155,17 +155,6 @@ FIBER int pop3d_drop_size(void *ctx, uint32_t i, uint64_t *octets_r, struct err 
 	return 0;
 }
 
-/* ---- rights -------------------------------------------------------------------------------------------- */
-
-/* A team's mailbox may be taken away while it is open: what he may do is asked again. */
-static FIBER int rights_again(struct pop3d_conn *c, struct err *e)
-{
-	if (!c->identity.len)
-		return 0;
-	return mailbox_rights(
-		c->d->opts.store, c->mailbox_id, c->auth.who.account_id, &c->rights, e);
-}
-
 /* ---- contents ---------------------------------------------------------------------------------------- */
 
 /* A client that takes one after the other gets as many as a page holds with one question to the store. */
@@ -201,10 +190,6 @@ FIBER int pop3d_body_open(void *ctx, uint32_t i, uint64_t *octets_r, struct err 
 	struct pop3d_conn *c = ctx;
 	const struct mailbox_msg *msg = in_page(c, uid_of(c, i));
 
-	if (rights_again(c, e) < 0)
-		return -1;
-	if (!(c->rights & MAILBOX_RIGHT_READ))
-		return err_set(e, ERR_DENIED, "no right to read that mailbox any more");
 	if (!msg) {
 		if (read_page(c, i, e) < 0)
 			return -1;
@@ -354,8 +339,6 @@ static FIBER int remove_ranges(
 
 	if (!count)
 		return 0;
-	if (rights_again(c, e) < 0)
-		return -1;
 	if ((c->rights & needed) != needed)
 		return err_set(e, ERR_DENIED, "no right to remove mail from that mailbox");
 	if (c->policy->keep_expunged_ns)
