@@ -4,7 +4,7 @@ import re
 
 from test_next_hop import BODY, relay, send, sink, wait_queue  # noqa: F401
 
-SAMPLE = re.compile(r'^(yizhan_[a-z_]+)(\{[a-z_]+="(?:[^"\\\n]|\\.)*"\})? (\d+)$')
+SAMPLE = re.compile(r'^(yizhan_[a-z0-9_]+)(\{[a-z_]+="(?:[^"\\\n]|\\.)*"\})? (\d+)$')
 
 
 def read(station):

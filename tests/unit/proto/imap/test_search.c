@@ -194,7 +194,7 @@ static void programs_become_trees(void **state)
 		size_t n = strlen(cases[i].said);
 		const char *line = cases[i].line;
 
-		print_message("# %s\n", line);
+		print_message("# line %zu\n", i);
 		if (imap_command_parse(a, span_str(line), &d, &c, &e) < 0)
 			buf_printf(b, "!%s", e.text);
 		else

@@ -455,7 +455,7 @@ static void every_command_is_read(void **state)
 		struct err e = {0};
 		size_t n = strlen(cases[i].said);
 
-		print_message("# %s\n", cases[i].line);
+		print_message("# case %zu\n", i);
 		if (imap_command_parse(a, span_str(cases[i].line), &d, &c, &e) < 0) {
 			buf_printf(b, "!%s", e.text);
 		} else {
@@ -574,7 +574,7 @@ static void dates(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(times); i++) {
 		struct imap_date_time t;
 
-		print_message("# %s\n", times[i].text);
+		print_message("# time %zu\n", i);
 		assert_int_equal(
 			imap_date_time_parse(span_str(times[i].text), &t), times[i].is_right);
 		if (!times[i].is_right)
