@@ -20,7 +20,7 @@ struct metadata {
 	struct span name;
 	struct mailbox_metadata *list;
 	const struct mailbox_metadata *items;
-	size_t count;
+	size_t count, cap;
 };
 
 static bool is_shared(struct span name)
@@ -36,8 +36,19 @@ static int metadata_half(struct db *db, struct metadata *x, uint64_t reader_id, 
 	int result = -1;
 
 	while (st && (result = db_step(st, &is_row, e)) == 0 && is_row) {
-		struct mailbox_metadata *m = &x->list[x->count++];
+		struct mailbox_metadata *m;
 
+		if (x->count == x->cap) { /* few have any, and LIST asks for many mailboxes */
+			size_t cap = x->cap ? x->cap * 2 : 4;
+			struct mailbox_metadata *grown = ARENA_ARRAY(
+				x->a, struct mailbox_metadata, cap);
+
+			for (size_t i = 0; i < x->count; i++)
+				grown[i] = x->list[i];
+			x->list = grown;
+			x->cap = cap;
+		}
+		m = &x->list[x->count++];
 		db_cols(st, "tb", &m->name, &m->value);
 		m->name = arena_span(x->a, m->name);
 		m->value = arena_span(x->a, m->value);
@@ -61,7 +72,6 @@ FIBER int mailbox_metadata_list(struct store *s, struct arena *a, uint64_t mailb
 	struct metadata x = {.a = a, .mailbox_id = mailbox_id, .reader_id = reader_id};
 
 	x.name = mailbox_lower(a, name);
-	x.list = ARENA_ARRAY(a, struct mailbox_metadata, 2 * MAILBOX_METADATA_MAX);
 	if (store_read(s, "mailbox.metadata", metadata_read, &x, e) < 0)
 		return -1;
 	*list_r = x.list;

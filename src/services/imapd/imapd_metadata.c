@@ -77,30 +77,51 @@ static void tell_end(struct telling *t)
 		buf_str(imap_out(t->c->s), ")\r\n");
 }
 
-/* One entry of the command, and what is below it. */
-static FIBER int tell_asked(struct telling *t, struct span asked, int depth, struct err *e)
-{
-	struct imapd_conn *c = t->c;
-	struct span use = t->ref->is_own ? t->ref->info.special_use : SPAN("");
+/* What the store has in and below one entry of the command. */
+struct found {
+	struct span asked;
 	struct mailbox_metadata *list;
-	bool has_it = false;
-	size_t n;
+	size_t count;
+};
 
-	if (mailbox_metadata_list(imapd_store(c), c->s->cmd, t->ref->info.id, c->account_id, asked,
-		    &list, &n, e) < 0)
-		return -1;
-	for (size_t i = 0; i < n; i++)
-		if (is_asked(list[i].name, asked, depth)) {
-			tell_entry(t, list[i].name, list[i].value.ptr ? list[i].value : SPAN(""));
+/* One entry of the command, and what is below it. */
+static FIBER int tell_found(struct telling *t, const struct found *f, int depth, struct err *e)
+{
+	struct span use = t->ref->is_own ? t->ref->info.special_use : SPAN("");
+	bool has_it = false;
+
+	for (size_t i = 0; i < f->count; i++)
+		if (is_asked(f->list[i].name, f->asked, depth)) {
+			struct span value = f->list[i].value;
+
+			tell_entry(t, f->list[i].name, value.ptr ? value : SPAN(""));
 			has_it = true;
 		}
-	if (use.len && is_asked(SPAN(ENTRY_USE), asked, depth)) {
+	if (use.len && is_asked(SPAN(ENTRY_USE), f->asked, depth)) {
 		tell_entry(t, SPAN(ENTRY_USE), use);
 		has_it = true;
 	}
 	if (!has_it && depth == 0)
-		tell_entry(t, asked, SPAN_NONE); /* NIL: it has no value */
-	return imap_relieve(c->s, e);
+		tell_entry(t, f->asked, SPAN_NONE); /* NIL: it has no value */
+	return imap_relieve(t->c->s, e);
+}
+
+/* All is read before the response begins: an error of the store finds no half of a line. `found` has the
+ * entries that are asked for. */
+static FIBER int tell_all(
+	struct telling *t, struct found *found, size_t count, int depth, struct err *e)
+{
+	struct imapd_conn *c = t->c;
+
+	for (size_t i = 0; i < count; i++)
+		if (mailbox_metadata_list(imapd_store(c), c->s->cmd, t->ref->info.id, c->account_id,
+			    found[i].asked, &found[i].list, &found[i].count, e) < 0)
+			return -1;
+	for (size_t i = 0; i < count; i++)
+		if (tell_found(t, &found[i], depth, e) < 0)
+			return -1;
+	tell_end(t);
+	return 0;
 }
 
 static bool is_served(const struct imapd_conn *c, const struct mailbox_ref *ref)
@@ -115,15 +136,17 @@ FIBER int imapd_getmetadata(
 	const struct imap_metadata *m = &cmd->metadata;
 	struct mailbox_ref ref;
 	struct telling t = {.c = c, .ref = &ref, .asked = m};
+	struct found *found;
 
 	if (subject_of(c, m->name, &ref, e) < 0)
 		return names_refuse(r, e);
 	if (!is_served(c, &ref))
 		return imap_result_bad(r, NULL, "Only the server's annotations are offered");
+	found = ARENA_ARRAY(c->s->cmd, struct found, m->count);
 	for (size_t i = 0; i < m->count; i++)
-		if (tell_asked(&t, m->entries[i].name, m->depth, e) < 0)
-			return -1;
-	tell_end(&t);
+		found[i].asked = m->entries[i].name;
+	if (tell_all(&t, found, m->count, m->depth, e) < 0)
+		return -1;
 	if (t.longest)
 		imap_result_code(r, "METADATA LONGENTRIES %llu", (unsigned long long)t.longest);
 	return 0;
@@ -133,14 +156,14 @@ FIBER int names_put_metadata(struct imapd_conn *c, const struct mailbox_ref *ref
 	const struct span *entries, size_t count, struct err *e)
 {
 	struct telling t = {.c = c, .ref = ref};
+	struct found *found;
 
 	if (!(ref->rights & RIGHTS_ANY))
 		return 0;
+	found = ARENA_ARRAY(c->s->cmd, struct found, count);
 	for (size_t i = 0; i < count; i++)
-		if (tell_asked(&t, entries[i], 0, e) < 0)
-			return -1;
-	tell_end(&t);
-	return 0;
+		found[i].asked = entries[i];
+	return tell_all(&t, found, count, 0, e);
 }
 
 /* May all of them be set? 0, or the refusal in `r`. */

@@ -311,7 +311,7 @@ static bool limit_ranges(
 	return true;
 }
 
-static bool saved_ranges(struct imapd_conn *c, struct uid_range **ranges_r, size_t *count_r)
+static void saved_ranges(struct imapd_conn *c, struct uid_range **ranges_r, size_t *count_r)
 {
 	const struct uid_range *runs = NULL;
 	size_t count = c->view->saved ? uidset_runs(c->view->saved, &runs) : 0;
@@ -320,7 +320,6 @@ static bool saved_ranges(struct imapd_conn *c, struct uid_range **ranges_r, size
 	for (size_t i = 0; i < count; i++)
 		(*ranges_r)[i] = runs[i];
 	*count_r = count;
-	return true;
 }
 
 bool imapd_ranges(struct imapd_conn *c, const struct imap_set *set, bool is_uid,
@@ -331,8 +330,10 @@ bool imapd_ranges(struct imapd_conn *c, const struct imap_set *set, bool is_uid,
 	struct imap_set resolved;
 	size_t n = 0;
 
-	if (set->is_saved)
-		return saved_ranges(c, ranges_r, count_r);
+	if (set->is_saved) {
+		saved_ranges(c, ranges_r, count_r);
+		return limit_ranges(c, *ranges_r, count_r, r);
+	}
 	/* RFC 9051 section 9, seq-number: beyond the mailbox is an error */
 	imap_set_resolve(c->s->cmd, set, star, &resolved);
 	if (!is_uid &&
