@@ -166,3 +166,14 @@ bool enc_get_id(struct span text, uint64_t *id_r)
 	*id_r = id;
 	return true;
 }
+
+void enc_put_object(struct buf *b, char kind, uint64_t id)
+{
+	buf_char(b, kind);
+	enc_put_id(b, id);
+}
+
+bool enc_get_object(struct span text, char kind, uint64_t *id_r)
+{
+	return text.len > 1 && text.ptr[0] == kind && enc_get_id(span_skip(text, 1), id_r);
+}

@@ -20,3 +20,8 @@ bool enc_get_hex(struct buf *b, struct span text);
  * (Crockford's base32). Ids of equal length sort as their numbers do. */
 void enc_put_id(struct buf *b, uint64_t id);
 bool enc_get_id(struct span text, uint64_t *id_r);
+/** An id behind a letter that tells what it is of: 'M' an email, 'T' a thread, 'F' a mailbox … the same in
+ * IMAP (RFC 8474) and JMAP (RFC 8620 section 1.2). */
+void enc_put_object(struct buf *b, char kind, uint64_t id);
+/** False: it is none of this kind. */
+bool enc_get_object(struct span text, char kind, uint64_t *id_r);

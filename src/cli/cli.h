@@ -11,7 +11,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/json_out.h"
-#include "services/host/json_in.h"
+#include "services/json/json_in.h"
 
 #define CLI_OPTIONS_MAX  16
 #define CLI_OPERANDS_MAX 1024

@@ -13,7 +13,7 @@
 
 #include "store/store.h"
 #include "services/host/config.h"
-#include "services/host/json_in.h"
+#include "services/json/json_in.h"
 
 struct host;
 struct stream;

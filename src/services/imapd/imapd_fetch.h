@@ -9,9 +9,7 @@
 
 /* Object ids (RFC 8474 section 5.1) are a letter and the number in base 32 (base/enc.h). */
 enum imapd_object { IMAPD_EMAIL = 'M', IMAPD_THREAD = 'T', IMAPD_MAILBOX = 'F' };
-void imapd_put_object(struct buf *b, enum imapd_object kind, uint64_t id);
-/** The number of one that was told; false: it is none of this kind. */
-bool imapd_get_object(struct span text, enum imapd_object kind, uint64_t *id_r);
+/* enc_put_object (base/enc.h) puts them. */
 
 /** "(\Seen $Junk)" of a row. */
 void imapd_put_flags(struct buf *b, unsigned flags, struct span keywords);

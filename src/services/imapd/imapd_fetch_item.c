@@ -8,17 +8,6 @@
 
 /* ---- small values ---- */
 
-void imapd_put_object(struct buf *b, enum imapd_object kind, uint64_t id)
-{
-	buf_char(b, (char)kind);
-	enc_put_id(b, id);
-}
-
-bool imapd_get_object(struct span text, enum imapd_object kind, uint64_t *id_r)
-{
-	return text.len > 1 && text.ptr[0] == (char)kind && enc_get_id(span_skip(text, 1), id_r);
-}
-
 void imapd_put_flags(struct buf *b, unsigned flags, struct span keywords)
 {
 	static const struct {
@@ -106,7 +95,7 @@ static void put_thread(struct buf *b, const struct mailbox_msg *m)
 		return;
 	}
 	buf_char(b, '(');
-	imapd_put_object(b, IMAPD_THREAD, m->thread_id);
+	enc_put_object(b, IMAPD_THREAD, m->thread_id);
 	buf_char(b, ')');
 }
 
@@ -121,7 +110,7 @@ static void put_value(struct buf *b, const struct mailbox_msg *m, enum imap_fetc
 	case IMAP_FETCH_SAVEDATE: put_time(b, m->saved_ns); break;
 	case IMAP_FETCH_EMAILID:
 		buf_char(b, '(');
-		imapd_put_object(b, IMAPD_EMAIL, m->email_id);
+		enc_put_object(b, IMAPD_EMAIL, m->email_id);
 		buf_char(b, ')');
 		break;
 	case IMAP_FETCH_THREADID: put_thread(b, m); break;

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/enc.h"
 #include "base/must.h"
 #include "proto/mail/mime_date.h"
 #include "store/facts.h"
@@ -233,7 +234,7 @@ static void take_object(const struct imap_key *key, struct find_node *n)
 {
 	enum imapd_object kind = key->op == IMAP_OP_EMAILID ? IMAPD_EMAIL : IMAPD_THREAD;
 
-	if (!imapd_get_object(key->text, kind, &n->number))
+	if (!enc_get_object(key->text, kind, &n->number))
 		n->number = 0; /* no message has it */
 }
 

@@ -1,6 +1,7 @@
 /* CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE, STATUS, NAMESPACE. */
 #include "services/imapd/imapd_names.h"
 
+#include "base/enc.h"
 #include "base/must.h"
 
 FIBER int names_find(struct imapd_conn *c, struct span name, unsigned rights,
@@ -67,7 +68,7 @@ FIBER int imapd_create(
 	}
 	if (imap_has(c->s, IMAP_BIT(OBJECTID))) { /* RFC 8474 section 4.1 */
 		buf_str(&r->code, "MAILBOXID (");
-		imapd_put_object(&r->code, IMAPD_MAILBOX, id);
+		enc_put_object(&r->code, IMAPD_MAILBOX, id);
 		buf_char(&r->code, ')');
 	}
 	return 0;
@@ -191,7 +192,7 @@ static void put_item(
 		break;
 	case IMAP_STATUS_MAILBOXID:
 		buf_char(b, '(');
-		imapd_put_object(b, IMAPD_MAILBOX, i->id);
+		enc_put_object(b, IMAPD_MAILBOX, i->id);
 		buf_char(b, ')');
 		break;
 	case IMAP_STATUS_DELETED_STORAGE: buf_u64(b, i->deleted_octets); break;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/enc.h"
 #include "base/mem.h"
 #include "run/loop.h"
 #include "services/imapd/imapd_session_priv.h"
@@ -139,7 +140,7 @@ static FIBER int tell_mailbox(struct imapd_conn *c, const struct mailbox_info *i
 			(unsigned long long)info->highest_modseq);
 	if (imap_has(s, IMAP_BIT(OBJECTID))) {
 		buf_str(b, "* OK [MAILBOXID (");
-		imapd_put_object(b, IMAPD_MAILBOX, v->mailbox_id);
+		enc_put_object(b, IMAPD_MAILBOX, v->mailbox_id);
 		buf_str(b, ")] Its id\r\n");
 	}
 	if (is_rev2(c)) {

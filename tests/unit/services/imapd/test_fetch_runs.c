@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "base/enc.h"
 #include "base/buf.h"
 #include "base/must.h"
 #include "services/imapd/imapd_fetch.h"
@@ -104,12 +105,12 @@ static void flags_and_object_ids(void **state)
 	imapd_put_flags(b, MAILBOX_SEEN | MAILBOX_ANSWERED | MAILBOX_DRAFT, SPAN("$Junk"));
 	assert_string_equal(buf_cstr(b), "()(\\Seen)($Junk x)(\\Answered \\Seen \\Draft $Junk)");
 	buf_clear(b);
-	imapd_put_object(b, IMAPD_THREAD, 123456789);
+	enc_put_object(b, IMAPD_THREAD, 123456789);
 	assert_int_equal(buf_len(b), 14);
-	assert_true(imapd_get_object(buf_span(b), IMAPD_THREAD, &id));
+	assert_true(enc_get_object(buf_span(b), IMAPD_THREAD, &id));
 	assert_int_equal(id, 123456789);
-	assert_false(imapd_get_object(buf_span(b), IMAPD_EMAIL, &id));
-	assert_false(imapd_get_object(SPAN("T"), IMAPD_THREAD, &id));
+	assert_false(enc_get_object(buf_span(b), IMAPD_EMAIL, &id));
+	assert_false(enc_get_object(SPAN("T"), IMAPD_THREAD, &id));
 	arena_free(&a);
 }
 

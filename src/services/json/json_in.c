@@ -1,4 +1,4 @@
-#include "services/host/json_in.h"
+#include "services/json/json_in.h"
 
 #include <jansson.h>
 #include <stdlib.h>

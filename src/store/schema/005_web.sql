@@ -1,0 +1,272 @@
+-- The web: Emails and threads as JMAP sees them, logins of the page, and what people keep there.
+
+-- ---- what changed, in one order an account ----
+ALTER TABLE tombstone ADD COLUMN account_id @int NOT NULL DEFAULT 0;
+UPDATE tombstone SET account_id = COALESCE((SELECT account_id FROM mailbox WHERE id = tombstone.mailbox_id), 0);
+CREATE INDEX tombstone_of ON tombstone (account_id, modseq, message_id);
+CREATE INDEX message_changed ON message (account_id, modseq);
+
+-- ---- the index of Emails (store/email.h) ----
+-- Made of `message` and `tombstone` in the order of MODSEQs, right behind the writes; readers who find it
+-- behind bring it up to date first. An Email is all rows of an account with one email_id that are not
+-- marked \Deleted (RFC 8621 section 4.1.1).
+
+-- How far it is. An account has a row once somebody has asked for its Emails.
+CREATE TABLE email_index (
+	account_id @id,
+	upto @int NOT NULL,		-- the last MODSEQ that it knows of
+	forgotten @int NOT NULL		-- changes up to this MODSEQ are not kept: cannotCalculateChanges
+);
+-- What it knows of a row of message, so that it can be taken out again.
+CREATE TABLE email_row (
+	message_id @id,
+	account_id @int NOT NULL,
+	mailbox_id @int NOT NULL,
+	email_id @int NOT NULL,
+	thread_id @int NOT NULL,
+	received_ns @int NOT NULL,
+	is_unread @int NOT NULL		-- neither \Seen nor \Draft
+);
+CREATE INDEX email_row_list ON email_row (mailbox_id, received_ns, email_id);
+CREATE INDEX email_row_email ON email_row (account_id, email_id);
+CREATE TABLE email (
+	account_id @int NOT NULL,
+	email_id @int NOT NULL,
+	thread_id @int NOT NULL,
+	received_ns @int NOT NULL,	-- of its oldest row
+	rows_count @int NOT NULL,
+	is_unread @int NOT NULL,
+	created @int NOT NULL,		-- MODSEQs
+	changed @int NOT NULL,
+	PRIMARY KEY (account_id, email_id)
+) @keyed;
+CREATE INDEX email_changed ON email (account_id, changed);
+CREATE INDEX email_list ON email (account_id, received_ns, email_id);
+CREATE INDEX email_thread ON email (account_id, thread_id, received_ns);
+CREATE TABLE email_gone (
+	account_id @int NOT NULL,
+	modseq @int NOT NULL,
+	email_id @int NOT NULL,
+	thread_id @int NOT NULL,
+	created @int NOT NULL,
+	PRIMARY KEY (account_id, modseq, email_id)
+) @keyed;
+-- A thread: created and changed move when Emails come and go, not with flags (RFC 8621 section 3).
+CREATE TABLE thread (
+	account_id @int NOT NULL,
+	thread_id @int NOT NULL,
+	emails @int NOT NULL,		-- 0: gone
+	unread @int NOT NULL,
+	created @int NOT NULL,
+	changed @int NOT NULL,
+	PRIMARY KEY (account_id, thread_id)
+) @keyed;
+CREATE INDEX thread_changed ON thread (account_id, changed);
+-- A thread in a mailbox, by its newest message there: what a list shows (collapseThreads).
+CREATE TABLE thread_box (
+	mailbox_id @int NOT NULL,
+	thread_id @int NOT NULL,
+	emails @int NOT NULL,
+	newest_ns @int NOT NULL,
+	newest_email @int NOT NULL,
+	oldest_ns @int NOT NULL,
+	oldest_email @int NOT NULL,
+	PRIMARY KEY (mailbox_id, thread_id)
+) @keyed;
+CREATE INDEX thread_box_list ON thread_box (mailbox_id, newest_ns, newest_email);
+CREATE INDEX thread_box_thread ON thread_box (thread_id);
+-- How many stand in a day of a mailbox's list: a page far down is found by adding up, not by walking.
+CREATE TABLE email_day (
+	mailbox_id @int NOT NULL,
+	day @int NOT NULL,		-- received_ns in days
+	emails @int NOT NULL,
+	threads @int NOT NULL,		-- whose newest_ns is in it
+	PRIMARY KEY (mailbox_id, day)
+) @keyed;
+-- Counters as JMAP has them; changed: the MODSEQ when one of them moved.
+CREATE TABLE mailbox_count (
+	mailbox_id @id,
+	account_id @int NOT NULL,
+	emails @int NOT NULL,
+	unread @int NOT NULL,
+	threads @int NOT NULL,
+	unread_threads @int NOT NULL,
+	changed @int NOT NULL
+);
+CREATE INDEX mailbox_count_of ON mailbox_count (account_id, changed);
+
+-- ---- changes of all other objects (store/object.h) ----
+-- kind: enum object_kind. Mailboxes stand here for their names, rights and subscriptions.
+CREATE TABLE object_change (
+	account_id @int NOT NULL,
+	kind @int NOT NULL,
+	object_id @int NOT NULL,
+	created @int NOT NULL,		-- MODSEQs of the account
+	changed @int NOT NULL,
+	is_gone @int NOT NULL,
+	PRIMARY KEY (account_id, kind, object_id)
+) @keyed;
+CREATE INDEX object_changed ON object_change (account_id, kind, changed);
+
+-- ---- logging in with a browser (store/web_login.h) ----
+CREATE TABLE web_session (
+	id @id,
+	account_id @int NOT NULL,
+	token_hash @bytes NOT NULL,	-- SHA-256
+	credential @int NOT NULL,	-- account.credential when it began
+	created_ns @int NOT NULL,
+	used_ns @int NOT NULL,
+	expires_ns @int NOT NULL,
+	peer @text NOT NULL,
+	agent @text NOT NULL
+);
+CREATE UNIQUE INDEX web_session_token ON web_session (token_hash);
+CREATE INDEX web_session_of ON web_session (account_id);
+CREATE INDEX web_session_due ON web_session (expires_ns);
+CREATE TABLE totp (
+	account_id @id,
+	secret @bytes NOT NULL,
+	is_on @int NOT NULL,		-- 0: shown, not confirmed yet
+	last_step @int NOT NULL,	-- a code is taken once
+	created_ns @int NOT NULL
+);
+CREATE TABLE recovery_code (
+	account_id @int NOT NULL,
+	code_hash @bytes NOT NULL,
+	used_ns @int NOT NULL,		-- 0 not yet
+	PRIMARY KEY (account_id, code_hash)
+) @keyed;
+-- Who tried to log in, for the account's owner; kept for a time.
+CREATE TABLE login_event (
+	id @id,				-- store_new_id(): its time
+	account_id @int NOT NULL,
+	is_good @int NOT NULL,
+	protocol @text NOT NULL,
+	mechanism @text NOT NULL,
+	peer @text NOT NULL,
+	agent @text NOT NULL,
+	reason @text NOT NULL
+);
+CREATE INDEX login_event_of ON login_event (account_id, id);
+
+-- ---- what people keep ----
+-- Uploaded and not used yet; it holds a reference to its body.
+CREATE TABLE upload (
+	id @id,
+	account_id @int NOT NULL,
+	user_id @int NOT NULL,
+	blob_id @int NOT NULL,
+	octets @int NOT NULL,
+	type @text NOT NULL,
+	expires_ns @int NOT NULL
+);
+CREATE INDEX upload_of ON upload (account_id, id);
+CREATE INDEX upload_due ON upload (expires_ns);
+-- RFC 8620 section 7.2
+CREATE TABLE push_subscription (
+	id @id,
+	account_id @int NOT NULL,
+	device @text NOT NULL,
+	url @text NOT NULL,
+	p256dh @text NOT NULL,
+	auth @text NOT NULL,
+	types @text NOT NULL,		-- blanks between; '' all
+	code @text NOT NULL,		-- that it has to be verified with
+	is_verified @int NOT NULL,
+	expires_ns @int NOT NULL
+);
+CREATE INDEX push_subscription_of ON push_subscription (account_id);
+CREATE TABLE identity (
+	id @id,
+	account_id @int NOT NULL,
+	name @text NOT NULL,
+	email @text NOT NULL,
+	reply_to @text NOT NULL,	-- JSON, EmailAddress[]; '' none
+	bcc @text NOT NULL,
+	text_signature @text NOT NULL,
+	html_signature @text NOT NULL,
+	may_delete @int NOT NULL,
+	rank @int NOT NULL		-- the lowest is taken when nobody chooses
+);
+CREATE INDEX identity_of ON identity (account_id);
+-- msg_id: its letter in the queue and the station log. undo: enum submission_undo.
+CREATE TABLE email_submission (
+	id @id,
+	account_id @int NOT NULL,
+	identity_id @int NOT NULL,
+	email_id @int NOT NULL,
+	thread_id @int NOT NULL,
+	msg_id @int NOT NULL,
+	envelope @text NOT NULL,	-- JSON, as it was sent
+	replies @text NOT NULL,		-- JSON, what our own server said of each recipient
+	send_at_ns @int NOT NULL,
+	undo @int NOT NULL,
+	created_ns @int NOT NULL
+);
+CREATE INDEX email_submission_of ON email_submission (account_id, id);
+CREATE INDEX email_submission_msg ON email_submission (msg_id);
+CREATE INDEX email_submission_email ON email_submission (account_id, email_id);
+CREATE INDEX email_submission_pending ON email_submission (send_at_ns) WHERE undo = 0;
+CREATE TABLE vacation (
+	account_id @id,
+	is_enabled @int NOT NULL,
+	from_ns @int NOT NULL,		-- 0 none
+	to_ns @int NOT NULL,
+	subject @text NOT NULL,
+	text_body @text NOT NULL,
+	html_body @text NOT NULL
+);
+CREATE TABLE vacation_told (
+	account_id @int NOT NULL,
+	address @text NOT NULL,
+	at_ns @int NOT NULL,
+	PRIMARY KEY (account_id, address)
+) @keyed;
+-- An Email that comes back into a mailbox at a time.
+CREATE TABLE snooze (
+	account_id @int NOT NULL,
+	email_id @int NOT NULL,
+	until_ns @int NOT NULL,
+	mailbox_id @int NOT NULL,	-- where it goes back to
+	PRIMARY KEY (account_id, email_id)
+) @keyed;
+CREATE INDEX snooze_due ON snooze (until_ns);
+-- People: those in the book, and those who were written to.
+CREATE TABLE contact (
+	id @id,
+	account_id @int NOT NULL,
+	name @text NOT NULL,
+	folded @text NOT NULL,		-- of name and addresses, for looking up
+	org @text NOT NULL,
+	note @text NOT NULL,
+	phones @text NOT NULL,		-- JSON
+	is_kept @int NOT NULL,		-- in the book; 0: only written to
+	sent @int NOT NULL,		-- how often
+	used_ns @int NOT NULL
+);
+CREATE INDEX contact_of ON contact (account_id, used_ns);
+CREATE TABLE contact_address (
+	account_id @int NOT NULL,
+	address @text NOT NULL,		-- folded
+	contact_id @int NOT NULL,
+	shown @text NOT NULL,		-- as it was written
+	label @text NOT NULL,
+	PRIMARY KEY (account_id, address)
+) @keyed;
+CREATE INDEX contact_address_of ON contact_address (contact_id);
+-- What the page remembers of its owner, one JSON object.
+CREATE TABLE web_setting (
+	account_id @id,
+	value @text NOT NULL
+);
+
+-- ---- whose letter it is (the trace) ----
+-- role: 1 sent it, 2 got it. rcpt: under which address.
+CREATE TABLE trail_owner (
+	account_id @int NOT NULL,
+	msg_id @int NOT NULL,
+	role @int NOT NULL,
+	rcpt @text NOT NULL,
+	PRIMARY KEY (account_id, msg_id, role, rcpt)
+) @keyed;
+CREATE INDEX trail_owner_msg ON trail_owner (msg_id);
