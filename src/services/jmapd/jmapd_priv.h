@@ -181,6 +181,7 @@ struct jmap_set_error {   /* RFC 8620 section 5.3; zero: none */
 	const char *const *properties; /* NULL at the end; for invalidProperties */
 	size_t property_count;
 	struct span existing_id; /* alreadyExists */
+	struct span more;        /* members of its own, as JSON: "\"maxRecipients\":100"; "" none */
 };
 struct jmap_set;
 struct jmap_set_type {

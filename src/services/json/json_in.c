@@ -84,6 +84,31 @@ bool json_in_is_array(const struct json_in *v)
 	return json_is_array(in(v));
 }
 
+bool json_in_is_null(const struct json_in *v)
+{
+	return json_is_null(in(v));
+}
+
+bool json_in_is_bool(const struct json_in *v)
+{
+	return json_is_boolean(in(v));
+}
+
+bool json_in_is_int(const struct json_in *v)
+{
+	return json_is_integer(in(v));
+}
+
+bool json_in_truth(const struct json_in *v)
+{
+	return json_is_true(in(v));
+}
+
+int64_t json_in_int(const struct json_in *v)
+{
+	return json_integer_value(in(v));
+}
+
 struct span json_in_span(const struct json_in *text)
 {
 	return json_is_string(in(text))

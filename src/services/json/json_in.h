@@ -19,6 +19,13 @@ const struct json_in *json_in_get(const struct json_in *object, const char *name
 bool json_in_is_text(const struct json_in *v);
 bool json_in_is_object(const struct json_in *v);
 bool json_in_is_array(const struct json_in *v);
+bool json_in_is_null(const struct json_in *v); /* null itself; a member that is missing is none */
+bool json_in_is_bool(const struct json_in *v);
+/** A number without a fraction. */
+bool json_in_is_int(const struct json_in *v);
+/** The value itself; false and 0 when it is of another kind. */
+bool json_in_truth(const struct json_in *v);
+int64_t json_in_int(const struct json_in *v);
 /** The value, or an empty / zero / false one when it is missing or of another kind. */
 struct span json_in_text(const struct json_in *object, const char *name);
 bool json_in_u64(const struct json_in *object, const char *name, uint64_t *n_r);
