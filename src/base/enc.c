@@ -104,7 +104,7 @@ void enc_put_hex(struct buf *b, struct span s)
 	buf_added(b, s.len * 2);
 }
 
-static int enc_hex_value(char c)
+int enc_hex_value(char c)
 {
 	if (c >= '0' && c <= '9')
 		return c - '0';
@@ -176,4 +176,30 @@ void enc_put_object(struct buf *b, char kind, uint64_t id)
 bool enc_get_object(struct span text, char kind, uint64_t *id_r)
 {
 	return text.len > 1 && text.ptr[0] == kind && enc_get_id(span_skip(text, 1), id_r);
+}
+
+bool enc_get_percent(struct arena *a, struct span text, struct span *octets_r)
+{
+	char *to = arena_alloc(a, text.len + 1);
+	size_t n = 0;
+
+	for (size_t i = 0; i < text.len; i++) {
+		int high, low;
+
+		if (text.ptr[i] != '%') {
+			to[n++] = text.ptr[i];
+			continue;
+		}
+		if (text.len - i < 3)
+			return false;
+		high = enc_hex_value(text.ptr[i + 1]);
+		low = enc_hex_value(text.ptr[i + 2]);
+		if (high < 0 || low < 0)
+			return false;
+		to[n++] = (char)(high * 16 + low);
+		i += 2;
+	}
+	to[n] = '\0';
+	*octets_r = span_of(to, n);
+	return true;
 }

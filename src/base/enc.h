@@ -2,6 +2,7 @@
 /* Text codings of bytes: base64 (RFC 4648 section 4), hex, and the base32 without vowels that ids
  * are written in. Pure. */
 
+#include "base/arena.h"
 #include "base/buf.h"
 
 /** Append the base64 of `s`, padded, without line breaks. */
@@ -15,6 +16,12 @@ bool enc_get_base64url(struct buf *b, struct span text);
 
 void enc_put_hex(struct buf *b, struct span s);
 bool enc_get_hex(struct buf *b, struct span text);
+
+/** 0 to 15, or -1. */
+int enc_hex_value(char c);
+/** Percent-encoding undone (RFC 3986 section 2.1), in `a`, with a NUL behind it; false for a `%` without two hex
+ * digits. */
+bool enc_get_percent(struct arena *a, struct span text, struct span *octets_r);
 
 /** 13 characters of [0-9A-Z without I L O U]: an id that people can read to each other
  * (Crockford's base32). Ids of equal length sort as their numbers do. */

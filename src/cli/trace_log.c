@@ -158,10 +158,11 @@ static void show_reply(struct log_view *v, const struct json_in *facts)
 
 static void show_talk(struct log_view *v, struct span talk)
 {
-	struct span line;
+	struct span line, when; /* when: TRAIL_TALK_TIME, for the page */
 
 	while (talk.len) {
 		span_cut(talk, '\n', &line, &talk);
+		span_cut(line, '\t', &line, &when);
 		put_line(v, "| ", TRACE_DIM, line);
 	}
 }

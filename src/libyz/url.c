@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/un.h>
 
+#include "base/enc.h"
 #include "base/must.h"
 
 static const struct scheme {
@@ -27,31 +28,12 @@ static int url_bad(struct err *e, const char *why)
 	return err_set(e, ERR_SYNTAX, "bad URL: %s", why);
 }
 
-static int hex(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c = (char)span_lower((unsigned char)c);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* Percent-encoding undone (RFC 3986 section 2.1); NULL for a bad one, and for CR, LF, NUL. */
+/* NULL for bad percent-encoding, and for CR, LF, NUL. */
 static const char *url_decode(struct arena *a, struct span s)
 {
-	char *to = arena_alloc(a, s.len + 1);
-	size_t n = 0;
+	struct span text;
 
-	for (size_t i = 0; i < s.len; i++) {
-		if (s.ptr[i] != '%') {
-			to[n++] = s.ptr[i];
-			continue;
-		}
-		if (i + 2 >= s.len || hex(s.ptr[i + 1]) < 0 || hex(s.ptr[i + 2]) < 0)
-			return NULL;
-		to[n++] = (char)(hex(s.ptr[i + 1]) * 16 + hex(s.ptr[i + 2]));
-		i += 2;
-	}
-	return span_has_line_break(span_of(to, n)) ? NULL : to;
+	return enc_get_percent(a, s, &text) && !span_has_line_break(text) ? text.ptr : NULL;
 }
 
 static bool is_digits(struct span s)

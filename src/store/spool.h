@@ -9,7 +9,7 @@
  *
  * delivered and failed rows leave the table in the transaction that settles them; the message row
  * and its body go with the last recipient. Invariant: every waiting row has next_ns; every row has
- * a reason (`last_text`) once it was tried; services/queue/queue_why.h tells both in words. */
+ * a reason (`last_text`) once it was tried; services/trail/queue_why.h tells both in words. */
 
 #include "store/body.h"
 #include "store/stage.h"

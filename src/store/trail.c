@@ -3,15 +3,17 @@
 #include "base/clock.h"
 #include "base/must.h"
 #include "store/db/db.h"
+#include "store/object.h"
 #include "store/store_priv.h"
 
 DB_SQL(sql_trail_letter,
-	"INSERT INTO trail (id, message_id, parent_id, at_ns) VALUES ($1, $2, $3, $4) "
+	"INSERT INTO trail (id, message_id, parent_id, at_ns, owner_id) VALUES ($1, $2, $3, $4, $5) "
 	"ON CONFLICT (id) DO NOTHING");
+DB_SQL(sql_trail_owner, "SELECT owner_id FROM trail WHERE id = $1");
 DB_SQL(sql_trail_event,
 	"INSERT INTO trail_event (id, msg_id, kind, rcpt, facts, talk) "
 	"VALUES ($1, $2, $3, $4, $5, $6)");
-#define LETTER_COLUMNS "id, parent_id, message_id, at_ns"
+#define LETTER_COLUMNS "id, parent_id, message_id, at_ns, owner_id"
 DB_SQL(sql_trail_find,
 	"SELECT " LETTER_COLUMNS " FROM trail WHERE message_id = $1 AND message_id <> '' "
 	"ORDER BY id LIMIT 256");
@@ -19,6 +21,17 @@ DB_SQL(sql_trail_get, "SELECT " LETTER_COLUMNS " FROM trail WHERE id = $1");
 DB_SQL(sql_trail_children,
 	"SELECT " LETTER_COLUMNS " FROM trail WHERE parent_id = $1 AND parent_id <> 0 "
 	"ORDER BY id LIMIT 256");
+DB_SQL(sql_trail_owned,
+	"SELECT " LETTER_COLUMNS " FROM trail WHERE owner_id = $1 AND owner_id <> 0 AND id < $2 "
+	"ORDER BY id DESC LIMIT 256");
+DB_SQL(sql_standing_letter,
+	"SELECT id FROM trail WHERE message_id = $1 AND message_id <> '' AND owner_id = $2 "
+	"ORDER BY id DESC LIMIT 1");
+DB_SQL(sql_standing_queue,
+	"SELECT COUNT(*), COALESCE(SUM(CASE WHEN r.attempts > 0 THEN 1 ELSE 0 END), 0) "
+	"FROM queue_msg m JOIN queue_rcpt r ON r.id >= m.rcpt_first AND "
+	"r.id < m.rcpt_first + m.rcpt_count WHERE m.id = $1");
+DB_SQL(sql_standing_failed, "SELECT COUNT(*) FROM trail_event WHERE msg_id = $1 AND kind = $2");
 DB_SQL(sql_trail_events,
 	"SELECT id, kind, rcpt, facts, talk FROM trail_event WHERE msg_id = $1 AND id > $2 "
 	"ORDER BY id LIMIT 256");
@@ -68,6 +81,19 @@ static int put_event(struct db *db, const struct trail_event *ev, struct err *e)
 	return db_finish(st, e);
 }
 
+/* Whoever sent it looks at it, perhaps. */
+static int tell_owner(struct db *db, uint64_t msg_id, struct err *e)
+{
+	int64_t owner = 0;
+	bool is_found;
+
+	if (db_get(db, e, NULL, &sql_trail_owner, &is_found, "i:i", (int64_t)msg_id, &owner) < 0)
+		return -1;
+	return is_found && owner ? object_changed_tx(db, (uint64_t)owner, OBJECT_TRACE, msg_id,
+					   OBJECT_UPDATED, NULL, e)
+				 : 0;
+}
+
 static int write_batch(struct db *db, void *arg, struct err *e)
 {
 	const struct trail_batch *b = arg;
@@ -76,13 +102,17 @@ static int write_batch(struct db *db, void *arg, struct err *e)
 		const struct trail_letter *l = &b->letters[i];
 		bool is_joined = l->message_id.len <= TRAIL_MESSAGE_ID_MAX;
 
-		if (db_run(db, e, &sql_trail_letter, "itii", (int64_t)l->msg_id,
-			    is_joined ? l->message_id : SPAN_NONE, (int64_t)l->parent_id,
-			    l->at_ns) < 0)
+		if (db_run(db, e, &sql_trail_letter, "itiii", (int64_t)l->msg_id,
+			    is_joined ? l->message_id : SPAN_NONE, (int64_t)l->parent_id, l->at_ns,
+			    (int64_t)l->owner_id) < 0)
 			return -1;
 	}
 	for (size_t i = 0; i < b->event_count; i++) {
 		if (put_event(db, &b->events[i], e) < 0)
+			return -1;
+		/* neighbours are often of one letter */
+		if ((i + 1 == b->event_count || b->events[i + 1].msg_id != b->events[i].msg_id) &&
+			tell_owner(db, b->events[i].msg_id, e) < 0)
 			return -1;
 	}
 	return 0;
@@ -124,8 +154,9 @@ struct trail_look {
 static int look_letters(struct db *db, void *arg, struct err *e)
 {
 	struct trail_look *l = arg;
-	struct db_stmt *st = l->sql == &sql_trail_find
-		? db_query(db, e, l->sql, "t", l->message_id)
+	struct db_stmt *st = l->sql == &sql_trail_find ? db_query(db, e, l->sql, "t", l->message_id)
+		: l->sql == &sql_trail_owned
+		? db_query(db, e, l->sql, "ii", (int64_t)l->msg_id, (int64_t)l->after_id)
 		: db_query(db, e, l->sql, "i", (int64_t)l->msg_id);
 	bool is_row = false;
 	int rc = st ? 0 : -1;
@@ -134,9 +165,10 @@ static int look_letters(struct db *db, void *arg, struct err *e)
 	l->letters = ARENA_ARRAY(l->a, struct trail_letter, TRAIL_SLICE);
 	while (st && l->count < TRAIL_SLICE && (rc = db_step(st, &is_row, e)) == 0 && is_row) {
 		struct trail_letter *to = &l->letters[l->count++];
-		int64_t id, parent;
+		int64_t id, parent, owner;
 
-		db_cols(st, "iiti", &id, &parent, &to->message_id, &to->at_ns);
+		db_cols(st, "iitii", &id, &parent, &to->message_id, &to->at_ns, &owner);
+		to->owner_id = (uint64_t)owner;
 		to->msg_id = (uint64_t)id;
 		to->parent_id = (uint64_t)parent;
 		to->message_id = arena_span(l->a, to->message_id);
@@ -180,6 +212,70 @@ FIBER int trail_children(struct store *s, struct arena *a, uint64_t msg_id,
 	*list_r = l.letters;
 	*count_r = l.count;
 	return 0;
+}
+
+FIBER int trail_owned(struct store *s, struct arena *a, uint64_t owner_id, uint64_t before_id,
+	struct trail_letter **list_r, size_t *count_r, struct err *e)
+{
+	struct trail_look l = {.a = a,
+		.sql = &sql_trail_owned,
+		.msg_id = owner_id,
+		.after_id = before_id ? before_id : INT64_MAX};
+
+	if (store_read(s, "trail.owned", look_letters, &l, e) < 0)
+		return -1;
+	*list_r = l.letters;
+	*count_r = l.count;
+	return 0;
+}
+
+struct standing_look {
+	uint64_t owner_id;
+	struct trail_standing *list;
+	size_t count;
+};
+
+static int look_standing(struct db *db, uint64_t owner_id, struct trail_standing *t, struct err *e)
+{
+	int64_t id = 0, waiting = 0, tried = 0, failed = 0;
+	bool is_found;
+
+	t->msg_id = 0;
+	t->waiting = t->tried = t->failed = 0;
+	if (db_get(db, e, NULL, &sql_standing_letter, &is_found, "ti:i", t->message_id,
+		    (int64_t)owner_id, &id) < 0)
+		return -1;
+	if (!is_found)
+		return 0;
+	if (db_get(db, e, NULL, &sql_standing_queue, &is_found, "i:ii", id, &waiting, &tried) < 0 ||
+		db_get(db, e, NULL, &sql_standing_failed, &is_found, "ii:i", id,
+			(int64_t)TRAIL_FAILED, &failed) < 0)
+		return -1;
+	t->msg_id = (uint64_t)id;
+	t->waiting = (unsigned)waiting;
+	t->tried = (unsigned)tried;
+	t->failed = (unsigned)failed;
+	return 0;
+}
+
+static int look_standings(struct db *db, void *arg, struct err *e)
+{
+	const struct standing_look *l = arg;
+
+	for (size_t i = 0; i < l->count; i++) {
+		if (look_standing(db, l->owner_id, &l->list[i], e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+FIBER int trail_standings(struct store *s, uint64_t owner_id, struct trail_standing *list,
+	size_t count, struct err *e)
+{
+	struct standing_look l = {owner_id, list, count};
+
+	MUST(count <= TRAIL_STANDING_MAX);
+	return store_read(s, "trail.standings", look_standings, &l, e);
 }
 
 static int look_events(struct db *db, void *arg, struct err *e)

@@ -139,8 +139,6 @@ bool http_date_parse(struct span s, int64_t now_sec, int64_t *unix_sec_r);
 /** "name[:port]", "[v6]:port"; host in `a`, lower case without final dot. */
 bool http_host_parse(struct arena *a, struct span text, struct span *host_r, uint16_t *port_r);
 
-/** Percent-decoding; false when an escape is none. */
-bool http_percent_decode(struct arena *a, struct span s, struct span *text_r);
 /** Everything but unreserved characters (RFC 3986 section 2.3) becomes %XX. */
 void http_percent_put(struct buf *b, struct span s);
 /** Text of HTML: & < > " ' become references. */

@@ -2,41 +2,8 @@
 
 #include <arpa/inet.h>
 
+#include "base/enc.h"
 #include "base/utf8.h"
-
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
-bool http_percent_decode(struct arena *a, struct span s, struct span *text_r)
-{
-	char *p = arena_alloc(a, s.len + 1);
-	size_t n = 0;
-
-	for (size_t i = 0; i < s.len; i++) {
-		int high, low;
-
-		if (s.ptr[i] != '%') {
-			p[n++] = s.ptr[i];
-			continue;
-		}
-		if (s.len - i < 3)
-			return false;
-		high = hex_digit(s.ptr[i + 1]);
-		low = hex_digit(s.ptr[i + 2]);
-		if (high < 0 || low < 0)
-			return false;
-		p[n++] = (char)(high * 16 + low);
-		i += 2;
-	}
-	*text_r = span_of(p, n);
-	return true;
-}
 
 void http_percent_put(struct buf *b, struct span s)
 {
@@ -90,7 +57,7 @@ static int parse_path(struct arena *a, struct http_head *h, struct err *e)
 		is_more = span_cut(rest, '/', &piece, &rest);
 		if (h->segment_count == HTTP_SEGMENTS_MAX)
 			return http_refuse(h, 414, e, "the path has too many pieces");
-		if (!http_percent_decode(a, piece, &text) || !is_good_segment(text))
+		if (!enc_get_percent(a, piece, &text) || !is_good_segment(text))
 			return http_refuse(h, 400, e, "not a path");
 		segments[h->segment_count++] = text;
 	}
@@ -148,7 +115,7 @@ static bool is_ip6(struct arena *a, struct span s)
 	struct in6_addr ip;
 
 	for (size_t i = 0; i < s.len; i++)
-		if (hex_digit(s.ptr[i]) < 0 && s.ptr[i] != ':' && s.ptr[i] != '.')
+		if (enc_hex_value(s.ptr[i]) < 0 && s.ptr[i] != ':' && s.ptr[i] != '.')
 			return false;
 	return s.len < INET6_ADDRSTRLEN && inet_pton(AF_INET6, arena_str(a, s), &ip) == 1;
 }
@@ -198,7 +165,7 @@ static bool form_decode(struct arena *a, struct span s, struct span *text_r)
 	for (size_t i = 0; i < s.len; i++)
 		if (p[i] == '+')
 			p[i] = ' ';
-	return http_percent_decode(a, span_of(p, s.len), text_r);
+	return enc_get_percent(a, span_of(p, s.len), text_r);
 }
 
 bool http_form_next(struct arena *a, struct span *rest, struct span *name_r, struct span *value_r,

@@ -1,7 +1,7 @@
 #include "base/enc.h"
 #include "base/hash.h"
 #include "store/spool.h"
-#include "services/queue/queue_why.h"
+#include "services/trail/queue_why.h"
 #include "services/host/host_priv.h"
 #include "services/host/ops_priv.h"
 

@@ -2,7 +2,7 @@
 #include "store/spool.h"
 #include "services/host/host_priv.h"
 #include "services/host/ops_priv.h"
-#include "services/queue/queue_why.h"
+#include "services/trail/queue_why.h"
 
 /* The station log's answer: each letter a row, then its events, then the recipients that still wait, then
  * the letters that came from it. */

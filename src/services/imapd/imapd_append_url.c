@@ -1,5 +1,6 @@
 /* URLs of CATENATE: octets of messages that are here already. */
 
+#include "base/enc.h"
 #include "services/imapd/imapd_append.h"
 #include "services/imapd/imapd_fetch_priv.h"
 #include "services/imapd/imapd_names.h"
@@ -14,34 +15,10 @@ struct append_url {
 	bool has_uidvalidity, has_section, has_partial;
 };
 
-static int hex_of(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c = (char)span_lower((unsigned char)c);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
+/* No NUL can be meant. */
 static bool percent_decode(struct arena *a, struct span s, struct span *out_r)
 {
-	char *out = arena_alloc(a, s.len + 1);
-	size_t n = 0;
-
-	for (size_t i = 0; i < s.len; i++) {
-		int high, low;
-
-		if (s.ptr[i] != '%') {
-			out[n++] = s.ptr[i];
-			continue;
-		}
-		if (i + 2 >= s.len || (high = hex_of(s.ptr[i + 1])) < 0 ||
-			(low = hex_of(s.ptr[i + 2])) < 0 || (high == 0 && low == 0))
-			return false;
-		out[n++] = (char)(high << 4 | low);
-		i += 2;
-	}
-	*out_r = span_of(out, n);
-	return true;
+	return enc_get_percent(a, s, out_r) && span_find(*out_r, '\0') < 0;
 }
 
 /* ";NAME=" at the front of a piece, in any case. */

@@ -100,7 +100,8 @@ void inbound_trail(
 	struct trail_letter l = {.msg_id = letter->id,
 		.parent_id = letter->parent_id,
 		.message_id = c->txn->message_id,
-		.at_ns = letter->arrived_ns};
+		.at_ns = letter->arrived_ns,
+		.owner_id = c->submission ? c->submission->user.account_id : 0};
 	struct json_out *j;
 	size_t i = 0;
 
@@ -126,7 +127,8 @@ void inbound_trail_refused(const struct inbound_conn *c, const struct smtp_sessi
 {
 	struct trail_book *b = c->in->opts.trail;
 	struct trail_letter l = {
-		.msg_id = id, .message_id = c->txn->message_id, .at_ns = loop_wall_ns()};
+		.msg_id = id, .message_id = c->txn->message_id, .at_ns = loop_wall_ns(),
+		.owner_id = c->submission ? c->submission->user.account_id : 0};
 	struct json_out *j;
 
 	trail_letter(b, &l);

@@ -7,10 +7,12 @@
 #include "net/trace.h"
 #include "services/outbound/outbound_priv.h"
 
+#define TALK_LINE_MORE   32                   /* octets of a line beside its text */
 #define TALK_SESSION_MAX (TRAIL_TALK_MAX / 4) /* of greeting, EHLO, STARTTLS */
 
 struct outbound_talk {
 	struct buf text;
+	int64_t began_ns;
 	size_t session; /* where the first letter begins; 0: it has not */
 };
 
@@ -21,12 +23,16 @@ static void take_line(void *arg, enum trace_dir dir, int64_t mono_ns, struct spa
 	struct outbound_talk *t = arg;
 	size_t max = t->session ? TRAIL_TALK_MAX : TALK_SESSION_MAX;
 
-	(void)mono_ns;
-	if (buf_len(&t->text) + text.len + 8 > max)
+	if (!t->began_ns)
+		t->began_ns = mono_ns;
+	if (buf_len(&t->text) + text.len + TALK_LINE_MORE > max)
 		return;
 	buf_str(&t->text, marks[dir]);
 	buf_span_put(&t->text, text);
-	buf_str(&t->text, is_cut ? "...\n" : "\n");
+	/* when, since the first one: TRAIL_TALK_TIME */
+	buf_str(&t->text, is_cut ? "...\t" : "\t");
+	buf_u64(&t->text, (uint64_t)((mono_ns - t->began_ns) / CLOCK_MS));
+	buf_char(&t->text, '\n');
 }
 
 void outbound_talk_begin(struct outbound_link *l)
@@ -65,7 +71,9 @@ void outbound_talk_mark(struct outbound_link *l)
 
 void outbound_talk_keep(struct outbound_link *l, struct outbound_parcel *p)
 {
-	bool is_failure = false;
+	/* Who sent it here wants to see how it went, also when it went well. */
+	bool is_failure = span_eq(p->env.origin, SPAN("submission")) ||
+		span_eq(p->env.origin, SPAN("web"));
 
 	for (size_t i = 0; i < p->rcpt_count; i++)
 		is_failure = is_failure || p->rcpts[i].verdict != OUTBOUND_DELIVERED;

@@ -261,12 +261,6 @@ CREATE TABLE web_setting (
 );
 
 -- ---- whose letter it is (the trace) ----
--- role: 1 sent it, 2 got it. rcpt: under which address.
-CREATE TABLE trail_owner (
-	account_id @int NOT NULL,
-	msg_id @int NOT NULL,
-	role @int NOT NULL,
-	rcpt @text NOT NULL,
-	PRIMARY KEY (account_id, msg_id, role, rcpt)
-) @keyed;
-CREATE INDEX trail_owner_msg ON trail_owner (msg_id);
+-- The account that sent it; 0 none. A recipient finds his letters by the Received field in front of them.
+ALTER TABLE trail ADD COLUMN owner_id @int NOT NULL DEFAULT 0;
+CREATE INDEX trail_owner ON trail (owner_id, id) WHERE owner_id <> 0;

@@ -10,7 +10,7 @@
 
 #include "base/clock.h"
 #include "base/must.h"
-#include "services/queue/queue_why.h"
+#include "services/trail/queue_why.h"
 
 #define NOW  (1795415400 * CLOCK_SEC) /* 2026-11-23T06:30:00Z */
 #define SOON (NOW + CLOCK_HOUR)

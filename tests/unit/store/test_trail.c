@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/must.h"
+#include "store/object.h"
 #include "store/store_priv.h"
 #include "store/trail.h"
 #include "store_fixture.h"
@@ -51,6 +52,44 @@ static FIBER int a_letter_is_found_by_id_message_id_and_parent(void *arg)
 	assert_int_equal(count, 0);
 	assert_int_equal(trail_get(f->s, f->a, 12345, &one, &e), -1);
 	assert_int_equal(e.code, ERR_NOT_FOUND);
+	return 0;
+}
+
+static FIBER int owners_find_their_letters_and_how_they_stand(void *arg)
+{
+	struct fixture *f = arg;
+	uint64_t alice = fixture_account(f, "alice"), id = store_new_id(f->s),
+		 other = store_new_id(f->s);
+	struct trail_letter mine = {id, 0, SPAN("sent@b.test"), store_id_time(id), alice}, *list;
+	struct trail_event failed = {
+		store_new_id(f->s), id, TRAIL_FAILED, SPAN("x@c.test"), SPAN("{}"), SPAN("")};
+	struct trail_standing st[2] = {
+		{.message_id = SPAN("sent@b.test")}, {.message_id = SPAN("else@b.test")}};
+	struct object_change *changes;
+	uint64_t upto;
+	bool is_more;
+	size_t count;
+
+	tell(f, other, "else@b.test", 0);
+	assert_int_equal(trail_write(f->s, &mine, 1, &failed, 1, NULL), 0);
+	assert_int_equal(trail_owned(f->s, f->a, alice, 0, &list, &count, NULL), 0);
+	assert_int_equal(count, 1);
+	assert_int_equal(list[0].msg_id, id);
+	assert_int_equal(list[0].owner_id, alice);
+	assert_int_equal(trail_owned(f->s, f->a, alice, id, &list, &count, NULL), 0);
+	assert_int_equal(count, 0);
+	assert_int_equal(trail_standings(f->s, alice, st, 2, NULL), 0);
+	assert_int_equal(st[0].msg_id, id);
+	assert_int_equal(st[0].failed, 1);
+	assert_int_equal(st[0].waiting, 0);
+	assert_int_equal(st[1].msg_id, 0); /* somebody else's */
+	/* and she hears of it */
+	assert_int_equal(object_changes(f->s, f->a, alice, OBJECT_TRACE, 0, 0, &changes, &count,
+				 &upto, &is_more, NULL),
+		0);
+	assert_int_equal(count, 1);
+	assert_int_equal(changes[0].id, id);
+	assert_int_equal(changes[0].how, OBJECT_CREATED);
 	return 0;
 }
 
@@ -121,6 +160,7 @@ static FIBER int an_id_knows_its_time(void *arg)
 		fixture_run(*state, f, *state);                                                    \
 	}
 RUN(a_letter_is_found_by_id_message_id_and_parent)
+RUN(owners_find_their_letters_and_how_they_stand)
 RUN(events_come_in_order_and_in_pages)
 RUN(what_is_old_goes_in_slices_and_nothing_else)
 RUN(an_id_knows_its_time)
@@ -131,6 +171,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(a_letter_is_found_by_id_message_id_and_parent),
+		CASE(owners_find_their_letters_and_how_they_stand),
 		CASE(events_come_in_order_and_in_pages),
 		CASE(what_is_old_goes_in_slices_and_nothing_else),
 		CASE(an_id_knows_its_time),

@@ -1,4 +1,4 @@
-#include "services/queue/queue_why.h"
+#include "services/trail/queue_why.h"
 
 #include "base/clock.h"
 
