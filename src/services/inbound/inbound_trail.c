@@ -126,8 +126,9 @@ void inbound_trail_refused(const struct inbound_conn *c, const struct smtp_sessi
 	const struct err *why)
 {
 	struct trail_book *b = c->in->opts.trail;
-	struct trail_letter l = {
-		.msg_id = id, .message_id = c->txn->message_id, .at_ns = loop_wall_ns(),
+	struct trail_letter l = {.msg_id = id,
+		.message_id = c->txn->message_id,
+		.at_ns = loop_wall_ns(),
 		.owner_id = c->submission ? c->submission->user.account_id : 0};
 	struct json_out *j;
 
