@@ -51,12 +51,14 @@ int account_moved(struct db *db, uint64_t id, struct err *e)
 
 #define LOGIN_COLUMNS                                                                              \
 	"id, local, domain, name, kind, is_suspended, removed_ns, credential, scram_sha256, "      \
-	"scram_sha1, imported, scopes_off, imap_off"
+	"scram_sha1, imported, scopes_off, imap_off, "                                             \
+	"(SELECT COUNT(*) FROM totp WHERE totp.account_id = account.id AND is_on = 1)"
 DB_SQL(sql_login_primary, "SELECT " LOGIN_COLUMNS " FROM account WHERE domain = $1 AND local = $2");
 DB_SQL(sql_login_address,
 	"SELECT " LOGIN_COLUMNS " FROM account WHERE id = "
 	"(SELECT account_id FROM address WHERE domain = $1 AND local = $2)");
 DB_SQL(sql_login_id, "SELECT " LOGIN_COLUMNS " FROM account WHERE id = $1");
+DB_SQL(sql_login_app, "SELECT id, account_id FROM app_password WHERE key_hash = $1 LIMIT 1");
 DB_SQL(sql_login_domain, "SELECT name FROM domain WHERE kind = 1 LIMIT 2");
 DB_SQL(sql_login_apps,
 	"SELECT id, name, key_hash, scram_sha256, scopes, networks, created_ns, expires_ns, "
@@ -107,14 +109,15 @@ static int account_apps(
 static int account_login_row(struct db_stmt *st, struct account_look *look, struct err *e)
 {
 	struct account_login *r = look->login;
-	int64_t id, kind, is_suspended, removed_ns, credential, scopes_off;
+	int64_t id, kind, is_suspended, removed_ns, credential, scopes_off, has_second;
 	struct span local, domain;
 	int result = st ? db_step(st, &look->is_found, e) : -1;
 
 	if (look->is_found) {
-		db_cols(st, "itttiiiitttit", &id, &local, &domain, &r->name, &kind, &is_suspended,
+		db_cols(st, "itttiiiitttiti", &id, &local, &domain, &r->name, &kind, &is_suspended,
 			&removed_ns, &credential, &r->scram_sha256, &r->scram_sha1, &r->imported,
-			&scopes_off, &r->imap_off);
+			&scopes_off, &r->imap_off, &has_second);
+		r->has_second = has_second != 0;
 		r->scopes_off = (unsigned)scopes_off;
 		r->imap_off = arena_span(look->a, r->imap_off);
 		r->id = (uint64_t)id;
@@ -225,6 +228,42 @@ FIBER int account_login_get(struct store *s, struct arena *a, uint64_t id,
 	if (id == 0)
 		return 0;
 	if (store_read(s, "account.login", account_login_read, &look, e) < 0)
+		return -1;
+	*is_found_r = look.is_found;
+	return 0;
+}
+
+static int account_login_app_read(struct db *db, void *arg, struct err *e)
+{
+	struct account_look *look = arg;
+	int64_t app = 0, account = 0;
+
+	*look->login = (struct account_login){0};
+	if (db_get(db, e, NULL, &sql_login_app, &look->is_found, "t:ii", look->local, &app,
+		    &account) < 0)
+		return -1;
+	look->id = (uint64_t)account;
+	if (!look->is_found || account_login_read(db, look, e) < 0)
+		return look->is_found ? -1 : 0;
+	for (size_t i = 0; i < look->app_count; i++) {
+		if (look->apps[i].id == (uint64_t)app) {
+			look->login->apps = &look->apps[i];
+			look->login->app_count = 1;
+			return 0;
+		}
+	}
+	look->is_found = false;
+	return 0;
+}
+
+FIBER int account_login_app(struct store *s, struct arena *a, struct span key_hash,
+	struct account_login *login_r, bool *is_found_r, struct err *e)
+{
+	struct account_look look = {.a = a, .login = login_r, .local = key_hash};
+
+	*is_found_r = false;
+	*login_r = (struct account_login){0};
+	if (store_read(s, "account.login", account_login_app_read, &look, e) < 0)
 		return -1;
 	*is_found_r = look.is_found;
 	return 0;

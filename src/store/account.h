@@ -72,10 +72,11 @@ struct account_login {
 	struct span name;
 	enum account_kind kind;
 	bool is_suspended;
-	bool is_removed;                                /* it waits for its end */
-	unsigned scopes_off;                            /* enum account_scope: not for these */
-	struct span imap_off;                           /* capabilities that it is not told of */
-	uint64_t credential;                            /* moves with what it logs in with */
+	bool is_removed;      /* it waits for its end */
+	unsigned scopes_off;  /* enum account_scope: not for these */
+	struct span imap_off; /* capabilities that it is not told of */
+	uint64_t credential;  /* moves with what it logs in with */
+	bool has_second;      /* a second factor: its password alone is no login */
 	struct span scram_sha256, scram_sha1, imported; /* "": none */
 	size_t app_count;
 	struct account_app_password *apps;
@@ -91,6 +92,10 @@ FIBER int account_login_find(struct store *s, struct arena *a, struct span user,
 	struct account_login *login_r, bool *is_found_r, struct err *e);
 /** The same by number. */
 FIBER int account_login_get(struct store *s, struct arena *a, uint64_t id,
+	struct account_login *login_r, bool *is_found_r, struct err *e);
+
+/** The account of an app password, by hex SHA-256 of it; login_r->apps has that one alone. */
+FIBER int account_login_app(struct store *s, struct arena *a, struct span key_hash,
 	struct account_login *login_r, bool *is_found_r, struct err *e);
 
 /* Whether what was proven still counts: one row of account_states. */

@@ -119,6 +119,10 @@ DB_SQL(sql_purge_member_of, "DELETE FROM account_member WHERE member_id = $1");
 DB_SQL(sql_purge_send_as, "DELETE FROM send_as WHERE account_id = $1");
 DB_SQL(sql_purge_apps, "DELETE FROM app_password WHERE account_id = $1");
 DB_SQL(sql_purge_certificates, "DELETE FROM account_certificate WHERE account_id = $1");
+DB_SQL(sql_purge_sessions, "DELETE FROM web_session WHERE account_id = $1");
+DB_SQL(sql_purge_totp, "DELETE FROM totp WHERE account_id = $1");
+DB_SQL(sql_purge_recovery, "DELETE FROM recovery_code WHERE account_id = $1");
+DB_SQL(sql_purge_events, "DELETE FROM login_event WHERE account_id = $1");
 
 DB_SQL(sql_purge_subscriptions, "DELETE FROM subscription WHERE account_id = $1");
 DB_SQL(sql_purge_threads,
@@ -231,7 +235,8 @@ static int account_purge_rows(struct db *db, void *arg, struct err *e)
 {
 	static const struct db_sql *const tables[] = {&sql_purge_addresses, &sql_purge_forwards,
 		&sql_purge_mailboxes, &sql_purge_members, &sql_purge_member_of, &sql_purge_send_as,
-		&sql_purge_apps, &sql_purge_certificates, &sql_purge_subscriptions};
+		&sql_purge_apps, &sql_purge_certificates, &sql_purge_sessions, &sql_purge_totp,
+		&sql_purge_recovery, &sql_purge_events, &sql_purge_subscriptions};
 	struct account_purge *p = arg;
 
 	if (account_purge_identifier(db, p, e) < 0 ||

@@ -214,6 +214,14 @@ static const struct {
 		SPAN("default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")},
 	{"Cross-Origin-Resource-Policy", SPAN("same-origin")},
 	{"Cross-Origin-Opener-Policy", SPAN("same-origin")},
+	{"X-DNS-Prefetch-Control", SPAN("off")},
+	{"Permissions-Policy",
+		SPAN("accelerometer=(), autoplay=(), bluetooth=(), browsing-topics=(), camera=(), "
+		     "display-capture=(), encrypted-media=(), geolocation=(), gyroscope=(), hid=(), "
+		     "idle-detection=(), local-fonts=(), magnetometer=(), microphone=(), midi=(), "
+		     "payment=(), picture-in-picture=(), publickey-credentials-create=(), "
+		     "publickey-credentials-get=(), screen-wake-lock=(), serial=(), usb=(), "
+		     "window-management=(), xr-spatial-tracking=()")},
 };
 
 static void put_fields(struct http_exchange *x)

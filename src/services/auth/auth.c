@@ -20,6 +20,8 @@ struct auth *auth_new(const struct auth_opts *opts)
 	a->opts = *opts;
 	pthread_mutex_init(&a->lock, NULL);
 	a->cache = auth_cache_new();
+	a->events = ARENA_ARRAY(arena, struct auth_event_slot, AUTH_EVENT_SLOTS);
+	MUST(getrandom(&a->event_key, sizeof(a->event_key), 0) == sizeof(a->event_key));
 	auth_oauth_new(a);
 	store_subscribe(opts->store, STORE_DIRECTORY, auth_book_ring, a);
 	return a;
@@ -96,7 +98,13 @@ FIBER int auth_begin(struct auth *a, struct err *e)
 void auth_conn_init(
 	struct auth_conn *c, struct auth *a, enum account_scope scope, const struct stream *stream)
 {
-	*c = (struct auth_conn){.auth = a, .scope = scope, .stream = stream};
+	*c = (struct auth_conn){.auth = a, .scope = scope, .stream = stream, .peer = &stream->peer};
+}
+
+void auth_conn_init_peer(
+	struct auth_conn *c, struct auth *a, enum account_scope scope, const struct addr *peer)
+{
+	*c = (struct auth_conn){.auth = a, .scope = scope, .peer = peer};
 }
 
 void auth_conn_fini(struct auth_conn *c)

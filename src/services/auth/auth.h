@@ -73,13 +73,19 @@ struct auth_who {
 	const char *mech;
 	struct span imap_off; /* capabilities that IMAP does not tell this account of */
 	uint64_t generation;  /* of the directory, when it was last looked at */
+	bool is_half;         /* the second factor is still to be asked for (is_second_asked) */
 };
 
 struct auth_conn {
 	struct auth *auth;
 	enum account_scope scope;
-	const struct stream *stream; /* its peer, TLS and client certificate */
-	bool is_external;            /* the certificate was somebody's when auth_look asked */
+	const struct stream *stream; /* TLS and client certificate; NULL: only the peer is known */
+	const struct addr *peer;     /* who asks: of a proxy's connection the client */
+	struct span agent;           /* what it says of itself, for the list of logins; borrowed */
+	/* The caller asks for the second factor itself, where there is one (who.is_half). Else the password of
+	 * an account that has one is no login: 534 5.7.9, app passwords only. */
+	bool is_second_asked;
+	bool is_external; /* the certificate was somebody's when auth_look asked */
 	struct auth_who who;
 	struct arena *arena; /* own */
 	/* the room's own: what the questions of this exchange have found */
@@ -88,6 +94,9 @@ struct auth_conn {
 /** Does not yield. */
 void auth_conn_init(
 	struct auth_conn *c, struct auth *a, enum account_scope scope, const struct stream *stream);
+/** Without a stream: of a request that came by HTTP. No certificates, no channel binding. */
+void auth_conn_init_peer(
+	struct auth_conn *c, struct auth *a, enum account_scope scope, const struct addr *peer);
 void auth_conn_fini(struct auth_conn *c);
 /** Before what can be done is told (EHLO, CAPABILITY): whose certificate has the client shown? EXTERNAL is
  * offered only where that is known. Nothing without a certificate. */
@@ -103,6 +112,12 @@ FIBER int auth_settle(struct auth_conn *c, struct span user, struct span identit
 	bool is_accepted, struct err *e);
 /** A login without SASL, whole: SASLprep, the question, auth_settle. */
 FIBER int auth_password(struct auth_conn *c, struct span user, struct span password, struct err *e);
+
+/** A bearer token (RFC 6750), whole: an app password, or a token of the identity provider. */
+FIBER int auth_bearer(struct auth_conn *c, struct span token, struct err *e);
+/** How the second factor of somebody with a right password ended: counted, and told to the guard and in the
+ * list of logins. */
+void auth_second(struct auth_conn *c, const struct account_login *l, bool is_good);
 
 /** Does it still count? Free while the directory has not changed; else one read. False: the password has
  * changed, the account is suspended or gone: the session ends (421 4.7.0, BYE …). On an error of the

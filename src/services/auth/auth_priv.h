@@ -8,12 +8,15 @@
  *	auth_settle.c	the last word, and whether it still counts
  *	auth_book.c	sessions of a loop that end when their login does
  *	auth_app.c	app passwords
+ *	auth_bearer.c	bearer tokens
+ *	auth_event.c	who tried to log in, told to the account's owner
  *	auth_oauth.c	tokens of an identity provider
  *	auth_external.c	client certificates */
 
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/secret.h"
 #include "run/fiber.h"
@@ -40,6 +43,8 @@ struct auth_try {
 	uint64_t generation; /* of the directory, before login was read */
 	uint64_t mark;       /* for guard_login_tell; 0 none */
 	const char *why;     /* it cannot be used, for the log; NULL: it can */
+	bool is_own;         /* the account's own password was right */
+	bool is_weak;        /* … and is not enough: there is a second factor */
 	int64_t expires_ns; /* of what was logged in with, wall clock; 0 never. Stays for auth_still */
 };
 
@@ -104,6 +109,8 @@ struct auth_bell {
 	bool is_posted;
 };
 
+#define AUTH_EVENT_SLOTS 4096 /* logins that were told of lately */
+
 struct oauth;
 struct auth {
 	struct auth_opts opts;
@@ -115,6 +122,11 @@ struct auth {
 	struct oauth *oauth; /* auth_oauth.c's; NULL: no tokens */
 	pthread_mutex_t lock;
 	struct auth_bell *bells;
+	struct auth_event_slot {
+		uint64_t what;
+		int64_t at_ns;
+	} * events; /* under lock: AUTH_EVENT_SLOTS */
+	struct hash_key event_key;
 	atomic_uint_fast64_t good, wrong, refused, cached, derived;
 };
 
@@ -135,6 +147,10 @@ FIBER int auth_may_act(struct auth_conn *c, struct span authzid, bool *yes_r, st
 /** The directory has changed: for store_subscribe, on any thread. */
 void auth_book_ring(void *auth);
 void auth_bells_free(struct auth *a);
+
+/** Tell the owner of an account how a login ended; the same is told once an hour. Does not yield. */
+void auth_event(struct auth_conn *c, uint64_t account_id, const char *mech, bool is_good,
+	const char *reason);
 
 /* ---- auth_oauth.c ---- */
 /** For auth_new and auth_free. NULL in a->oauth: no provider is configured, so there are no tokens. */

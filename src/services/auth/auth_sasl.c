@@ -70,11 +70,14 @@ static FIBER int ask_keys(void *ctx, struct span user, bool is_sha1, struct sasl
 	}
 	if (t->app)
 		text = is_sha1 ? SPAN_NONE : t->app->scram_sha256;
+	else if (t->login.has_second)
+		text = SPAN_NONE; /* app passwords only */
 	else
 		text = is_sha1 ? t->login.scram_sha1 : t->login.scram_sha256;
 	*yes_r = keys_read(t->arena, text, is_sha1, keys_r);
 	if (!*yes_r) {
-		t->why = "no verifier for this mechanism";
+		t->why = t->login.has_second && !t->app ? "there is a second factor"
+							: "no verifier for this mechanism";
 		fake_salt(c->auth, t, is_sha1, keys_r);
 	}
 	return 0;
@@ -180,6 +183,15 @@ static FIBER int own_fits(struct auth_conn *c, const struct auth_cache_key *key,
 	}
 	if (job.fits_imported)
 		upgrade(c, prepared);
+	t->is_own = true;
+	if (t->login.has_second) {
+		/* never remembered: half a login must not be taken for a whole one */
+		*yes_r = c->is_second_asked;
+		t->is_weak = !*yes_r;
+		if (t->is_weak)
+			t->why = "there is a second factor";
+		return 0;
+	}
 	struct auth_cached what = {t->login.id, t->login.credential, t->generation,
 		t->login.address, t->login.name, t->login.imap_off};
 

@@ -3,14 +3,18 @@
 #include "proto/sasl/sasl_prep.h"
 #include "services/auth/auth_priv.h"
 
-/* RFC 4954 section 6. The same whatever it was: why is for the log. */
+/* RFC 4954 section 6. The text goes to the client: the same whatever it was, but for a right password that is not
+ * enough ("weaker than server policy permits for that user"), which only who knows it can hear. Why is for the
+ * log. */
 static int refuse(struct auth_conn *c, struct err *e)
 {
-	const struct auth_try *t = c->try;
+	bool is_weak = c->try && c->try->is_weak;
 
-	err_set(e, ERR_DENIED, "login refused: %s", t && t->why ? t->why : "credentials");
+	err_set(e, ERR_DENIED,
+		is_weak ? "This account has a second factor: log in with an app password"
+			: "Authentication credentials invalid");
 	err_scope_set(e, ERR_SCOPE_PEER, ERR_AGAIN_NEVER);
-	return err_smtp(e, 535, 5, 7, 8);
+	return is_weak ? err_smtp(e, 534, 5, 7, 9) : err_smtp(e, 535, 5, 7, 8);
 }
 
 static int not_now(struct err *e)
@@ -23,7 +27,7 @@ static void tell_guard(const struct auth_conn *c, bool is_good)
 	const struct auth_try *t = c->try;
 
 	if (c->auth->opts.guard)
-		guard_login_tell(c->auth->opts.guard, &c->stream->peer, t->name,
+		guard_login_tell(c->auth->opts.guard, c->peer, t->name,
 			t->is_found ? t->login.id : 0, is_good, is_good ? 0 : t->mark);
 }
 
@@ -56,7 +60,7 @@ static FIBER void app_used(struct auth_conn *c)
 	struct err e = {0};
 
 	buf_init(&from, ADDR_TEXT_MAX);
-	addr_put_ip(&from, &c->stream->peer);
+	addr_put_ip(&from, c->peer);
 	if (account_app_used(o->store, t->app->id, auth_wall_ns(c->auth), buf_span(&from), &e) < 0)
 		log_event(o->log, LOG_WARN, "auth.app.used.failed", LF_STR("error", e.text));
 	buf_fini(&from);
@@ -116,7 +120,7 @@ FIBER int auth_settle(struct auth_conn *c, struct span user, struct span identit
 {
 	struct auth *a = c->auth;
 	struct auth_try *t = c->try;
-	bool is_good = false;
+	bool is_good = false, is_half;
 
 	c->who = (struct auth_who){0};
 	/* Nothing was asked: EXTERNAL without a certificate and its likes. */
@@ -128,8 +132,13 @@ FIBER int auth_settle(struct auth_conn *c, struct span user, struct span identit
 		auth_try_end(t);
 		return not_now(e);
 	}
-	tell_guard(c, is_good);
-	atomic_fetch_add(is_good ? &a->good : &a->wrong, 1);
+	/* Half a login: who guesses codes must not clear his count by the password each time. */
+	is_half = is_good && t->is_own && t->login.has_second;
+	if (!is_half) {
+		tell_guard(c, is_good);
+		atomic_fetch_add(is_good ? &a->good : &a->wrong, 1);
+		auth_event(c, t->is_found ? t->login.id : 0, mech, is_good, t->why);
+	}
 	if (!is_good) {
 		log_event(a->opts.log, LOG_INFO, "auth.refused", LF("user", t->name),
 			LF_STR("mech", mech), LF_STR("why", t->why ? t->why : "credentials"));
@@ -142,8 +151,22 @@ FIBER int auth_settle(struct auth_conn *c, struct span user, struct span identit
 	if (t->pin)
 		pin_used(c);
 	keep_who(c, mech);
+	c->who.is_half = is_half;
 	auth_try_end(t);
 	return 0;
+}
+
+void auth_second(struct auth_conn *c, const struct account_login *l, bool is_good)
+{
+	struct auth *a = c->auth;
+
+	if (a->opts.guard)
+		guard_login_tell(a->opts.guard, c->peer, l->address, l->id, is_good, 0);
+	atomic_fetch_add(is_good ? &a->good : &a->wrong, 1);
+	auth_event(c, l->id, "password and code", is_good, is_good ? NULL : "code");
+	if (!is_good)
+		log_event(a->opts.log, LOG_INFO, "auth.refused", LF("user", l->address),
+			LF_STR("mech", "code"), LF_STR("why", "code"));
 }
 
 FIBER int auth_password(struct auth_conn *c, struct span user, struct span password, struct err *e)

@@ -54,7 +54,7 @@ int auth_try_begin(struct auth_conn *c, struct span name, struct err *e)
 	t->expires_ns = 0;
 	t->arena = arena_new();
 	t->name = counted_name(t->arena, name);
-	if (guard && !guard_login_may(guard, &c->stream->peer, t->name, &wait_ns)) {
+	if (guard && !guard_login_may(guard, c->peer, t->name, &wait_ns)) {
 		atomic_fetch_add(&c->auth->refused, 1);
 		err_set(e, ERR_DENIED, "too many failed logins: not for %lld s",
 			(long long)(wait_ns / CLOCK_SEC));
@@ -93,7 +93,7 @@ const char *auth_app_why(const struct auth_conn *c, const struct account_app_pas
 		return "the app password is not for this";
 	if (app->expires_ns && app->expires_ns <= auth_wall_ns(c->auth))
 		return "the app password has expired";
-	if (app->networks.len && !comes_from(app->networks, &c->stream->peer))
+	if (app->networks.len && !comes_from(app->networks, c->peer))
 		return "the app password may not come from there";
 	return NULL;
 }

@@ -199,8 +199,9 @@ static FIBER int start_all(struct host *h, struct fiber_group *control, struct e
 {
 	/* The key is there before the first letter can need it. */
 	if (host_demo_seed(h, e) < 0 || guard_begin(h->guard, e) < 0 ||
-		auth_begin(h->auth, e) < 0 || router_srs_turn(h->store, false, e) < 0 ||
-		host_filter_begin(h, e) < 0 || mailbox_special_all(h->store, e) < 0 ||
+		auth_begin(h->auth, e) < 0 || web_login_begin(h->web_login, e) < 0 ||
+		router_srs_turn(h->store, false, e) < 0 || host_filter_begin(h, e) < 0 ||
+		mailbox_special_all(h->store, e) < 0 ||
 		fiber_start(control, "srs", host_router_keep, h, e) < 0 ||
 		fiber_start(control, "accounts", host_accounts_keep, h, e) < 0 ||
 		fiber_start(control, "tls", host_tls_keep, h, e) < 0)
@@ -408,6 +409,7 @@ static void dispose(struct host *h)
 	host_settings_unref(&h->settings);
 	if (h->admit.key)
 		host_admit_fini(&h->admit);
+	web_login_free(&h->web_login);
 	web_free(&h->web);
 	host_tls_free(h);
 	host_bind_close(h);

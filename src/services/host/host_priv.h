@@ -39,6 +39,7 @@
 #include "services/tlspolicy/tlspolicy.h"
 #include "services/trail/trail.h"
 #include "services/web/web.h"
+#include "services/web/web_login.h"
 
 #define HOST_DEMO_DOMAIN   "yizhan.test"
 #define HOST_BACKLOG       4096
@@ -169,7 +170,8 @@ struct host {
 	bool is_road_begun;
 	struct signer *signer;
 	struct trail *trail;
-	struct web *web; /* routes; never changed once connections are served */
+	struct web *web;             /* routes; never changed once connections are served */
+	struct web_login *web_login; /* who asks over HTTP */
 	struct lists *lists;
 	struct queue *queue;
 	struct work_lane *lane;

@@ -52,6 +52,13 @@ void host_web_new(struct host *h)
 	web_add(h->web,
 		&(struct web_route){
 			.path = "/metrics", .methods = WEB_GET, .handle = metrics, .arg = h});
+	h->web_login = web_login_new(&(struct web_login_opts){.store = h->store,
+		.auth = h->auth,
+		.guard = h->guard,
+		.web = h->web,
+		.hostname = h->config->hostname,
+		.log = &h->log,
+		.lane = h->lane});
 	host_acme_web(h);
 	host_setup_web(h);
 }

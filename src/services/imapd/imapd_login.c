@@ -59,11 +59,15 @@ void *imapd_sasl_ctx(void *ctx)
 	return &((struct imapd_conn *)ctx)->auth;
 }
 
-/* RFC 5530 section 3. What is told is the same for every wrong login. */
+/* RFC 5530 section 3. What is told is the same for every wrong login; a right password that is not enough hears
+ * what to do. */
 static void refuse_login(struct imap_result *r, const struct err *why)
 {
 	if (why->smtp / 100 == 4 || why->code == ERR_BUSY)
 		imap_result_no(r, "UNAVAILABLE", "Cannot log you in now, try again later");
+	else if (why->smtp == 534)
+		imap_result_no(r, "AUTHENTICATIONFAILED",
+			"This account has a second factor: log in with an app password");
 	else
 		imap_result_no(r, "AUTHENTICATIONFAILED", "That is not right");
 }

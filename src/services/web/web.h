@@ -85,6 +85,28 @@ void web_add_site(struct web *w, const struct web_site *site);
  * nobody has named: then the address is the proxy's own. */
 bool web_client_is_in(const struct web_call *c, const struct addr_net *nets, size_t count);
 
+/* ---- what pages may do (Content-Security-Policy) ---- */
+
+/* The mail page: nothing but its own files, and text becomes markup only by a policy that it names (Trusted
+ * Types). */
+#define WEB_PAGE_POLICY                                                                            \
+	"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "            \
+	"img-src 'self' data: blob:; font-src 'self'; media-src 'self' blob:; "                    \
+	"worker-src 'self'; manifest-src 'self'; frame-src 'self'; frame-ancestors 'none'; "       \
+	"base-uri 'none'; form-action 'self'; require-trusted-types-for 'script'; "                \
+	"trusted-types dompurify app"
+/* The frame that a letter is shown in. */
+#define WEB_FRAME_POLICY                                                                           \
+	"default-src 'none'; img-src 'self' data: blob:; style-src 'unsafe-inline'; "              \
+	"form-action 'none'; base-uri 'none'; frame-ancestors 'self'; "                            \
+	"sandbox allow-same-origin allow-popups allow-popups-to-escape-sandbox"
+/* Pages without script that have a form. */
+#define WEB_FORM_POLICY                                                                            \
+	"default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "               \
+	"base-uri 'none'; frame-ancestors 'none'"
+/* What people have been sent: shown by itself it can do nothing. */
+#define WEB_BLOB_POLICY "sandbox; default-src 'none'"
+
 /* ---- static files ---- */
 
 /* One file, embedded in the program at build time. */

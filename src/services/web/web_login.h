@@ -43,11 +43,16 @@ struct web_login_opts {
 };
 struct web_login *web_login_new(const struct web_login_opts *opts);
 void web_login_free(struct web_login **l);
+/** The key of what is signed (kept in the store, so that it stays the same over restarts). */
+FIBER int web_login_begin(struct web_login *l, struct err *e);
 
 /** 1: *who_r. 0: answered (401 with WWW-Authenticate for programs, without it for the page; 403 for a foreign
  * origin; 429 with Retry-After while slowed down). -1: an error. */
 FIBER int web_login_who(struct web_login *l, struct web_call *c, enum web_login_how how,
 	struct web_who *who_r, struct err *e);
+/** Whose the request's cookie is, whatever it asks; account_id 0: nobody's. Answers nothing. */
+FIBER int web_login_cookie(
+	struct web_login *l, struct web_call *c, struct web_who *who_r, struct err *e);
 /** For streams that live long: does it still count? */
 FIBER bool web_login_still(struct web_login *l, const struct web_who *who);
 /** Is the page asking for HTML without a login: redirect to /login?to=… */

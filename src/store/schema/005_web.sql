@@ -121,7 +121,7 @@ CREATE TABLE web_session (
 	agent @text NOT NULL
 );
 CREATE UNIQUE INDEX web_session_token ON web_session (token_hash);
-CREATE INDEX web_session_of ON web_session (account_id);
+CREATE INDEX web_session_of ON web_session (account_id, used_ns);
 CREATE INDEX web_session_due ON web_session (expires_ns);
 CREATE TABLE totp (
 	account_id @id,
@@ -136,6 +136,8 @@ CREATE TABLE recovery_code (
 	used_ns @int NOT NULL,		-- 0 not yet
 	PRIMARY KEY (account_id, code_hash)
 ) @keyed;
+-- An app password as a bearer token is found by itself.
+CREATE INDEX app_password_key ON app_password (key_hash);
 -- Who tried to log in, for the account's owner; kept for a time.
 CREATE TABLE login_event (
 	id @id,				-- store_new_id(): its time
