@@ -204,6 +204,7 @@ static FIBER int start_all(struct host *h, struct fiber_group *control, struct e
 		mailbox_special_all(h->store, e) < 0 ||
 		fiber_start(control, "srs", host_router_keep, h, e) < 0 ||
 		fiber_start(control, "accounts", host_accounts_keep, h, e) < 0 ||
+		fiber_start(control, "jmap", host_jmap_main, h, e) < 0 ||
 		fiber_start(control, "tls", host_tls_keep, h, e) < 0)
 		return -1;
 	for (size_t i = 1; i < h->worker_count; i++) {
@@ -263,6 +264,7 @@ static FIBER void serve(struct host *h, struct fiber_group *control)
 static FIBER void stop_all(struct host *h)
 {
 	__atomic_store_n(&h->is_draining, true, __ATOMIC_RELAXED);
+	host_jmap_stop(h);
 	host_road_end(h);
 	queue_stop(h->queue);
 	for (size_t i = 0; i < h->worker_count; i++) {
@@ -409,6 +411,7 @@ static void dispose(struct host *h)
 	host_settings_unref(&h->settings);
 	if (h->admit.key)
 		host_admit_fini(&h->admit);
+	host_jmap_free(h);
 	web_login_free(&h->web_login);
 	web_free(&h->web);
 	host_tls_free(h);

@@ -25,6 +25,7 @@
 #include "services/host/ops.h"
 #include "services/inbound/inbound.h"
 #include "services/imapd/imapd.h"
+#include "services/jmapd/jmapd.h"
 #include "services/local/drop.h"
 #include "services/local/place.h"
 #include "services/pop3d/pop3d.h"
@@ -50,6 +51,8 @@
 #define HOST_REFUSAL_MAX   256 /* octets of what a banned client is told */
 #define HOST_FETCH_THREADS 2   /* each may wait a minute for a web server */
 #define HOST_FETCH_WAITING 256
+#define HOST_JMAP_THREADS  2
+#define HOST_JMAP_WAITING  1024
 
 /* What connections of one configuration share: counted, never changed (docs/memory.md). */
 struct host_settings {
@@ -183,6 +186,8 @@ struct host {
 	struct tls_authority *client_authority; /* of clients' certificates; NULL none */
 	struct auth *auth;
 	struct watch_hub *watch_hub;
+	struct jmapd *jmapd;
+	struct work_lane *jmap_lane; /* long JSON, and what is decoded for JMAP */
 	struct submission *submission;
 	struct pop3d *pop3d;
 	struct fiber_group group; /* of loop 0: control, worker 0 */
@@ -329,6 +334,15 @@ void host_imap_opts(struct host *h, const struct config *c, const struct config_
 FIBER void host_imap_serve(struct host_conn *c, const char *refuse);
 bool host_imap_is_busy(const struct host_conn *c);
 #define HOST_IMAP_FULL SPAN("* BYE [UNAVAILABLE] Too many connections, try again later\r\n")
+
+/* host_jmap.c */
+/** Routes for it. Before the loops run, after the auth room and host_imap_new. */
+void host_jmap_new(struct host *h);
+/** After connections have ended, before the lanes do. */
+void host_jmap_free(struct host *h);
+/** A fiber of loop 0, until host_jmap_stop. */
+FIBER int host_jmap_main(void *host);
+void host_jmap_stop(struct host *h);
 
 /* host_maildrop.c */
 /** Takes what lies in the drop directory, until it is cancelled. A fiber of worker 0. */

@@ -61,6 +61,7 @@ void host_web_new(struct host *h)
 		.lane = h->lane});
 	host_acme_web(h);
 	host_setup_web(h);
+	host_jmap_new(h);
 }
 
 /* ---- how it is served ---- */

@@ -46,6 +46,7 @@ struct jmap_call {
 	struct jmap_request *req;
 	struct jmap_user user;
 	struct web_call *web;
+	const struct jmap_method *method;
 	const char *name;           /* "Email/get" */
 	struct span id;             /* the client's */
 	const struct json_in *args; /* references resolved; an object */
@@ -53,6 +54,7 @@ struct jmap_call {
 	struct arena *a;            /* of this call */
 	unsigned using;             /* capabilities named: bits of enum jmap_capability */
 };
+const struct jmapd_opts *jmapd_opts_of(const struct jmapd *d);
 
 /* ---- methods ---- */
 
@@ -88,6 +90,11 @@ extern const struct jmap_method jmap_core_methods[], jmap_mailbox_methods[], jma
 	jmap_email_methods[], jmap_email_set_methods[], jmap_submission_methods[],
 	jmap_identity_methods[], jmap_vacation_methods[], jmap_quota_methods[], jmap_blob_methods[],
 	jmap_push_methods[], jmap_trace_methods[], jmap_contact_methods[], jmap_page_methods[];
+const char *jmap_capability_uri(enum jmap_capability capability);
+/** NULL: there is none. */
+const struct jmap_method *jmap_method_named(struct span name);
+/** Bits of the capabilities that have a method: no other is told of. */
+unsigned jmap_methods_capabilities(void);
 
 /* ---- failing ---- */
 
@@ -119,6 +126,8 @@ int jmap_args_only(struct jmap_call *c, struct err *e, const char *const *names)
 /** An Id (RFC 8620 section 1.2) of an object: kind letter and number; with "#foo" what was created as foo in this
  * request. False: it is none that can be there. */
 bool jmap_id_of(const struct jmap_call *c, struct span text, char kind, uint64_t *id_r);
+/** The Id itself: "#foo" becomes what was created as foo; if nothing was, it stays. */
+struct span jmap_id_text(const struct jmap_call *c, struct span text);
 /** Is it an Id at all? 1 to 255 of A-Z a-z 0-9 - _ */
 bool jmap_is_id(struct span text);
 /** What is created is known by its creation id for the rest of the request. */
@@ -130,6 +139,10 @@ void jmap_put_date(struct json_out *j, int64_t ns);
 void jmap_put_id(struct json_out *j, char kind, uint64_t id);
 void jmap_put_state(struct json_out *j, uint64_t modseq);
 bool jmap_state_of(struct span text, uint64_t *modseq_r);
+
+/** What the path of a result reference leads to: a JSON Pointer in which "*" stands for each element of an array
+ * (RFC 8620 section 3.7). NULL: nothing; else json_in_free it. Pure. */
+struct json_in *jmap_pointer(struct arena *a, const struct json_in *at, struct span path);
 
 /* ---- the standard methods (RFC 8620 section 5) ---- */
 
@@ -179,10 +192,12 @@ struct jmap_set_error {   /* RFC 8620 section 5.3; zero: none */
 	const char *type; /* "invalidProperties", "notFound", "forbidden" … */
 	const char *description;
 	const char *const *properties; /* NULL at the end; for invalidProperties */
-	size_t property_count;
-	struct span existing_id; /* alreadyExists */
-	struct span more;        /* members of its own, as JSON: "\"maxRecipients\":100"; "" none */
+	size_t property_count;         /* 0: up to the NULL */
+	struct span existing_id;       /* alreadyExists */
+	struct span more; /* members of its own, as JSON: "\"maxRecipients\":100"; "" none */
 };
+/** The SetError object, for answers that jmap_set_run does not write (Email/import, /copy). */
+void jmap_put_set_error(struct json_out *j, const struct jmap_set_error *why);
 struct jmap_set;
 struct jmap_set_type {
 	const struct jmap_type *type;
@@ -212,6 +227,24 @@ struct jmap_set {
 FIBER int jmap_set_run(
 	struct jmap_call *c, const struct jmap_set_type *type, void *arg, struct err *e);
 
+/* ---- PatchObject (RFC 8620 section 5.3) ---- */
+
+/* One line of a patch: "keywords/$seen": true. */
+struct jmap_patch {
+	struct span property; /* "keywords", unescaped */
+	struct span *rest;    /* what stands behind it: {"$seen"}, unescaped */
+	size_t rest_count;
+	const struct json_in *value; /* null: removed, or back to its default */
+};
+/** All lines, in c->a. False: invalidPatch, and *why_r says so (a pointer that is none, or one that is the
+ * beginning of another one). Pure. */
+bool jmap_patch_read(struct arena *a, const struct json_in *patch, struct jmap_patch **list_r,
+	size_t *count_r, struct jmap_set_error *why_r);
+/** The object with the patch done: a new one, json_in_free it. NULL: a line leads into what is not there, or into an
+ * array (invalidPatch). Only what a line goes through is copied. Pure. */
+struct json_in *jmap_patch_apply(struct arena *a, const struct json_in *object,
+	const struct jmap_patch *list, size_t count, struct jmap_set_error *why_r);
+
 /* ---- how it talks to itself ---- */
 
 /** Run another method after this one, with the answer under the same id (onSuccessUpdateEmail: an implicit
@@ -220,14 +253,15 @@ void jmap_also(struct jmap_call *c, const char *method, struct span args);
 
 /* ---- blobs ---- */
 
-/* Ids of blobs: 'G' and a number for a whole message (the Email's row) … all ways in jmapd_blob.c. A blob can be
- * read by whoever can see what it belongs to; else it is not there. */
+/* Ids of blobs: 'G' and the Email's number for a whole message (not its row's: an Email keeps its blobId while
+ * its copies come and go) … all ways in jmapd_blob.c. A blob can be read by whoever can see what it belongs to;
+ * else it is not there. */
 struct jmap_blob {
 	uint64_t size;
 	struct span type; /* that was told at upload; "" */
 	struct http_source source;
 	/* the room's own */
-	uint64_t message_id, blob_id, offset;
+	uint64_t email_id, blob_id, offset;
 	unsigned encoding;
 	struct span prefix;
 };
@@ -239,6 +273,6 @@ FIBER int jmap_blob_read(
 	struct jmap_blob *b, struct arena *a, size_t max, struct span *octets_r, struct err *e);
 /** Id of the whole message, of a part of it (offset and length within the body as stored, its
  * content-transfer-encoding), of an upload; each a JSON string. */
-void jmap_put_blob_of_email(struct json_out *j, uint64_t message_id);
-void jmap_put_blob_of_part(struct json_out *j, uint64_t message_id, uint64_t offset,
-	uint64_t octets, unsigned encoding);
+void jmap_put_blob_of_email(struct json_out *j, uint64_t email_id);
+void jmap_put_blob_of_part(
+	struct json_out *j, uint64_t email_id, uint64_t offset, uint64_t octets, unsigned encoding);

@@ -13,49 +13,106 @@ static const struct json_in *out(const json_t *v)
 	return (const struct json_in *)v;
 }
 
-static bool is_shallow(const json_t *v, unsigned depth)
+/* Before jansson looks: it goes down as deep as the text does, on the stack. */
+static bool is_shallow(struct span text, unsigned max)
 {
-	const char *name;
-	json_t *member;
-	size_t i;
+	unsigned depth = 0;
+	bool is_quoted = false;
 
-	if (!json_is_object(v) && !json_is_array(v))
-		return true;
-	if (depth >= JSON_IN_DEPTH)
-		return false;
-	json_array_foreach((json_t *)v, i, member)
-	{
-		if (!is_shallow(member, depth + 1))
-			return false;
-	}
-	json_object_foreach((json_t *)v, name, member)
-	{
-		if (!is_shallow(member, depth + 1))
-			return false;
+	for (size_t i = 0; i < text.len; i++) {
+		char c = text.ptr[i];
+
+		if (c == '"')
+			is_quoted = !is_quoted;
+		else if (is_quoted)
+			i += c == '\\';
+		else if (c == '{' || c == '[') {
+			if (++depth > max)
+				return false;
+		} else if ((c == '}' || c == ']') && depth)
+			depth--;
 	}
 	return true;
+}
+
+struct json_in *json_in_parse_any(struct span text, size_t max, unsigned depth, struct err *e)
+{
+	json_error_t why;
+	json_t *doc;
+
+	if (text.len > max) {
+		err_set(e, ERR_LIMIT, "more than %zu octets of JSON", max);
+		return NULL;
+	}
+	if (!is_shallow(text, depth)) {
+		err_set(e, ERR_LIMIT, "more than %u levels of JSON", depth);
+		return NULL;
+	}
+	doc = json_loadb(text.ptr ? text.ptr : "", text.len,
+		JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &why);
+	if (!doc)
+		err_set(e, ERR_SYNTAX, "JSON: %s", why.text);
+	return (struct json_in *)doc;
 }
 
 struct json_in *json_in_parse(struct span text, struct err *e)
 {
 	json_error_t why;
+	bool is_deep;
+	json_t *doc;
 
 	if (text.len > JSON_IN_MAX) {
 		err_set(e, ERR_LIMIT, "more than %d octets of JSON", JSON_IN_MAX);
 		return NULL;
 	}
-	json_t *doc = json_loadb(text.ptr ? text.ptr : "", text.len, JSON_REJECT_DUPLICATES, &why);
-	if (!doc) {
-		err_set(e, ERR_SYNTAX, "JSON: %s", why.text);
-		return NULL;
-	}
-	if (!json_is_object(doc) || !is_shallow(doc, 0)) {
+	is_deep = !is_shallow(text, JSON_IN_DEPTH);
+	doc = is_deep
+		? NULL
+		: json_loadb(text.ptr ? text.ptr : "", text.len, JSON_REJECT_DUPLICATES, &why);
+	if (is_deep || (doc && !json_is_object(doc))) {
 		json_decref(doc);
 		err_set(e, ERR_SYNTAX, "JSON: an object of at most %d levels is expected",
 			JSON_IN_DEPTH);
 		return NULL;
 	}
+	if (!doc)
+		err_set(e, ERR_SYNTAX, "JSON: %s", why.text);
 	return (struct json_in *)doc;
+}
+
+struct json_in *json_in_ref(const struct json_in *v)
+{
+	return (struct json_in *)json_incref((json_t *)in(v));
+}
+
+struct json_in *json_in_new_object(void)
+{
+	return (struct json_in *)json_object();
+}
+
+struct json_in *json_in_new_array(void)
+{
+	return (struct json_in *)json_array();
+}
+
+void json_in_set(struct json_in *object, const char *name, const struct json_in *v)
+{
+	json_object_set((json_t *)object, name, (json_t *)in(v));
+}
+
+void json_in_remove(struct json_in *object, const char *name)
+{
+	json_object_del((json_t *)object, name);
+}
+
+void json_in_add(struct json_in *array, const struct json_in *v)
+{
+	json_array_append((json_t *)array, (json_t *)in(v));
+}
+
+size_t json_in_size(const struct json_in *v)
+{
+	return json_is_object(in(v)) ? json_object_size(in(v)) : json_array_size(in(v));
 }
 
 void json_in_free(struct json_in **doc)

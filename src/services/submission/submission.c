@@ -207,6 +207,23 @@ FIBER int submission_local(
 	return 0;
 }
 
+FIBER int submission_account(struct submission_conn *c, uint64_t account_id, struct err *e)
+{
+	struct account_sending sending = {0};
+
+	if (!c->arena)
+		c->arena = arena_new();
+	if (account_sending(c->sub->opts.store, c->arena, account_id, &sending, e) < 0)
+		return -1;
+	if (sending.is_suspended) {
+		err_set(e, ERR_DENIED, "The account is suspended");
+		return err_smtp(e, 550, 5, 7, 1);
+	}
+	from_sending(c->policy, &sending, &c->user);
+	c->is_known = true;
+	return 0;
+}
+
 /* ---- what he may ------------------------------------------------------------------------------------- */
 
 bool submission_admits(const struct submission_conn *c, bool has_tls, struct err *e)

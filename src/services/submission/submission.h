@@ -106,6 +106,9 @@ struct submission_local {
 /** Its user is the account that is his, or login@hostname. 550 5.7.1: suspended. */
 FIBER int submission_local(
 	struct submission_conn *c, const struct submission_local *who, struct err *e);
+/** Somebody who has logged in to another service of ours (JMAP) sends: he is known from here on. 550 5.7.1:
+ * suspended or gone. */
+FIBER int submission_account(struct submission_conn *c, uint64_t account_id, struct err *e);
 /** The same without a connection (the drop directory of sendmail): fills *user_r, in `a`. */
 FIBER int submission_local_user(struct submission *s, struct arena *a,
 	const struct submission_policy *p, const struct submission_local *who,

@@ -1,0 +1,5 @@
+#include "services/jmapd/jmapd_priv.h"
+
+const struct jmap_method jmap_blob_methods[] = {
+	{0},
+};

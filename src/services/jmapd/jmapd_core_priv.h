@@ -1,0 +1,100 @@
+#pragma once
+/* The core's own matters: what a process and a request keep. Methods see jmapd_priv.h only. */
+
+#include <pthread.h>
+
+#include "base/hash.h"
+#include "base/must.h"
+
+#include "services/jmapd/jmapd_priv.h"
+
+#define JMAP_RESPONSE_MAX  (64u << 20) /* octets of all answers of one request together */
+#define JMAP_REFERENCE_MAX (8u << 20)  /* octets of an answer that a reference can point into */
+#define JMAP_ANSWER_DEPTH  JSON_OUT_DEPTH
+#define JMAP_ALSO_MAX      8           /* implicit calls of one request */
+#define JMAP_LANE_OCTETS   (16 * 1024) /* JSON larger than this is read on the lane */
+#define JMAP_LOOPS_MAX     64
+
+/* How much of something an account has under way; of all loops. */
+enum jmap_slot_kind { JMAP_SLOT_REQUEST, JMAP_SLOT_UPLOAD, JMAP_SLOT_STREAM, JMAP_SLOT_KINDS };
+struct jmap_slots {
+	struct list_node node;
+	uint64_t account_id;
+	unsigned counts[JMAP_SLOT_KINDS];
+};
+/** False: there are as many as may be. */
+bool jmap_slot_take(struct jmapd *d, uint64_t account_id, enum jmap_slot_kind kind);
+void jmap_slot_give(struct jmapd *d, uint64_t account_id, enum jmap_slot_kind kind);
+
+struct jmapd {
+	struct jmapd_opts opts;
+	unsigned capabilities; /* bits of those that have a method */
+	pthread_mutex_t lock;  /* of what follows; never held across a yield */
+	struct list_node slots;
+	/* on loop 0 */
+	struct fiber_cond changed;
+	bool is_stopping;
+};
+
+/* What a method has answered. */
+struct jmap_answer {
+	const char *name; /* "error" for a method-level error */
+	struct span id;
+	struct span json;     /* the arguments */
+	struct json_in *read; /* the same, once a reference has asked for it */
+};
+struct jmap_also {
+	const char *method;
+	struct span args;
+};
+struct jmap_creation {
+	struct span creation_id, id;
+};
+
+struct jmap_request {
+	struct jmapd *d;
+	struct web_call *web;
+	struct arena *a;
+	struct jmap_user user;
+	unsigned using;
+	bool wants_created; /* createdIds was there */
+	struct jmap_answer answers[JMAP_CALLS_MAX + JMAP_ALSO_MAX];
+	size_t answer_count;
+	size_t octets; /* of all answers */
+	struct jmap_also also[JMAP_ALSO_MAX];
+	size_t also_count;
+	struct hash_map created; /* creation id → struct jmap_creation */
+	/* accounts that the user sees, once somebody has asked; forgotten by what changes something */
+	struct jmap_account *accounts;
+	size_t account_count;
+	/* why the method at hand has failed, when it said so */
+	const char *fail_type;
+	const char *fail_text, *fail_argument;
+};
+
+/** All accounts that the user sees, his own first; in `a`. */
+FIBER int jmap_accounts(struct jmapd *d, struct arena *a, const struct jmap_user *user,
+	struct jmap_account **list_r, size_t *count_r, struct err *e);
+/** The user of a request: 1; 0: answered already. */
+FIBER int jmap_user_of(struct jmapd *d, struct web_call *c, enum web_login_how how,
+	struct jmap_user *user_r, struct web_who *who_r, struct err *e);
+
+/** JSON from a peer or of ours, on the lane when it is long. */
+FIBER struct json_in *jmap_json(
+	struct jmapd *d, struct span text, size_t max, unsigned depth, struct err *e);
+
+/** What the session's capability and account objects tell; the session's state alone. */
+FIBER int jmap_session_state(struct jmapd *d, struct arena *a, const struct jmap_user *user,
+	struct span *state_r, struct err *e);
+/** May a method of this capability be used in this account? */
+bool jmap_account_has(
+	const struct jmapd *d, const struct jmap_account *account, enum jmap_capability capability);
+
+/** RFC 8620 section 3.6.1, application/problem+json. `limit`: its name; NULL. */
+FIBER int jmap_problem(struct web_call *c, unsigned status, const char *type, const char *limit,
+	const char *detail, struct err *e);
+
+/** maxSizeUpload. */
+uint64_t jmap_upload_max(const struct jmapd *d);
+void jmap_session_add(struct jmapd *d);
+void jmap_api_add(struct jmapd *d);
