@@ -1,1 +1,0 @@
-import{a as r,b as m,d as e,e as o}from"./chunk-D5A67JVG.js";var p={};r(p,{"zh-CN":()=>import("./compose.zh-CN-O7G3PWSR.js")});function u(){return o(m,{children:e.value.map(t=>o("section",{class:"composer"},t.number))})}export{u as Composers};

@@ -1,1 +1,0 @@
-import{a as t,c as e,e as r}from"./chunk-D5A67JVG.js";var o={};t(o,{"zh-CN":()=>import("./reader.zh-CN-6GZSTWQM.js")});function f({threadId:a}){let d=(e.thread.get(a)?.emailIds??[]).map(i=>e.email.get(i));return r("article",{class:"reader",children:r("h1",{dir:"auto",children:d[0]?.subject})})}export{f as Reader};
