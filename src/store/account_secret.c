@@ -5,6 +5,7 @@
 #include "store/account_admin.h"
 #include "store/account_priv.h"
 #include "store/directory_priv.h"
+#include "store/object.h"
 #include "store/store_priv.h"
 #include "store/verifier.h"
 
@@ -146,7 +147,8 @@ static int account_app_write(struct db *db, void *arg, struct err *e)
 		return why.code == ERR_EXISTS ? directory_there(e, "app password", app->name)
 					      : err_copy(e, &why);
 	store_changed(db, STORE_DIRECTORY);
-	return 0;
+	return object_changed_tx(
+		db, app->account_id, OBJECT_SESSION, app->id, OBJECT_CREATED, NULL, e);
 }
 
 FIBER int account_app_add(struct store *s, struct account_app_password *app, struct err *e)
@@ -178,7 +180,8 @@ static int account_app_delete(struct db *db, void *arg, struct err *e)
 		return directory_missing(e, "app password", app->name);
 	/* Its sessions end because it is gone (account_states); the account's others go on. */
 	store_changed(db, STORE_DIRECTORY);
-	return 0;
+	return object_changed_tx(
+		db, app->account_id, OBJECT_SESSION, app->account_id, OBJECT_UPDATED, NULL, e);
 }
 
 FIBER int account_app_remove(struct store *s, uint64_t account_id, struct span name, struct err *e)

@@ -6,6 +6,7 @@
 #include "store/account.h"
 #include "store/account_priv.h"
 #include "store/directory_priv.h"
+#include "store/object.h"
 #include "store/store_priv.h"
 #include "store/web_login_priv.h"
 
@@ -62,7 +63,9 @@ static int session_add(struct db *db, void *arg, struct err *e)
 			span_sub(s->peer, 0, WEB_SESSION_PEER_MAX),
 			span_sub(s->agent, 0, WEB_SESSION_AGENT_MAX)) < 0)
 		return -1;
-	return db_run(db, e, &sql_session_beyond, "ii", (int64_t)s->account_id, (int64_t)w->max);
+	if (db_run(db, e, &sql_session_beyond, "ii", (int64_t)s->account_id, (int64_t)w->max) < 0)
+		return -1;
+	return object_changed_tx(db, s->account_id, OBJECT_SESSION, s->id, OBJECT_CREATED, NULL, e);
 }
 
 FIBER int web_session_add(struct store *store, const struct web_session *s, struct span token_hash,
@@ -165,7 +168,8 @@ static int session_end(struct db *db, void *arg, struct err *e)
 		return err_set(e, ERR_NOT_FOUND, "no such session");
 	/* streams that are open with it look whether they still may */
 	store_changed(db, STORE_DIRECTORY);
-	return 0;
+	return object_changed_tx(
+		db, w->account_id, OBJECT_SESSION, w->id, OBJECT_DESTROYED, NULL, e);
 }
 
 FIBER int web_session_end(struct store *store, uint64_t account_id, uint64_t id, struct err *e)
@@ -181,9 +185,12 @@ static int session_end_all(struct db *db, void *arg, struct err *e)
 
 	if (db_run(db, e, &sql_session_end_all, "ii", (int64_t)w->account_id, (int64_t)w->id) < 0)
 		return -1;
-	if (db_changes(db))
-		store_changed(db, STORE_DIRECTORY);
-	return 0;
+	if (db_changes(db) == 0)
+		return 0;
+	store_changed(db, STORE_DIRECTORY);
+	/* of which is not told one by one: who looks reads the list anew */
+	return object_changed_tx(
+		db, w->account_id, OBJECT_SESSION, w->account_id, OBJECT_UPDATED, NULL, e);
 }
 
 FIBER int web_session_end_all(struct store *store, uint64_t account_id, uint64_t but, struct err *e)

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "store/account_priv.h"
+#include "store/object.h"
 #include "store/store_priv.h"
 #include "store/web_login_priv.h"
 
@@ -80,6 +81,13 @@ FIBER int totp_begin(
 	return store_write(store, "totp.begin", second_begin, &x, e);
 }
 
+/* The second factor is told of with the sessions. */
+static int told(struct db *db, const struct second *x, struct err *e)
+{
+	return object_changed_tx(
+		db, x->account_id, OBJECT_SESSION, x->account_id, OBJECT_UPDATED, NULL, e);
+}
+
 static int put_codes(struct db *db, const struct second *x, struct err *e)
 {
 	if (db_run(db, e, &sql_recovery_off, "i", (int64_t)x->account_id) < 0)
@@ -102,7 +110,9 @@ static int second_confirm(struct db *db, void *arg, struct err *e)
 	/* What has logged in with the password alone ends. */
 	if (put_codes(db, x, e) < 0 || account_moved(db, x->account_id, e) < 0)
 		return -1;
-	return web_session_keep_tx(db, x->account_id, x->keep, e);
+	if (web_session_keep_tx(db, x->account_id, x->keep, e) < 0)
+		return -1;
+	return told(db, x, e);
 }
 
 FIBER int totp_confirm(struct store *store, uint64_t account_id, int64_t step,
@@ -149,7 +159,9 @@ static int second_remove(struct db *db, void *arg, struct err *e)
 	}
 	/* caches that know of it look again */
 	store_changed(db, STORE_DIRECTORY);
-	return db_run(db, e, &sql_recovery_off, "i", (int64_t)x->account_id);
+	if (db_run(db, e, &sql_recovery_off, "i", (int64_t)x->account_id) < 0)
+		return -1;
+	return told(db, x, e);
 }
 
 FIBER int totp_remove(struct store *store, uint64_t account_id, struct err *e)

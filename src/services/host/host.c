@@ -197,6 +197,7 @@ static void unwatch_signals(struct host *h)
 
 static FIBER int start_all(struct host *h, struct fiber_group *control, struct err *e)
 {
+	host_web_tell(h);
 	/* The key is there before the first letter can need it. */
 	if (host_demo_seed(h, e) < 0 || guard_begin(h->guard, e) < 0 ||
 		auth_begin(h->auth, e) < 0 || web_login_begin(h->web_login, e) < 0 ||

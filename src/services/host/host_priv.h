@@ -249,6 +249,8 @@ bool host_conn_logs_in(int protocol);
 /* host_web.c */
 /** All routes. Before the loops run, after the addresses are bound. */
 void host_web_new(struct host *h);
+/** All routes into the log, at level debug. */
+void host_web_tell(const struct host *h);
 void host_web_opts(struct host *h, const struct config *c, const struct config_listener *l,
 	struct http_server_opts *o);
 FIBER void host_web_serve(struct host_conn *c, const char *refuse);

@@ -64,6 +64,23 @@ void host_web_new(struct host *h)
 	host_jmap_new(h);
 }
 
+/* Tests that look at all routes learn them here. */
+void host_web_tell(const struct host *h)
+{
+	const struct web_route *r;
+
+	for (size_t i = 0; (r = web_route_at(h->web, i)); i++) {
+		struct buf *methods = arena_buf(h->arena, 128);
+
+		for (int m = 0; m < HTTP_METHOD_COUNT; m++)
+			if (r->methods & HTTP_BIT(m))
+				buf_printf(methods, "%s%s", buf_len(methods) ? "," : "",
+					http_method_str((enum http_method)m));
+		log_event(&h->log, LOG_DEBUG, "web.route", LF_STR("path", r->path),
+			LF_STR("host", r->host ? r->host : ""), LF("methods", buf_span(methods)));
+	}
+}
+
 /* ---- how it is served ---- */
 
 void host_web_opts(struct host *h, const struct config *c, const struct config_listener *l,

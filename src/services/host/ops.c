@@ -54,6 +54,11 @@
 	X("account.app_add", 0, op_app_add, "app passwords")                                       \
 	X("account.app_list", OPS_READ, op_app_list, "")                                           \
 	X("account.app_remove", 0, op_app_remove, "")                                              \
+	X("account.totp_status", OPS_READ, op_totp_status, "second factor of logins at the page")  \
+	X("account.totp_reset", 0, op_totp_reset, "")                                              \
+	X("account.sessions", OPS_READ, op_sessions, "logins of browsers")                         \
+	X("account.sign_out", 0, op_sign_out, "")                                                  \
+	X("account.logins", OPS_READ, op_logins, "who tried to log in")                            \
 	X("account.certificate_add", 0, op_certificate_add, "client certificates")                 \
 	X("account.certificate_list", OPS_READ, op_certificate_list, "")                           \
 	X("account.certificate_remove", 0, op_certificate_remove, "")                              \

@@ -78,6 +78,7 @@ ops_fn op_account_rename, op_account_import, op_address_add, op_address_remove;
 ops_fn op_member_add, op_member_set, op_member_remove, op_member_list;
 ops_fn op_send_as_add, op_send_as_remove, op_send_as_list, op_identities;
 ops_fn op_app_add, op_app_list, op_app_remove;
+ops_fn op_totp_status, op_totp_reset, op_sessions, op_sign_out, op_logins;
 ops_fn op_certificate_add, op_certificate_list, op_certificate_remove;
 ops_fn op_alias_add, op_alias_set, op_alias_remove, op_alias_list, op_alias_import;
 ops_fn op_route_add, op_route_set, op_route_remove, op_route_list, op_route_test;

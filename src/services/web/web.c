@@ -53,6 +53,11 @@ void web_add(struct web *w, const struct web_route *route)
 	w->routes[w->count++] = *route;
 }
 
+const struct web_route *web_route_at(const struct web *w, size_t i)
+{
+	return i < w->count ? &w->routes[i] : NULL;
+}
+
 /* ---- which route ---- */
 
 static bool host_fits(const char *wanted, struct span host, struct span *rest_r)

@@ -55,6 +55,9 @@ void web_free(struct web **w);
 /** Before the first request only. The route is copied, its strings are not. */
 void web_add(struct web *w, const struct web_route *route);
 
+/** The route in its order; NULL at the end. */
+const struct web_route *web_route_at(const struct web *w, size_t i);
+
 /** The handler for http_server_opts; ctx is the struct web. */
 FIBER int web_handle(void *ctx, struct http_exchange *x, struct err *e);
 
