@@ -6,6 +6,7 @@ import { keepPending, takeOrphans } from "../core/offline";
 import { startRouter } from "../core/router";
 import { forgetAll, loadSettings, saveSettings, settings, startSettings } from "../core/settings";
 import { isLoginLost, isNewVersion, jmap, keys, push, store } from "./app";
+import { startCompose } from "./compose/compose";
 
 export const startFailure = signal<"network" | "refused" | null>(null);
 const CHECK_VERSION_MS = 30 * 60 * 1000;
@@ -46,6 +47,7 @@ async function connect(): Promise<void> {
 	void store.mailbox.loadAll().catch(() => {});
 	void loadSettings(jmap).catch(() => {});
 	push.start();
+	startCompose();
 	store.restore(await takeOrphans());
 	addEventListener("pagehide", () => void saveSettings());
 	watchVersion();

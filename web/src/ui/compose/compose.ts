@@ -1,10 +1,14 @@
 // The door of the composer: who wants to write calls openComposer. The room itself comes with the first one.
 
-import { signal } from "@preact/signals";
+import { computed, signal } from "@preact/signals";
+import { LOCAL_PREFIX } from "../../core/compose_local";
+import { route } from "../../core/router";
 import type { EmailAddress, Id } from "../../core/types";
+import { jmap } from "../app";
 
 export interface ComposeInit {
-	kind: "new" | "reply" | "reply-all" | "forward" | "draft" | "again";
+	/** again: a letter that was sent or not delivered, as a new one. local: what this browser kept. */
+	kind: "new" | "reply" | "reply-all" | "forward" | "forward-file" | "draft" | "again" | "local";
 	/** What it answers, forwards, or goes on with. */
 	emailId?: Id;
 	to?: EmailAddress[];
@@ -12,15 +16,80 @@ export interface ComposeInit {
 	bcc?: EmailAddress[];
 	subject?: string;
 	text?: string;
+	/** Of "local": whose copy. */
+	instance?: string;
+	/** Why the letter is back. */
+	problem?: { reason: string; detail: string; recipients: { email: string; reply: string }[] };
+	/** What it was about, when the letter itself does not say. */
+	origin?: { emailId: Id; how: "reply" | "forward" } | null;
 }
-export interface Opened { number: number; init: ComposeInit }
+export interface Opened { number: number; init: ComposeInit; isTab: boolean }
 
 export const composers = signal<Opened[]>([]);
+/** Letters that are held for a moment, or were left by a tab that is gone. */
+export const isWanted = signal(false);
+/** The room has something to show. */
+export const isComposing = computed(() => composers.value.length > 0 || isWanted.value);
+/** Which one hears of files that are dropped anywhere. */
+export const activeComposer = signal(0);
 let count = 0;
 
-export function openComposer(init: ComposeInit): void {
-	composers.value = [...composers.value, { number: ++count, init }];
+export function openComposer(init: ComposeInit, isTab = false): number {
+	const open = init.kind === "draft" ? composers.value.find((c) => c.init.kind === "draft" && c.init.emailId === init.emailId) : undefined;
+	if (open) {
+		activeComposer.value = open.number;
+		return open.number;
+	}
+	composers.value = [...composers.value, { number: ++count, init, isTab }];
+	activeComposer.value = count;
+	return count;
 }
 export function closeComposer(number: number): void {
 	composers.value = composers.value.filter((c) => c.number !== number);
+	if (activeComposer.value === number)
+		activeComposer.value = composers.value[composers.value.length - 1]?.number ?? 0;
+}
+
+/** "mailto:ana@a.example?subject=…" (RFC 6068). Fields that a link may not set are left out. */
+export function openMailto(url: string): void {
+	const m = /^mailto:([^?]*)(?:\?(.*))?$/is.exec(url);
+	if (!m)
+		return;
+	const people = (text: string) => text.split(",").map((a) => decode(a).trim()).filter(Boolean).map((email) => ({ name: null, email }));
+	const fields: Record<string, string> = {};
+	for (const pair of (m[2] ?? "").replace(/&amp;/g, "&").split("&")) {
+		const at = pair.indexOf("=");
+		if (at > 0)
+			fields[decode(pair.slice(0, at)).toLowerCase()] = decode(pair.slice(at + 1));
+	}
+	openComposer({ kind: "new", to: [...people(m[1]!), ...people(fields.to ?? "")], cc: people(fields.cc ?? ""), bcc: people(fields.bcc ?? ""),
+		subject: fields.subject, text: fields.body });
+}
+function decode(text: string): string {
+	try {
+		return decodeURIComponent(text);
+	} catch {
+		return text;
+	}
+}
+
+/** Once the session is there: is there a letter of a tab that crashed, one that can still be taken back, or is this tab
+ * one letter's own? */
+export function startCompose(): void {
+	const r = route.value;
+	if (r.page === "mail" && r.folder === "compose") {
+		openComposer(r.threadId ? { kind: "local", instance: r.threadId } : { kind: "new" }, true);
+		return;
+	}
+	const mailto = new URLSearchParams(location.search).get("mailto");
+	if (mailto)
+		openMailto(mailto);
+	try {
+		for (let i = 0; i < localStorage.length; i++)
+			if (localStorage.key(i)?.startsWith(LOCAL_PREFIX))
+				isWanted.value = true;
+	} catch { /* no storage: nothing was kept */ }
+	if (!isWanted.value && jmap.has("submission"))
+		jmap.call<{ ids: Id[] }>("EmailSubmission/query", { filter: { undoStatus: "pending" }, limit: 1 })
+			.then((q) => { isWanted.value ||= q.ids.length > 0; }, () => {});
 }

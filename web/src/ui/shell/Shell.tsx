@@ -6,7 +6,7 @@ import { t } from "../../core/i18n";
 import { type Route, go, route } from "../../core/router";
 import { changeSettings, settings } from "../../core/settings";
 import { isHelpOpen, isLoginLost, isNewVersion, jmap, keys, mail } from "../app";
-import { composers, openComposer } from "../compose/compose";
+import { isComposing, openComposer } from "../compose/compose";
 import { Folders } from "../folders/Folders";
 import { AskHost, Button, Icon, MenuHost, Spinner, ToastHost, openMenu } from "../kit/kit";
 import type { IconName } from "../kit/kit";
@@ -68,7 +68,7 @@ export function App() {
 					: r.page === "mail" ? <Mail route={r} /> : null}
 				{width.value === "narrow" && <BottomBar route={r} />}
 			</div>
-			{composers.value.length > 0 && <Composers />}
+			{isComposing.value && jmap.session.value && <Composers />}
 			<ToastHost />
 			<MenuHost />
 			<AskHost />
