@@ -1,1 +1,0 @@
-import{b as r,e as m,v as e,x as o}from"./chunk-Z5RWNORA.js";var p={};r(p,{"zh-CN":()=>import("./compose.zh-CN-O7G3PWSR.js")});function u(){return o(m,{children:e.value.map(t=>o("section",{class:"composer"},t.number))})}export{u as Composers};

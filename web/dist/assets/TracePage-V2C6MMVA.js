@@ -1,1 +1,0 @@
-import{b as r,x as t}from"./chunk-Z5RWNORA.js";var a={};r(a,{"zh-CN":()=>import("./trace.zh-CN-UGJG5CPP.js")});function n({id:o}){return t("main",{class:"trace","data-id":o})}export{n as TracePage};
