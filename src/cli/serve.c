@@ -223,6 +223,7 @@ static int run_serve(struct cli_call *c)
 		return code;
 	opts.config_file = s.config_file;
 	opts.port_offset = (int64_t)n;
+	opts.web_dir = cli_value(c, "web-dir");
 	if (c->data || !s.config_file) {
 		opts.data = cli_data(c);
 		code = opts.data ? make_dirs(c, opts.data) : EX_USAGE;
@@ -246,6 +247,8 @@ const struct cli_command cli_serve = {
 		"configuration again, SIGTERM lets connections end, a second one ends at once.",
 	.options = {{"check", NULL, "look at the configuration file and do not serve"},
 		{"port-offset", "N", "add N to every port"},
+		{"web-dir", "DIR",
+			"serve the mail page from DIR (web/dist), for those who work on it"},
 		{"log-format", "FORMAT", "logfmt or json", NULL, false, "logfmt json"},
 		{"log-level", "LEVEL", "error, warn, info, debug", NULL, false,
 			"error warn info debug"},

@@ -15,6 +15,7 @@ struct host;
 struct host_opts {
 	const char *config_file; /* NULL: the demo */
 	const char *data;        /* NULL: the configuration's; wins over it */
+	const char *web_dir;     /* NULL: the mail page that is embedded; else from there */
 	int64_t port_offset;
 	/* -1 / NULL: as configured */
 	int log_format, log_level;

@@ -41,6 +41,7 @@
 #include "services/trail/trail.h"
 #include "services/web/web.h"
 #include "services/web/web_login.h"
+#include "services/web/web_page.h"
 
 #define HOST_DEMO_DOMAIN   "yizhan.test"
 #define HOST_BACKLOG       4096

@@ -59,6 +59,9 @@ void host_web_new(struct host *h)
 		.hostname = h->config->hostname,
 		.log = &h->log,
 		.lane = h->lane});
+	web_add_page(h->web,
+		&(struct web_page_opts){
+			.login = h->web_login, .lane = h->lane, .dir = h->opts->web_dir});
 	host_acme_web(h);
 	host_setup_web(h);
 	host_jmap_new(h);

@@ -5,3 +5,6 @@
 
 extern const struct web_asset web_assets[];
 extern const size_t web_asset_count;
+/* The mail page of web/dist; name and path are the same: "assets/chunk-XYZ.js", "index.html". */
+extern const struct web_asset web_page_assets[];
+extern const size_t web_page_asset_count;

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "services/web/web.h"
+#include "services/web/web_page.h"
 #include "lib/http_play.h"
 
 #define AT(host, line, fields)                                                                     \
@@ -87,6 +87,19 @@ static const struct web_case cases[] = {
 			"style-src 'self'", "<title>mx.&lt;test</title>",
 			"Sending mail (SMTP)</th><td class=\"host\">mx.&lt;test</td><td>465</td><td>SSL/TLS</td>",
 			"!{{"}},
+	{"the way into the mail page", AT("a.test", "GET /", ""), {"href=\"/mail/inbox\""}},
+	{"the mail page", AT("a.test", "GET /mail/inbox/T1", ""),
+		{"200 OK", "Cache-Control: no-cache\r\n", "ETag: \"", "script-src 'self';",
+			"require-trusted-types-for 'script'",
+			"<script type=\"module\" src=\"/assets/"}},
+	{"the mail page's settings", AT("a.test", "GET /settings/general", ""), {"200 OK"}},
+	{"its worker", AT("a.test", "GET /sw.js", ""),
+		{"200 OK", "Content-Type: text/javascript; charset=utf-8\r\n",
+			"Cache-Control: no-cache\r\n", "connect-src 'self'"}},
+	{"no script of another version", AT("a.test", "GET /assets/chunk-00000000.js", ""),
+		{"404 Not Found", "!immutable"}},
+	{"nothing outside its files", AT("a.test", "GET /assets/..%2findex.html", ""),
+		{"404 Not Found"}},
 	{"in Chinese", AT("a.test", "GET /", "Accept-Language: zh-TW,en;q=0.5\r\n"),
 		{"Content-Language: zh-CN\r\n", "发信", "STARTTLS", "!{{"}},
 	{"in Chinese by a link", AT("a.test", "GET /?lang=zh-CN", "Accept-Language: en\r\n"),
@@ -118,6 +131,7 @@ static struct web *make(const bool *is_draining)
 	for (size_t i = 0; i < ARRAY_LEN(routes); i++)
 		web_add(w, &routes[i]);
 	web_add_site(w, &site);
+	web_add_page(w, &(struct web_page_opts){0});
 	return w;
 }
 
@@ -159,6 +173,7 @@ static void a_page_without_services_has_no_table(void **state)
 	struct http_play p;
 
 	web_add_site(w, &site);
+	web_add_page(w, &(struct web_page_opts){0});
 	ask(&p, w, SPAN(AT("a.test", "GET /", "")));
 	assert_non_null(strstr(buf_cstr(&p.out), "<h1>mx.test</h1>"));
 	assert_non_null(strstr(buf_cstr(&p.out), "postmaster@mx.test"));
