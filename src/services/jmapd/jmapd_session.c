@@ -69,6 +69,8 @@ static void put_capabilities(const struct jmapd *d, struct json_out *j)
 		json_open_object(j);
 		if (i == JMAP_CAP_PLACE_CORE)
 			put_core(d, j);
+		else if (i == JMAP_CAP_PLACE_PAGE) /* our name in Authentication-Results */
+			json_kv_str(j, "authservId", d->opts.hostname);
 		json_close(j);
 	}
 	json_close(j);

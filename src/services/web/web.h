@@ -98,11 +98,13 @@ bool web_client_is_in(const struct web_call *c, const struct addr_net *nets, siz
 	"worker-src 'self'; manifest-src 'self'; frame-src 'self'; frame-ancestors 'none'; "       \
 	"base-uri 'none'; form-action 'self'; require-trusted-types-for 'script'; "                \
 	"trusted-types dompurify app"
-/* The frame that a letter is shown in. */
+/* The frame that a letter is shown in. Pictures are put into it as blobs by the page, so that not even this
+ * server can be asked for anything by a letter. Modals: the page may print it; without scripts nothing else
+ * opens any. */
 #define WEB_FRAME_POLICY                                                                           \
-	"default-src 'none'; img-src 'self' data: blob:; style-src 'unsafe-inline'; "              \
+	"default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; "                     \
 	"form-action 'none'; base-uri 'none'; frame-ancestors 'self'; "                            \
-	"sandbox allow-same-origin allow-popups allow-popups-to-escape-sandbox"
+	"sandbox allow-same-origin allow-modals allow-popups allow-popups-to-escape-sandbox"
 /* Pages without script that have a form. */
 #define WEB_FORM_POLICY                                                                            \
 	"default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "               \
