@@ -143,6 +143,11 @@ int auth_password_prep(
 	return 0;
 }
 
+bool auth_keeps_sha1(const struct auth *a)
+{
+	return a->opts.is_sha1;
+}
+
 void auth_counters(const struct auth *a, struct auth_counters *c_r)
 {
 	c_r->good = atomic_load(&a->good);

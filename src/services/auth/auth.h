@@ -146,6 +146,8 @@ FIBER int auth_book_main(void *arg);
 /** A password as it is compared (SASLprep, RFC 4013), in `a`. ERR_SYNTAX. */
 int auth_password_prep(
 	struct arena *a, struct span password, struct span *prepared_r, struct err *e);
+/** Is a SCRAM-SHA-1 verifier kept of a new password? */
+bool auth_keeps_sha1(const struct auth *a);
 /** A new app password: five groups of four letters and digits, 100 random bits, in `a`; fills key_hash
  * and scram_sha256. */
 FIBER int auth_app_make(struct store *s, struct arena *a, struct account_app_password *app,

@@ -19,6 +19,7 @@ static const struct jmap_method *const tables[] = {
 	jmap_trace_methods,
 	jmap_contact_methods,
 	jmap_page_methods,
+	jmap_login_methods,
 };
 
 unsigned jmap_methods_capabilities(void)

@@ -89,7 +89,8 @@ struct jmap_method {
 extern const struct jmap_method jmap_core_methods[], jmap_mailbox_methods[], jmap_thread_methods[],
 	jmap_email_methods[], jmap_email_set_methods[], jmap_submission_methods[],
 	jmap_identity_methods[], jmap_vacation_methods[], jmap_quota_methods[], jmap_blob_methods[],
-	jmap_push_methods[], jmap_trace_methods[], jmap_contact_methods[], jmap_page_methods[];
+	jmap_push_methods[], jmap_trace_methods[], jmap_contact_methods[], jmap_page_methods[],
+	jmap_login_methods[];
 const char *jmap_capability_uri(enum jmap_capability capability);
 /** NULL: there is none. */
 const struct jmap_method *jmap_method_named(struct span name);
