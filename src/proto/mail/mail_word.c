@@ -54,6 +54,7 @@ static bool decode_b(struct buf *b, struct span text)
 /* Adjacent encoded words of one charset are one text: senders cut through characters, though RFC
  * 2047 section 5 forbids it. */
 struct run {
+	bool drops_controls; /* those that stand in encoded words */
 	struct span charset;
 	struct mime_charset *stream; /* NULL: no word before */
 };
@@ -83,11 +84,25 @@ static bool run_add(struct run *r, struct span charset, struct span octets, stru
 	return true;
 }
 
+static void drop_controls(struct buf *b, size_t from)
+{
+	size_t n = from;
+
+	for (size_t i = from; i < buf_len(b); i++) {
+		unsigned char c = (unsigned char)b->mem[b->from + i];
+
+		if (c >= ' ' && c != 0x7f)
+			b->mem[b->from + n++] = (char)c;
+	}
+	buf_truncate(b, n);
+}
+
 /* encoded-word = "=?" charset "?" encoding "?" encoded-text "?=" at the front of `s`: its length,
  * and what it means appended; 0 when there is none. */
 static size_t take_encoded(struct span s, struct run *r, struct buf *out)
 {
 	struct span charset, coding, text, rest = span_sub(s, 2, WORD_IN_MAX);
+	size_t before = buf_len(out);
 	struct buf octets;
 	ptrdiff_t end;
 	bool ok;
@@ -109,6 +124,8 @@ static size_t take_encoded(struct span s, struct run *r, struct buf *out)
 		ok = decode_b(&octets, text);
 	ok = ok && run_add(r, charset, buf_span(&octets), out);
 	buf_fini(&octets);
+	if (ok && r->drops_controls)
+		drop_controls(out, before);
 	return ok ? (size_t)(text.ptr - s.ptr) + text.len + 2 : 0;
 }
 
@@ -137,10 +154,10 @@ static struct span clean(struct arena *a, struct span text)
 	return span_trim(span_of(out, n));
 }
 
-struct span mail_word_decode(struct arena *a, struct span value)
+static struct span decode(struct arena *a, struct span value, bool drops_controls)
 {
 	struct span s = mail_unfold(a, value), blanks = SPAN_NONE, out;
-	struct run run = {0};
+	struct run run = {.drops_controls = drops_controls};
 	struct buf b;
 
 	buf_init(&b, MAIL_WORD_TEXT_MAX);
@@ -166,6 +183,16 @@ struct span mail_word_decode(struct arena *a, struct span value)
 	out = clean(a, buf_span(&b));
 	buf_fini(&b);
 	return out;
+}
+
+struct span mail_word_decode(struct arena *a, struct span value)
+{
+	return decode(a, value, false);
+}
+
+struct span mail_word_text(struct arena *a, struct span value)
+{
+	return decode(a, value, true);
 }
 
 void mail_word_put(struct buf *b, struct span text, size_t column)

@@ -106,3 +106,15 @@ void mime_bodies(struct arena *a, const struct mime_tree *t, struct mime_bodies 
 	}
 	take_parts(w, t->root, SPAN("mixed"));
 }
+
+bool mime_has_attachment(const struct mime_bodies *b)
+{
+	for (size_t i = 0; i < b->attachments.count; i++) {
+		const struct mime_part *p = b->attachments.items[i];
+
+		if (!span_eq(p->disposition.type, SPAN("inline")) &&
+			!(p->raw[MIME_FIELD_CONTENT_ID].ptr && !mime_part_is_attachment(p)))
+			return true;
+	}
+	return false;
+}

@@ -15,3 +15,5 @@ struct mime_bodies {
 };
 /** Lists live in `a`. */
 void mime_bodies(struct arena *a, const struct mime_tree *t, struct mime_bodies *b_r);
+/** Is there something to save (hasAttachment): not a picture that the text shows. */
+bool mime_has_attachment(const struct mime_bodies *b);

@@ -104,26 +104,31 @@ static void put_addresses(struct buf *b, const struct mime_address_list *list)
 	buf_char(b, ')');
 }
 
+void mime_imap_put_envelope_of(struct buf *b, const struct mime_envelope *e)
+{
+	buf_char(b, '(');
+	mime_imap_put_nstring(b, e->date);
+	buf_char(b, ' ');
+	mime_imap_put_nstring(b, e->subject);
+	put_addresses(b, &e->from);
+	put_addresses(b, &e->sender);
+	put_addresses(b, &e->reply_to);
+	put_addresses(b, &e->to);
+	put_addresses(b, &e->cc);
+	put_addresses(b, &e->bcc);
+	buf_char(b, ' ');
+	mime_imap_put_nstring(b, e->in_reply_to);
+	buf_char(b, ' ');
+	mime_imap_put_nstring(b, e->message_id);
+	buf_char(b, ')');
+}
+
 void mime_imap_put_envelope(struct buf *b, struct arena *a, const struct mime_part *part)
 {
 	struct mime_envelope e;
 
 	mime_envelope(a, part, &e);
-	buf_char(b, '(');
-	mime_imap_put_nstring(b, e.date);
-	buf_char(b, ' ');
-	mime_imap_put_nstring(b, e.subject);
-	put_addresses(b, &e.from);
-	put_addresses(b, &e.sender);
-	put_addresses(b, &e.reply_to);
-	put_addresses(b, &e.to);
-	put_addresses(b, &e.cc);
-	put_addresses(b, &e.bcc);
-	buf_char(b, ' ');
-	mime_imap_put_nstring(b, e.in_reply_to);
-	buf_char(b, ' ');
-	mime_imap_put_nstring(b, e.message_id);
-	buf_char(b, ')');
+	mime_imap_put_envelope_of(b, &e);
 }
 
 /* ---- body ---- */

@@ -5,7 +5,7 @@
  * Pure; linear, without recursion. */
 
 #include "base/buf.h"
-#include "proto/mail/mime_parse.h"
+#include "proto/mail/mime_imap.h"
 
 #define MIME_IMAP_QUOTED_MAX 1000 /* octets of a quoted string; what is longer is a literal */
 
@@ -16,6 +16,7 @@ void mime_imap_put_string(struct buf *b, struct span s);
 
 /** "(date subject from …)" of the root, or of what is in a message/rfc822 part. `a` is for the work. */
 void mime_imap_put_envelope(struct buf *b, struct arena *a, const struct mime_part *part);
+void mime_imap_put_envelope_of(struct buf *b, const struct mime_envelope *e);
 /** "(…)" of a part and all below it; is_extended: BODYSTRUCTURE, else BODY. */
 void mime_imap_put_body(
 	struct buf *b, struct arena *a, const struct mime_part *part, bool is_extended);
@@ -25,3 +26,7 @@ void mime_imap_put_body(
 /** BODY of what mime_imap_put_body() has rendered as BODYSTRUCTURE: the same without its extension data.
  * False when it was no such text (what was put then means nothing). */
 bool mime_imap_put_body_of(struct buf *b, struct span structure);
+
+/** What mime_imap_put_envelope() has written, read again (names as they were told: Sender and Reply-To are
+ * From's where they had none). False when it is no such text. Lives in `a`, may borrow from `text`. */
+bool mime_imap_read_envelope(struct arena *a, struct span text, struct mime_envelope *env_r);

@@ -68,3 +68,8 @@ void mime_layout_part(const struct mime_layout *l, uint32_t index, struct mime_l
 /** The part of a section number, as mime_part_at(): false when there is none. */
 bool mime_layout_at(const struct mime_layout *l, const unsigned *numbers, size_t count,
 	struct mime_layout_part *p_r);
+
+/** The tree of a layout, as far as it tells: enough for mime_bodies(), mime_text_new() and
+ * mime_part_filename(). Fields are those of MIME_LAYOUT_STRINGS; parts stand in one array in the order
+ * of the message, so that `part - tree->root` is a part's index. Lives in `a` and borrows from `l`. */
+struct mime_tree *mime_layout_tree(struct arena *a, const struct mime_layout *l);

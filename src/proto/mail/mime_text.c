@@ -82,5 +82,10 @@ uint64_t mime_text_end(struct mime_text *t, struct buf *out)
 {
 	mime_decoder_end(&t->decoder, &t->octets);
 	pass_on(t, true, out);
+	return mime_text_defects(t);
+}
+
+uint64_t mime_text_defects(const struct mime_text *t)
+{
 	return mime_decoder_defects(&t->decoder) | mime_charset_defects(t->charset);
 }

@@ -17,6 +17,9 @@ void mime_text_feed(struct mime_text *t, struct span octets, struct buf *out);
 /** The end of the body. Returns the defects met: MIME_BASE64_…, MIME_QP_…, MIME_CHARSET_…. */
 uint64_t mime_text_end(struct mime_text *t, struct buf *out);
 
+/** Those met so far; a character that a cut went through is none. */
+uint64_t mime_text_defects(const struct mime_text *t);
+
 /** What a page shows (UTF-8): tags, comments, style and script taken out, character references read. At
  * most as many octets as went in. */
 void mime_text_of_html(struct span html, struct buf *out);

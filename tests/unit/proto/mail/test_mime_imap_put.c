@@ -135,6 +135,41 @@ static void body_follows_from_bodystructure(void **state)
 	}
 }
 
+/* Written, read and written again an envelope is the same. */
+static void envelope_is_read_again(void **state)
+{
+	static const char *const messages[] = {
+		"Subject: \"quoted\" \\ and \xe9\xa7\x85\r\nFrom: \"a \\\"b\\\"\" <c@d>, Gr: e@f,"
+		" <@r:g@h>;, nobody\r\nTo:\r\nIn-Reply-To: <x@y>\r\nMessage-ID: <z@y>\r\n\r\n",
+	};
+	static const char *const broken[] = {"", "(", "NIL", "(NIL NIL NIL)",
+		"(NIL \"a NIL NIL NIL NIL NIL NIL NIL NIL)",
+		"(NIL {99}\r\nx NIL NIL NIL NIL NIL NIL NIL NIL)",
+		"(NIL NIL ((NIL NIL \"a\")) NIL NIL NIL NIL NIL NIL NIL)"};
+
+	for (size_t i = 0; i < ARRAY_LEN(puts_) + ARRAY_LEN(messages); i++) {
+		struct arena *a = arena_new();
+		struct span s = render(a,
+			i < ARRAY_LEN(puts_) ? puts_[i].message : messages[i - ARRAY_LEN(puts_)],
+			'e');
+		struct buf *b = arena_buf(a, 1 << 20);
+		struct mime_envelope e;
+
+		assert_true(mime_imap_read_envelope(a, s, &e));
+		buf_clear(b);
+		mime_imap_put_envelope_of(b, &e);
+		assert_true(span_eq(buf_span(b), s));
+		arena_free(&a);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(broken); i++) {
+		struct arena *a = arena_new();
+		struct mime_envelope e;
+
+		assert_false(mime_imap_read_envelope(a, span_str(broken[i]), &e));
+		arena_free(&a);
+	}
+}
+
 static void deep_nesting(void **state)
 {
 	struct arena *a = arena_new();
@@ -154,6 +189,7 @@ int main(void)
 		cmocka_unit_test(long_strings_are_literals),
 		cmocka_unit_test(rendered_text),
 		cmocka_unit_test(body_follows_from_bodystructure),
+		cmocka_unit_test(envelope_is_read_again),
 		cmocka_unit_test(deep_nesting),
 	};
 
