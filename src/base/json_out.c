@@ -12,6 +12,17 @@ void json_out_init(struct json_out *j, struct buf *b)
 	j->buf = b;
 }
 
+/* In front of every item but the first. */
+static void json_comma(struct json_out *j)
+{
+	unsigned at = j->depth - 1;
+	uint64_t bit = UINT64_C(1) << at % 64;
+
+	if (j->has_item[at / 64] & bit)
+		buf_char(j->buf, ',');
+	j->has_item[at / 64] |= bit;
+}
+
 static void json_before_value(struct json_out *j)
 {
 	if (j->is_after_key) {
@@ -21,9 +32,7 @@ static void json_before_value(struct json_out *j)
 	if (j->depth == 0)
 		return;
 	MUST(j->closer[j->depth - 1] == ']');
-	if (j->has_item[j->depth - 1])
-		buf_char(j->buf, ',');
-	j->has_item[j->depth - 1] = true;
+	json_comma(j);
 }
 
 static void json_open(struct json_out *j, char opener, char closer)
@@ -32,7 +41,7 @@ static void json_open(struct json_out *j, char opener, char closer)
 	MUST(j->depth < JSON_OUT_DEPTH);
 	buf_char(j->buf, opener);
 	j->closer[j->depth] = closer;
-	j->has_item[j->depth] = false;
+	j->has_item[j->depth / 64] &= ~(UINT64_C(1) << j->depth % 64);
 	j->depth++;
 }
 
@@ -55,9 +64,7 @@ void json_close(struct json_out *j)
 void json_key_span(struct json_out *j, struct span key)
 {
 	MUST(j->depth > 0 && j->closer[j->depth - 1] == '}' && !j->is_after_key);
-	if (j->has_item[j->depth - 1])
-		buf_char(j->buf, ',');
-	j->has_item[j->depth - 1] = true;
+	json_comma(j);
 	json_quote(j->buf, key);
 	buf_char(j->buf, ':');
 	j->is_after_key = true;

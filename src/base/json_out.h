@@ -11,13 +11,13 @@
 
 #include "base/buf.h"
 
-#define JSON_OUT_DEPTH 32
+#define JSON_OUT_DEPTH 216 /* JMAP tells a structure of MIME_DEPTH_MAX levels, two here for each */
 
 struct json_out {
 	struct buf *buf;
 	unsigned depth;
 	char closer[JSON_OUT_DEPTH];
-	bool has_item[JSON_OUT_DEPTH];
+	uint64_t has_item[(JSON_OUT_DEPTH + 63) / 64]; /* bits */
 	bool is_after_key;
 };
 
