@@ -3,6 +3,7 @@
 #include "base/utf8.h"
 #include "run/loop.h"
 #include "proto/mail/mail_word.h"
+#include "store/mailbox_priv.h"
 #include "store/store_priv.h"
 
 DB_SQL(sql_account,
@@ -48,6 +49,8 @@ int mailbox_create_tx(
 		    modseq) < 0)
 		return -1;
 	store_changed_mailbox(db, account_id, 0);
+	if (mailbox_told_tx(db, account_id, id, OBJECT_CREATED, e) < 0)
+		return -1;
 	*id_r = id;
 	return 0;
 }

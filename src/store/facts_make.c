@@ -162,22 +162,6 @@ static void sent(const struct mime_part *root, struct body_facts *f)
 	f->sent_ns = date.unix_sec * CLOCK_SEC;
 }
 
-/* RFC 8621 section 4.1.4, hasAttachment: something to save, not a picture that the text shows. */
-static bool has_attachment(struct arena *a, const struct mime_tree *t)
-{
-	struct mime_bodies bodies;
-
-	mime_bodies(a, t, &bodies);
-	for (size_t i = 0; i < bodies.attachments.count; i++) {
-		const struct mime_part *p = bodies.attachments.items[i];
-
-		if (!span_eq(p->disposition.type, SPAN("inline")) &&
-			!(p->raw[MIME_FIELD_CONTENT_ID].ptr && !mime_part_is_attachment(p)))
-			return true;
-	}
-	return false;
-}
-
 static struct span rendered(struct arena *a, const struct mime_tree *t, bool is_envelope)
 {
 	struct buf b;
@@ -220,8 +204,10 @@ void facts_of_tree(
 	struct arena *a, const struct mime_tree *t, struct span text, struct body_facts *f_r)
 {
 	const struct mime_part *part = mime_text_part(t);
+	struct mime_bodies bodies;
 	bool is_reply = false;
 
+	mime_bodies(a, t, &bodies);
 	*f_r = (struct body_facts){0};
 	sent(t->root, f_r);
 	f_r->envelope = rendered(a, t, true);
@@ -233,7 +219,7 @@ void facts_of_tree(
 	ids(a, t->root, f_r);
 	if (is_reply)
 		f_r->flags |= FACT_REPLY;
-	if (has_attachment(a, t))
+	if (mime_has_attachment(&bodies))
 		f_r->flags |= FACT_ATTACHMENT;
 	if (mime_tree_is_ambiguous(t))
 		f_r->flags |= FACT_AMBIGUOUS;

@@ -154,6 +154,20 @@ FIBER int mailbox_special(struct store *s, uint64_t account_id, struct err *e);
 /** The same for accounts that were made before there were any, once for the store. */
 FIBER int mailbox_special_all(struct store *s, struct err *e);
 
+/** The order in which people want them; those that nobody has given one are not in the list. */
+struct mailbox_order {
+	uint64_t mailbox_id;
+	uint32_t order;
+};
+FIBER int mailbox_orders(struct store *s, struct arena *a, uint64_t account_id,
+	struct mailbox_order **list_r, size_t *count_r, struct err *e);
+FIBER int mailbox_order_set(struct store *s, uint64_t mailbox_id, uint32_t order, struct err *e);
+/** Another special use, or "" none. ERR_EXISTS: one of the account's mailboxes has it. */
+FIBER int mailbox_use_set(
+	struct store *s, uint64_t mailbox_id, struct span special_use, struct err *e);
+/** Something about it changed that is kept elsewhere (somebody else's subscription). */
+FIBER int mailbox_touch(struct store *s, uint64_t mailbox_id, struct err *e);
+
 FIBER int mailbox_subscribe(
 	struct store *s, uint64_t account_id, struct span seen_name, bool is_on, struct err *e);
 FIBER int mailbox_subscriptions(struct store *s, struct arena *a, uint64_t account_id,

@@ -96,6 +96,7 @@ static int make_levels(struct db *db, struct arena *a, uint64_t account_id, stru
 			continue;
 		}
 		if (mailbox_create_tx(db, account_id, level, id_r, e) < 0 ||
+			mailbox_told_below_tx(db, a, account_id, level, e) < 0 ||
 			(parent &&
 				db_run(db, e, &sql_name_inherit, "ii", (int64_t)parent,
 					(int64_t)*id_r) < 0))
@@ -208,7 +209,8 @@ static int special_one(struct db *db, struct arena *a, uint64_t account_id, stru
 	if (is_used)
 		return 0;
 	if (is_there) {
-		if (db_run(db, e, &sql_name_set_use, "it", (int64_t)info.id, use) < 0)
+		if (db_run(db, e, &sql_name_set_use, "it", (int64_t)info.id, use) < 0 ||
+			mailbox_told_tx(db, account_id, info.id, OBJECT_UPDATED, e) < 0)
 			return -1;
 	} else if (mailbox_make_tx(db, a, account_id, name, use, &id, e) < 0) {
 		return -1;
@@ -305,7 +307,8 @@ static int name_subscribe(struct db *db, void *arg, struct err *e)
 		return err_set(e, ERR_LIMIT, "an account subscribes to at most %d mailboxes",
 			MAILBOX_SUBSCRIPTIONS_MAX);
 	if (db_run(db, e, d->is_on ? &sql_subscribe : &sql_unsubscribe, "it",
-		    (int64_t)d->account_id, d->name) < 0)
+		    (int64_t)d->account_id, d->name) < 0 ||
+		mailbox_told_named_tx(db, d->account_id, d->name, e) < 0)
 		return -1;
 	store_changed_mailbox(db, d->account_id, 0);
 	return 0;

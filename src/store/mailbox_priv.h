@@ -3,6 +3,7 @@
 
 #include "store/db/db.h"
 #include "store/mailbox.h"
+#include "store/object.h"
 #include "store/store_priv.h"
 
 #define MAILBOX_COLUMNS                                                                            \
@@ -61,3 +62,13 @@ bool uid_cursor_range(struct uid_cursor *c, const struct uid_range *ranges, size
 	struct uid_range *range_r);
 /** Each UID as a range, ascending, in `a`. */
 struct uid_range *uid_ranges_of(struct arena *a, const uint32_t *uids, size_t count);
+
+/* ---- mailbox_told.c: changes of mailboxes themselves (object.h) ---- */
+
+int mailbox_told_tx(struct db *db, uint64_t account_id, uint64_t mailbox_id, enum object_how how,
+	struct err *e);
+/** Of the mailbox of that name, if there is one. */
+int mailbox_told_named_tx(struct db *db, uint64_t account_id, struct span name, struct err *e);
+/** All below a name that came or went: their parent is another one. */
+int mailbox_told_below_tx(
+	struct db *db, struct arena *a, uint64_t account_id, struct span name, struct err *e);

@@ -671,6 +671,8 @@ static int acl_write(struct db *db, void *arg, struct err *e)
 			    (int64_t)x->rights) < 0)
 			return -1;
 	}
+	if (mailbox_told_tx(db, info.account_id, info.id, OBJECT_UPDATED, e) < 0)
+		return -1;
 	store_changed_mailbox(db, info.account_id, info.id);
 	store_changed_mailbox(db, info.account_id, 0);
 	return 0;

@@ -6,6 +6,9 @@ UPDATE tombstone SET account_id = COALESCE((SELECT account_id FROM mailbox WHERE
 CREATE INDEX tombstone_of ON tombstone (account_id, modseq, message_id);
 CREATE INDEX message_changed ON message (account_id, modseq);
 
+-- The order in which people want their mailboxes, and one; 0: nobody has said.
+ALTER TABLE mailbox ADD COLUMN sort_order @int NOT NULL DEFAULT 0;
+
 -- ---- the index of Emails (store/email.h) ----
 -- Made of `message` and `tombstone` in the order of MODSEQs, right behind the writes; readers who find it
 -- behind bring it up to date first. An Email is all rows of an account with one email_id that are not

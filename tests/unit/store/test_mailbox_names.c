@@ -4,6 +4,7 @@
 
 #include "store/account_admin.h"
 #include "store/mailbox.h"
+#include "store/object.h"
 
 static uint64_t person(struct store_fixture *f, const char *address, enum account_kind kind)
 {
@@ -262,6 +263,73 @@ static void play_subscriptions_and_annotations(struct store_fixture *f)
 	assert_int_equal(count, 1);
 }
 
+/* Since a state: "c<id> u<id> d<id>" with what was told of each mailbox. */
+static void assert_told(struct store_fixture *f, uint64_t account, uint64_t *since, char how,
+	const uint64_t *ids, size_t count)
+{
+	struct object_change *list;
+	struct err e = {0};
+	size_t told;
+	bool is_more;
+
+	assert_ok(object_changes(f->s, f->a, account, OBJECT_MAILBOX, *since, 0, &list, &told,
+			  since, &is_more, &e),
+		&e);
+	assert_int_equal(told, count);
+	for (size_t i = 0; i < count; i++) {
+		assert_int_equal(list[i].id, ids[i]);
+		assert_int_equal("cud"[list[i].how], how);
+	}
+}
+
+static void play_what_changes_is_told(struct store_fixture *f)
+{
+	uint64_t alice = person(f, "alice@our.example", ACCOUNT_PERSON), since = 0;
+	uint64_t work, plans;
+	struct mailbox_order *orders;
+	size_t count;
+	struct err e = {0};
+
+	person(f, "bob@our.example", ACCOUNT_PERSON);
+	assert_ok(object_state(f->s, alice, OBJECT_MAILBOX, &since, &e), &e);
+	work = make(f, alice, "Work");
+	assert_told(f, alice, &since, 'c', &work, 1);
+	plans = make(f, alice, "Work/Plans");
+	assert_told(f, alice, &since, 'c', &plans, 1);
+	assert_ok(mailbox_rename(f->s, work, SPAN("Job"), &e), &e);
+	assert_told(f, alice, &since, 'u', &work, 1);
+	assert_ok(mailbox_subscribe(f->s, alice, SPAN("Job/Plans"), true, &e), &e);
+	assert_told(f, alice, &since, 'u', &plans, 1);
+	give(f, work, "bob@our.example", LR);
+	assert_told(f, alice, &since, 'u', &work, 1);
+	assert_ok(mailbox_use_set(f->s, work, SPAN("\\Important"), &e), &e);
+	assert_told(f, alice, &since, 'u', &work, 1);
+	assert_int_equal(mailbox_use_set(f->s, plans, SPAN("\\Important"), &e), -1);
+	assert_int_equal(e.code, ERR_EXISTS);
+	err_clear(&e);
+	assert_ok(mailbox_use_set(f->s, work, SPAN(""), &e), &e);
+	assert_told(f, alice, &since, 'u', &work, 1);
+	assert_ok(mailbox_order_set(f->s, plans, 0, &e), &e);
+	assert_told(f, alice, &since, 'u', &plans, 1);
+	assert_ok(mailbox_order_set(f->s, work, 7, &e), &e);
+	assert_told(f, alice, &since, 'u', &work, 1);
+	assert_ok(mailbox_orders(f->s, f->a, alice, &orders, &count, &e), &e);
+	assert_int_equal(count, 2);
+	assert_int_equal(orders[0].mailbox_id, work);
+	assert_int_equal(orders[0].order, 7);
+	assert_int_equal(orders[1].order, 0);
+	/* whose parent went has another one */
+	assert_ok(mailbox_delete(f->s, work, &e), &e);
+	assert_ok(object_state(f->s, alice, OBJECT_MAILBOX, &since, &e), &e);
+	since--;
+	assert_told(f, alice, &since, 'u', &plans, 1);
+}
+
+static void what_changes_is_told(void **state)
+{
+	store_play(state, play_what_changes_is_told);
+}
+
 static void rights_by_list_and_by_team(void **state)
 {
 	store_play(state, play_rights_by_list_and_by_team);
@@ -290,6 +358,7 @@ int main(void)
 		T(what_is_seen_and_what_is_not),
 		T(names_are_made_where_one_may),
 		T(subscriptions_and_annotations),
+		T(what_changes_is_told),
 	};
 
 	return cmocka_run_group_tests_name("store/mailbox_names", tests, NULL, NULL);
