@@ -93,44 +93,46 @@ export function AddressField({ c, field, label, isFirst }: { c: Composer; field:
 	};
 	const options: Option[] = found.value.map((p) => ({ id: p.email, label: p.name ?? p.email, hint: p.name ? p.email : undefined }));
 	return (
-		<div class="address-field" onClick={(e) => {
-			if (e.target === e.currentTarget)
-				input.current?.focus();
-		}}>
-			<label for={id}>{label}</label>
-			<ul class="address-chips" aria-label={label}>
-				{people.map((p, i) => (
-					<PersonChip p={p} key={p.email} reply={c.problem.value?.recipients.find((r) => r.email.toLowerCase() === p.email.toLowerCase())?.reply}
-						isBad={!isAddress(p.email) || failed.has(p.email.toLowerCase())} onRemove={() => remove(i)} onEdit={() => {
-							c.set({ [field]: people.filter((_, n) => n !== i) });
-							put(formatAddress(p));
-							input.current?.focus();
-						}} />
-				))}
-			</ul>
-			<input id={id} ref={input} class="address-input" type="text" role="combobox" autocomplete="off" autocapitalize="off" spellcheck={false} dir="auto" inputMode="email"
-				aria-expanded={found.value.length > 0} aria-controls={listId} aria-autocomplete="list" aria-activedescendant={optionId(listId, active.value)}
-				onInput={(e) => {
-					text.value = e.currentTarget.value;
-					if (!e.isComposing && (endsAddress(text.value) || isCompleteAddress(text.value)))
-						takeText();
-					else
-						look();
-				}}
-				onPaste={(e) => {
-					const pasted = e.clipboardData?.getData("text/plain") ?? "";
-					const list = parseRecipients(text.value + pasted);
-					if (list.length > 1 || (list.length === 1 && isAddress(list[0]!.email))) {
-						e.preventDefault();
-						take(list);
-					}
-				}}
-				onKeyDown={onKeyDown}
-				onBlur={() => {
-					if (text.value.trim() && !c.guard.owns({}))
-						takeText();
-					close();
-				}} />
+		<div class="address-box">
+			<div class="address-field" onClick={(e) => {
+				if (e.target === e.currentTarget)
+					input.current?.focus();
+			}}>
+				<label for={id}>{label}</label>
+				<ul class="address-chips" aria-label={label}>
+					{people.map((p, i) => (
+						<PersonChip p={p} key={p.email} reply={c.problem.value?.recipients.find((r) => r.email.toLowerCase() === p.email.toLowerCase())?.reply}
+							isBad={!isAddress(p.email) || failed.has(p.email.toLowerCase())} onRemove={() => remove(i)} onEdit={() => {
+								c.set({ [field]: people.filter((_, n) => n !== i) });
+								put(formatAddress(p));
+								input.current?.focus();
+							}} />
+					))}
+				</ul>
+				<input id={id} ref={input} class="address-input" type="text" role="combobox" autocomplete="off" autocapitalize="off" spellcheck={false} dir="auto" inputMode="email"
+					aria-expanded={found.value.length > 0} aria-controls={listId} aria-autocomplete="list" aria-activedescendant={optionId(listId, active.value)}
+					onInput={(e) => {
+						text.value = e.currentTarget.value;
+						if (!e.isComposing && (endsAddress(text.value) || isCompleteAddress(text.value)))
+							takeText();
+						else
+							look();
+					}}
+					onPaste={(e) => {
+						const pasted = e.clipboardData?.getData("text/plain") ?? "";
+						const list = parseRecipients(text.value + pasted);
+						if (list.length > 1 || (list.length === 1 && isAddress(list[0]!.email))) {
+							e.preventDefault();
+							take(list);
+						}
+					}}
+					onKeyDown={onKeyDown}
+					onBlur={() => {
+						if (text.value.trim() && !c.guard.owns({}))
+							takeText();
+						close();
+					}} />
+			</div>
 			{found.value.length > 0 && (
 				<div class="address-found"><Listbox id={listId} label={t("compose.people")} options={options} active={active.value}
 					onPick={(o) => take([found.value.find((p) => p.email === o.id)!])} onHover={(i) => { active.value = i; }} /></div>

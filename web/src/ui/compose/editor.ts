@@ -49,6 +49,7 @@ export class Editor {
 	#stop: () => void;
 
 	constructor(readonly root: HTMLElement, readonly hooks: EditorHooks) {
+		this.#stop = this.#listen(); // before Squire does: it listens while events come down, too
 		this.squire = withStyles(() => new Squire(root, {
 			blockTag: "DIV",
 			sanitizeToDOMFragment: (html) => this.#make(html),
@@ -89,7 +90,6 @@ export class Editor {
 			if (!this.splitQuote(range))
 				this.squire.splitBlock(false, range);
 		});
-		this.#stop = this.#listen();
 	}
 
 	/** Before Squire hears of them: keys of an input method, files. */

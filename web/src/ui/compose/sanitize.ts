@@ -81,7 +81,8 @@ export function cleanHtml(html: string, isOwn = false): DocumentFragment {
 			el.setAttribute(HIDING, kept);
 		narrow(el, isOwn);
 	}
-	const fragment = document.adoptNode(dirty);
+	// copies: nodes that are only adopted stay instances of the frame's classes
+	const fragment = document.importNode(dirty, true);
 	for (const el of fragment.querySelectorAll<HTMLElement>(`[${HIDING}]`)) {
 		el.style.cssText = el.getAttribute(HIDING)!;
 		el.removeAttribute(HIDING);
@@ -139,7 +140,8 @@ function decode(text: string): string {
 /** The editor's tree as the HTML of a letter: images by cid or by their remote address, nothing of ours in it.
  * keepsData: so are those that came as data. */
 export function mailHtml(root: HTMLElement, keepsData = false): string {
-	const copy = root.cloneNode(true) as HTMLElement;
+	// in a document that is not shown nothing is fetched
+	const copy = document.implementation.createHTMLDocument("").importNode(root, true);
 	for (const el of copy.querySelectorAll(".squire-image-resize-container, input"))
 		el.remove();
 	for (const img of copy.querySelectorAll("img")) {
