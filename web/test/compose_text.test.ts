@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { htmlOfText, textOf, unflow, type NodeLike } from "../src/core/compose_text";
-import { quoteText, withoutSignature } from "../src/core/compose_quote";
+import { quoteText, splitQuote, withoutSignature } from "../src/core/compose_quote";
 import { htmlBody, plainBody, swapPlain } from "../src/core/compose_signature";
 import type { Identity } from "../src/core/compose_types";
 
@@ -100,4 +100,19 @@ test("the signature follows the identity", () => {
 test("a plain signature serves as the rich one", () => {
 	assert.match(htmlBody(id("Alice & Co\nx"), ""), /<div class="yz-signature"><div>Alice &amp; Co<\/div><div>x<\/div><\/div>/);
 	assert.match(htmlBody(id("x", "<b>y</b>"), "<q>"), /<div class="yz-signature"><b>y<\/b><\/div><div><br><\/div><q>$/);
+});
+
+test("Enter splits a quote of plain text", () => {
+	const q = "> first line\n> second\n\nend";
+	const cases: [number, string][] = [
+		[7, "> first\n\n|\n\n> line\n> second\n\nend"],
+		[12, "> first line\n\n|\n\n> second\n\nend"],
+		[15, "> first line\n\n|\n\n> second\n\nend"],
+		[1, "|\n\n> first line\n> second\n\nend"],
+	];
+	for (const [at, want] of cases) {
+		const done = splitQuote(q, at)!;
+		assert.equal(done.text.slice(0, done.cursor) + "|" + done.text.slice(done.cursor), want);
+	}
+	assert.equal(splitQuote(q, q.length), null);
 });

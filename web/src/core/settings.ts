@@ -27,6 +27,8 @@ export interface Settings {
 	imageSenders: string[];
 	undoSeconds: number;
 	composeMode: "rich" | "plain";
+	/** Under which identity a new letter is written; "": the first. */
+	defaultIdentity: string;
 	askOutside: boolean;
 	notify: boolean;
 	notifySound: boolean;
@@ -36,7 +38,7 @@ export interface Settings {
 export const DEFAULTS: Settings = {
 	language: "auto", theme: "system", density: "normal", conversations: true, readerPane: "side", folderWidth: 240, listWidth: 420,
 	keys: true, afterAction: "list", markReadSeconds: 0, labels: [], searches: [], collapsed: [], images: "ask", imageSenders: [],
-	undoSeconds: 10, composeMode: "rich", askOutside: false, notify: false, notifySound: false, recentSearches: [], dateFormat: "auto",
+	undoSeconds: 10, composeMode: "rich", defaultIdentity: "", askOutside: false, notify: false, notifySound: false, recentSearches: [], dateFormat: "auto",
 };
 
 const LOCAL = "yizhan.settings";

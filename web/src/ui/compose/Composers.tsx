@@ -8,7 +8,8 @@ import en from "../../i18n/compose.en.json";
 import { jmap } from "../app";
 import { ComposerPanel } from "./ComposerPanel";
 import { Held } from "./Held";
-import { activeComposer, composers, isWanted, openComposer } from "./compose";
+import { Scheduled } from "./Scheduled";
+import { activeComposer, composers, isScheduledOpen, isWanted, openComposer } from "./compose";
 import { Composer } from "./composer";
 import { held, restoreHeld } from "./sending";
 
@@ -50,6 +51,7 @@ export function Composers() {
 				{list.map((o) => <ComposerPanel c={open.get(o.number)!} key={o.number} isActive={o.number === activeComposer.value} />)}
 			</div>
 			<Held />
+			{isScheduledOpen.value && <Scheduled onClose={() => { isScheduledOpen.value = false; }} />}
 		</>
 	);
 }

@@ -76,7 +76,7 @@ export function RichText({ c }: { c: Composer }) {
 			editor.load(c.letter.peek().html);
 			state.value = "there";
 			if (c.focus === "body")
-				editor.focus(true);
+				setTimeout(() => editor?.focus(true), 0); // once it is shown
 		}, () => {
 			state.value = "failed";
 		});

@@ -4,7 +4,7 @@ import { computed, signal } from "@preact/signals";
 import { LOCAL_PREFIX } from "../../core/compose_local";
 import { route } from "../../core/router";
 import type { EmailAddress, Id } from "../../core/types";
-import { jmap } from "../app";
+import { jmap, push } from "../app";
 
 export interface ComposeInit {
 	/** again: a letter that was sent or not delivered, as a new one. local: what this browser kept. */
@@ -29,7 +29,13 @@ export const composers = signal<Opened[]>([]);
 /** Letters that are held for a moment, or were left by a tab that is gone. */
 export const isWanted = signal(false);
 /** The room has something to show. */
-export const isComposing = computed(() => composers.value.length > 0 || isWanted.value);
+export const isComposing = computed(() => composers.value.length > 0 || isWanted.value || isScheduledOpen.value);
+/** Letters that wait for their time; how many stands in the folder pane. */
+export const scheduledCount = signal(0);
+export const isScheduledOpen = signal(false);
+export function openScheduled(): void {
+	isScheduledOpen.value = true;
+}
 /** Which one hears of files that are dropped anywhere. */
 export const activeComposer = signal(0);
 let count = 0;
@@ -89,7 +95,21 @@ export function startCompose(): void {
 			if (localStorage.key(i)?.startsWith(LOCAL_PREFIX))
 				isWanted.value = true;
 	} catch { /* no storage: nothing was kept */ }
-	if (!isWanted.value && jmap.has("submission"))
-		jmap.call<{ ids: Id[] }>("EmailSubmission/query", { filter: { undoStatus: "pending" }, limit: 1 })
-			.then((q) => { isWanted.value ||= q.ids.length > 0; }, () => {});
+	void lookForPending().then((isHeld) => { isWanted.value ||= isHeld; }, () => {});
+	push.listeners.add((changed) => {
+		if ("EmailSubmission" in changed)
+			void lookForPending().catch(() => {});
+	});
+}
+
+const HELD_MS = 31_000; // longer than anybody can take a letter back: it is scheduled
+async function lookForPending(): Promise<boolean> {
+	if (!jmap.has("submission"))
+		return false;
+	const found = jmap.call<{ ids: Id[] }>("EmailSubmission/query", { filter: { undoStatus: "pending" } });
+	const got = jmap.call<{ list: { sendAt: string }[] }>("EmailSubmission/get", { "#ids": found.ref("/ids"), properties: ["sendAt"] });
+	await found;
+	const left = (await got).list.map((s) => Date.parse(s.sendAt) - Date.now());
+	scheduledCount.value = left.filter((ms) => ms > HELD_MS).length;
+	return left.some((ms) => ms > 0 && ms <= HELD_MS);
 }

@@ -42,7 +42,7 @@ export async function openLetter(init: ComposeInit): Promise<OpenedLetter> {
 	await store.identity.loadAll();
 	if (init.kind === "local")
 		return openLocal(init.instance ?? "");
-	const identities = store.identity.all.value;
+	const identities = ourIdentities();
 	if (!init.emailId) {
 		const letter = fresh(init, null);
 		if (letter.format === "rich")
@@ -58,6 +58,12 @@ export async function openLetter(init: ComposeInit): Promise<OpenedLetter> {
 		return { letter, emailId: init.kind === "draft" ? of.id : null, instance: null, isDirty: init.kind === "again", focus: "body" };
 	}
 	return { letter: answer(init, of), emailId: null, instance: null, isDirty: false, focus: init.kind.startsWith("reply") ? "body" : "to" };
+}
+
+/** The default one first. */
+function ourIdentities() {
+	const all = store.identity.all.value, first = settings.value.defaultIdentity;
+	return [...all].sort((a, b) => Number(b.id === first) - Number(a.id === first));
 }
 
 async function fetchSource(id: string): Promise<SourceEmail> {
@@ -81,7 +87,7 @@ function asPlain(letter: Letter) {
 }
 
 function fresh(init: ComposeInit, quote: Quoted | null): Letter {
-	const chosen = chooseIdentity(store.identity.all.value, null);
+	const chosen = chooseIdentity(ourIdentities(), null);
 	const letter: Letter = { ...emptyLetter(), format: settings.value.composeMode, identityId: chosen?.identity.id ?? null,
 		to: addPeople([], init.to ?? []), cc: addPeople([], init.cc ?? []), bcc: addPeople([], init.bcc ?? []), subject: init.subject ?? "" };
 	const identity = chosen?.identity ?? null;
@@ -108,7 +114,7 @@ export function bodyOf(of: SourceEmail): Quoted {
 }
 
 function answer(init: ComposeInit, of: SourceEmail): Letter {
-	const identities = store.identity.all.value;
+	const identities = ourIdentities();
 	const isReply = init.kind === "reply" || init.kind === "reply-all";
 	const body = bodyOf(of);
 	const quote = init.kind === "forward-file" ? { text: "", html: "" } : isReply ? quoteReply(of, body, words()) : quoteForward(of, body, words());
