@@ -1,1 +1,0 @@
-import{N as o,d as t}from"./chunk-OGHPCDOJ.js";var i={};t(i,{"zh-CN":()=>import("./settings.zh-CN-BQ3TW7IQ.js")});function m({section:n}){return o("main",{class:"settings","data-section":n})}export{m as Settings};
