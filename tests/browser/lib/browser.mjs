@@ -57,9 +57,9 @@ export async function login(page, station, name = "alice", to = "/mail/inbox") {
 	const who = station.account(name);
 	await page.goto(to);
 	await page.waitForURL(/\/login/);
-	await page.fill("input[name=name], input[name=user], input[name=username]", who.address);
+	await page.fill("input[name=user]", who.address);
 	await page.fill("input[name=password]", who.password);
-	await page.click("button[type=submit], input[type=submit]");
+	await page.click("main button, form button");
 	await page.waitForURL((u) => !u.pathname.startsWith("/login"));
 }
 

@@ -1,6 +1,6 @@
 // What people do with mail: each at once on the screen, each with its undo.
 
-import { t } from "./i18n";
+import { language, t } from "./i18n";
 import type { ChangeResult, Store } from "./store";
 import type { Email, Id, Mailbox, Patch } from "./types";
 import type { UndoStack, Undoable } from "./undo";
@@ -91,6 +91,18 @@ export class Mail {
 			return null;
 		const done = this.move(emails, to, from, isJunk ? t("mail.junked", { n: emails.length }) : t("mail.unjunked", { n: emails.length }));
 		return done;
+	}
+	/** Lies in Snoozed and comes back into `from` (or the inbox) at that time: the server sees to it. */
+	snooze(emails: Email[], until: Date, from?: Id): Done {
+		const mailboxId = from ?? this.byRole("inbox")?.id;
+		const snoozed = { until: until.toISOString().replace(/\.\d+Z$/, "Z"), ...(mailboxId ? { mailboxId } : {}) };
+		const text = t("mail.snoozed", { n: emails.length, when: until.toLocaleString(language.value, { dateStyle: "medium", timeStyle: "short" }) });
+		const result = this.store.change("Email", { update: Object.fromEntries(emails.map((e) => [e.id, { snoozed }])) });
+		result.catch(() => {});
+		const undoing = Object.fromEntries(emails.map((e) => [e.id, { snoozed: null }]));
+		const undoable: Undoable = { text, undo: () => this.store.change("Email", { update: undoing }).catch(() => {}) };
+		this.undoStack.push(undoable);
+		return { text, undoable, result };
 	}
 	setKeyword(emails: Email[], keyword: string, isOn: boolean, text: string): Done {
 		const path = "keywords/" + keyword.replace(/~/g, "~0").replace(/\//g, "~1");

@@ -1,13 +1,14 @@
 // The frame around everything: top bar, panes and how wide they are, what stands once (menus, dialogs, toasts).
 
-import { signal } from "@preact/signals";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { t } from "../../core/i18n";
 import { type Route, go, route } from "../../core/router";
 import { changeSettings, settings } from "../../core/settings";
 import { isHelpOpen, isLoginLost, isNewVersion, jmap, keys, mail } from "../app";
 import { isComposing, openComposer } from "../compose/compose";
+import { PickerHost } from "../folders/FolderPicker";
 import { Folders } from "../folders/Folders";
+import { folderName } from "../folders/folder_names";
 import { AskHost, Button, Icon, MenuHost, Spinner, ToastHost, openMenu } from "../kit/kit";
 import type { IconName } from "../kit/kit";
 import { lazy } from "../lazy";
@@ -18,6 +19,9 @@ import { Help } from "./Help";
 import { LoginAgain } from "./LoginAgain";
 import { StatusDot } from "./StatusDot";
 import { shellKeys } from "./shell_keys";
+import { isDrawerOpen, width } from "./width";
+
+export { width } from "./width";
 
 const Reader = lazy("reader", () => import("../reader/Reader").then((m) => m.Reader));
 const Composers = lazy("compose", () => import("../compose/Composers").then((m) => m.Composers));
@@ -26,22 +30,6 @@ const Settings = lazy("settings", () => import("../settings/Settings").then((m) 
 
 const FOLDERS_MIN = 200, FOLDERS_MAX = 280, LIST_MIN = 320, LIST_MAX = 520;
 const STEP = 16; // of a key press on a divider
-
-/** Which panes there is room for. */
-export const width = signal<"wide" | "middle" | "narrow">("wide");
-export const isDrawerOpen = signal(false);
-
-function watchWidth() {
-	const wide = matchMedia("(min-width: 1200px)"), middle = matchMedia("(min-width: 760px)");
-	const set = () => {
-		width.value = wide.matches ? "wide" : middle.matches ? "middle" : "narrow";
-		isDrawerOpen.value = false;
-	};
-	wide.addEventListener("change", set);
-	middle.addEventListener("change", set);
-	set();
-}
-watchWidth();
 
 export function App() {
 	useEffect(() => keys.add(shellKeys()), []);
@@ -71,6 +59,7 @@ export function App() {
 			{isComposing.value && jmap.session.value && <Composers />}
 			<ToastHost />
 			<MenuHost />
+			<PickerHost />
 			<AskHost />
 			{isHelpOpen.value && <Help />}
 			{isLoginLost.value && <LoginAgain />}
@@ -87,7 +76,7 @@ function title(r: Route): string {
 function folderTitle(folder: string): string {
 	const m = mail.folder(folder);
 	const unread = m?.role === "inbox" && m.unreadEmails ? `(${m.unreadEmails}) ` : "";
-	return m ? unread + m.name : "";
+	return m ? unread + folderName(m) : "";
 }
 
 function Starting() {

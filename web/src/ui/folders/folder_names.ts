@@ -1,0 +1,42 @@
+// Folders as people call them: those with a role in their own language, the rest by their names.
+
+import { t } from "../../core/i18n";
+import type { Mailbox } from "../../core/types";
+import { store } from "../app";
+import type { IconName } from "../kit/kit";
+
+export const ROLES = ["inbox", "drafts", "scheduled", "snoozed", "sent", "archive", "junk", "trash"] as const;
+const ICONS: Record<string, IconName> = { inbox: "inbox", drafts: "drafts", scheduled: "scheduled", snoozed: "snooze", sent: "sent", archive: "archive", junk: "junk",
+	trash: "trash" };
+
+export function folderName(m: Mailbox): string {
+	return m.role && m.role in ICONS ? t(`folders.role.${m.role}`) : m.name;
+}
+export function folderIcon(m: Mailbox): IconName {
+	return ICONS[m.role ?? ""] ?? "folder";
+}
+export function byName(a: Mailbox, b: Mailbox): number {
+	return a.sortOrder - b.sortOrder || folderName(a).localeCompare(folderName(b));
+}
+/** "Work / 2026" */
+export function folderPathName(m: Mailbox): string {
+	const parent = m.parentId ? store.mailbox.get(m.parentId) : undefined;
+	return parent ? `${folderPathName(parent)} / ${folderName(m)}` : folderName(m);
+}
+/** Those with roles first, then the tree; each with how deep it lies. */
+export function orderedFolders(): { mailbox: Mailbox; depth: number }[] {
+	const all = store.mailbox.all.value;
+	const ids = new Set(all.map((m) => m.id));
+	const out: { mailbox: Mailbox; depth: number }[] = [];
+	const put = (m: Mailbox, depth: number) => {
+		out.push({ mailbox: m, depth });
+		all.filter((c) => c.parentId === m.id && !isSystem(c)).sort(byName).forEach((c) => put(c, depth + 1));
+	};
+	for (const role of ROLES)
+		all.filter((m) => m.role === role).forEach((m) => put(m, 0));
+	all.filter((m) => !isSystem(m) && (!m.parentId || !ids.has(m.parentId))).sort(byName).forEach((m) => put(m, 0));
+	return out;
+}
+export function isSystem(m: Mailbox): boolean {
+	return (ROLES as readonly string[]).includes(m.role ?? "");
+}
