@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "store/account_priv.h"
 #include "store/directory_priv.h"
+#include "store/mailbox_priv.h"
 #include "store/store_priv.h"
 
 /* RFC 2142 sections 3 to 5, and names that mean the machine or that authorities ask for certificates at. */
@@ -252,7 +253,8 @@ static int account_member_write(struct db *db, void *arg, struct err *e)
 	if (d->is_add && count >= ACCOUNT_MEMBERS_MAX)
 		return err_set(e, ERR_LIMIT, "a team or group has at most %d members",
 			ACCOUNT_MEMBERS_MAX);
-	if (db_run(db, e, &sql_member_put, "iii", id, member, (int64_t)d->rights) < 0)
+	if (db_run(db, e, &sql_member_put, "iii", id, member, (int64_t)d->rights) < 0 ||
+		mailbox_circle_changed_tx(db, (uint64_t)id, e) < 0)
 		return -1;
 	if (rights & ~(int64_t)d->rights)
 		return account_moved(db, (uint64_t)member, e);
@@ -284,7 +286,8 @@ static int account_member_delete(struct db *db, void *arg, struct err *e)
 		return -1;
 	if (!is_member)
 		return directory_missing(e, "member", d->other);
-	if (db_run(db, e, &sql_member_remove, "ii", id, member) < 0)
+	if (db_run(db, e, &sql_member_remove, "ii", id, member) < 0 ||
+		mailbox_circle_changed_tx(db, (uint64_t)id, e) < 0)
 		return -1;
 	return account_moved(db, (uint64_t)member, e);
 }

@@ -5,9 +5,11 @@
 #include "store/account_priv.h"
 #include "store/blob.h"
 #include "store/directory_priv.h"
+#include "store/email.h"
 #include "store/facts.h"
 #include "store/mailbox.h"
 #include "store/moved.h"
+#include "store/object.h"
 #include "store/store_priv.h"
 
 /* --- marked, and taken back ---------------------------------------------------------------- */
@@ -139,6 +141,23 @@ DB_SQL(sql_purge_identifier,
 	"DELETE FROM mailbox_acl WHERE identifier = $1 OR identifier = '-' || $1");
 DB_SQL(sql_purge_address, "SELECT local, domain FROM account WHERE id = $1");
 
+/* What the page keeps for its owner. */
+#define PURGE_WEB(id, table, key)                                                                  \
+	DB_SQL(id,                                                                                 \
+		"DELETE FROM " table " WHERE (" key ") IN (SELECT " key " FROM " table             \
+		" WHERE account_id = $1 LIMIT $2)")
+PURGE_WEB(sql_purge_pushes, "push_subscription", "id");
+PURGE_WEB(sql_purge_identities, "identity", "id");
+PURGE_WEB(sql_purge_submissions, "email_submission", "id");
+PURGE_WEB(sql_purge_vacation, "vacation", "account_id");
+PURGE_WEB(sql_purge_told, "vacation_told", "account_id, address");
+PURGE_WEB(sql_purge_snoozes, "snooze", "account_id, email_id");
+PURGE_WEB(sql_purge_contacts, "contact", "id");
+PURGE_WEB(sql_purge_people, "contact_address", "account_id, address");
+PURGE_WEB(sql_purge_settings, "web_setting", "account_id");
+DB_SQL(sql_purge_uploads, "SELECT id, blob_id, octets FROM upload WHERE account_id = $1 LIMIT $2");
+DB_SQL(sql_purge_upload, "DELETE FROM upload WHERE id = $1");
+
 struct account_purge {
 	uint64_t id, mailbox_id;
 	int64_t before_ns; /* it must have been removed by then; 0: whatever it is */
@@ -194,11 +213,12 @@ static int account_purge_threads(struct db *db, void *arg, struct err *e)
 
 #define ACCOUNT_EXPUNGED_SLICE 64 /* bodies go with them */
 
-static int account_purge_expunged(struct db *db, void *arg, struct err *e)
+/* Rows that hold a reference to a body. */
+static int account_purge_bodies(struct db *db, struct account_purge *p, const struct db_sql *list,
+	const struct db_sql *drop, struct err *e)
 {
-	struct account_purge *p = arg;
 	struct db_stmt *st = db_query(
-		db, e, &sql_purge_expunged, "ii", (int64_t)p->id, (int64_t)ACCOUNT_EXPUNGED_SLICE);
+		db, e, list, "ii", (int64_t)p->id, (int64_t)ACCOUNT_EXPUNGED_SLICE);
 	int64_t rows[ACCOUNT_EXPUNGED_SLICE][3];
 	size_t count = 0;
 	bool is_row = false;
@@ -208,11 +228,52 @@ static int account_purge_expunged(struct db *db, void *arg, struct err *e)
 		db_cols(st, "iii", &rows[count][0], &rows[count][1], &rows[count][2]);
 	db_done(st);
 	for (size_t i = 0; result == 0 && i < count; i++)
-		if (db_run(db, e, &sql_purge_expunged_row, "i", rows[i][0]) < 0 ||
+		if (db_run(db, e, drop, "i", rows[i][0]) < 0 ||
 			blob_unref_tx(db, (uint64_t)rows[i][1], (uint64_t)rows[i][2], NULL, e) < 0)
 			result = -1;
 	p->is_more = count == ACCOUNT_EXPUNGED_SLICE;
 	return result;
+}
+
+static int account_purge_expunged(struct db *db, void *arg, struct err *e)
+{
+	return account_purge_bodies(db, arg, &sql_purge_expunged, &sql_purge_expunged_row, e);
+}
+
+static int account_purge_uploads(struct db *db, void *arg, struct err *e)
+{
+	return account_purge_bodies(db, arg, &sql_purge_uploads, &sql_purge_upload, e);
+}
+
+static int account_purge_emails(struct db *db, void *arg, struct err *e)
+{
+	struct account_purge *p = arg;
+
+	return email_purge_tx(db, p->id, &p->is_more, e);
+}
+
+static int account_purge_objects(struct db *db, void *arg, struct err *e)
+{
+	struct account_purge *p = arg;
+
+	return object_purge_tx(db, p->id, &p->is_more, e);
+}
+
+static int account_purge_web(struct db *db, void *arg, struct err *e)
+{
+	static const struct db_sql *const tables[] = {&sql_purge_pushes, &sql_purge_identities,
+		&sql_purge_submissions, &sql_purge_vacation, &sql_purge_told, &sql_purge_snoozes,
+		&sql_purge_contacts, &sql_purge_people, &sql_purge_settings};
+	struct account_purge *p = arg;
+
+	p->is_more = false;
+	for (size_t i = 0; i < ARRAY_LEN(tables) && !p->is_more; i++) {
+		if (db_run(db, e, tables[i], "ii", (int64_t)p->id, (int64_t)ACCOUNT_PURGE_SLICE) <
+			0)
+			return -1;
+		p->is_more = db_changes(db) == ACCOUNT_PURGE_SLICE;
+	}
+	return 0;
 }
 
 static int account_purge_identifier(struct db *db, const struct account_purge *p, struct err *e)
@@ -248,7 +309,10 @@ static int account_purge_rows(struct db *db, void *arg, struct err *e)
 		if (db_run(db, e, tables[i], "i", (int64_t)p->id) < 0)
 			return -1;
 	store_changed(db, STORE_DIRECTORY);
-	return facts_gone_tx(db, p->id, 0, e); /* search forgets all of it */
+	/* the indexer may have come by */
+	return email_purge_tx(db, p->id, &p->is_more, e) < 0
+		? -1
+		: facts_gone_tx(db, p->id, 0, e); /* search forgets all of it */
 }
 
 static int account_purge_mailbox_rows(struct db *db, void *arg, struct err *e)
@@ -300,7 +364,11 @@ FIBER int account_purge_due(struct store *s, uint64_t id, int64_t before_ns, str
 			goto out;
 	if (account_purge_slices(s, &p, account_purge_moved, e) < 0 ||
 		account_purge_slices(s, &p, account_purge_expunged, e) < 0 ||
-		account_purge_slices(s, &p, account_purge_threads, e) < 0)
+		account_purge_slices(s, &p, account_purge_threads, e) < 0 ||
+		account_purge_slices(s, &p, account_purge_uploads, e) < 0 ||
+		account_purge_slices(s, &p, account_purge_web, e) < 0 ||
+		account_purge_slices(s, &p, account_purge_objects, e) < 0 ||
+		account_purge_slices(s, &p, account_purge_emails, e) < 0)
 		goto out;
 	result = store_write(s, "account.purge", account_purge_rows, &p, e);
 out:

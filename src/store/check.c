@@ -3,6 +3,7 @@
 
 #include "store/body.h"
 #include "store/directory.h"
+#include "store/email_priv.h"
 #include "store/mailbox.h"
 
 /* Each question finds rows that are wrong and says so in one text column. They look at everything
@@ -262,7 +263,9 @@ int store_check(struct store *s, void (*finding)(void *arg, const char *text), v
 {
 	struct db_opts opts = {.path = s->file, .vfs = s->vfs, .role = DB_READER};
 	struct check c = {.finding = finding, .arg = arg};
-	uint64_t total = ARRAY_LEN(check_questions) + 1;
+	size_t email_count;
+	const struct db_sql *const *emails = email_check_questions(&email_count);
+	uint64_t total = ARRAY_LEN(check_questions) + email_count + 1;
 	struct db *db;
 	int result;
 
@@ -273,6 +276,11 @@ int store_check(struct store *s, void (*finding)(void *arg, const char *text), v
 		if (progress)
 			progress(arg, i + 1, total);
 		result = check_ask(db, check_questions[i], &c, e);
+	}
+	for (size_t i = 0; result == 0 && i < email_count; i++) {
+		if (progress)
+			progress(arg, ARRAY_LEN(check_questions) + i + 1, total);
+		result = check_ask(db, emails[i], &c, e);
 	}
 	if (progress && result == 0)
 		progress(arg, total, total);

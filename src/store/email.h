@@ -235,8 +235,10 @@ FIBER int email_snippets(struct store *s, struct arena *a, const struct email_ey
 
 /** Bring the index of an account up to date (made when there is none). */
 FIBER int email_catch_up(struct store *s, uint64_t account_id, struct err *e);
-/** A slice for each account that has an index and is behind; for the indexer. */
-int email_catch_up_blocking(struct store *s, bool *is_more_r, struct err *e);
+/** A slice of it; for the indexer. */
+int email_catch_up_blocking(struct store *s, uint64_t account_id, bool *is_more_r, struct err *e);
+int email_is_behind_blocking(
+	struct store *s, uint64_t account_id, bool *is_behind_r, struct err *e);
 /** Forget it; the next who asks makes it. */
 FIBER int email_rebuild(struct store *s, uint64_t account_id, struct err *e);
 /** With an account's end, in slices. */

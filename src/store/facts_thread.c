@@ -7,7 +7,7 @@
 
 #define THREAD_REFS (FACTS_REFERENCES + 1)
 
-DB_SQL(sql_message, "SELECT account_id, thread_id FROM message WHERE id = $1");
+DB_SQL(sql_message, "SELECT account_id, thread_id, email_id FROM message WHERE id = $1");
 DB_SQL(sql_ref,
 	"SELECT thread_id FROM thread_ref WHERE account_id = $1 AND ref = $2 AND subject = $3");
 DB_SQL(sql_ref_add,
@@ -74,19 +74,19 @@ int facts_thread_tx(struct db *db, uint64_t message_id, const struct body_facts 
 	struct err *e)
 {
 	struct thread_look t = {0};
-	int64_t thread = 0;
+	int64_t thread = 0, email = 0;
 	bool is_found;
 
-	if (db_get(db, e, NULL, &sql_message, &is_found, "i:ii", (int64_t)message_id, &t.account_id,
-		    &thread) < 0)
+	if (db_get(db, e, NULL, &sql_message, &is_found, "i:iii", (int64_t)message_id,
+		    &t.account_id, &thread, &email) < 0)
 		return -1;
 	if (!is_found || thread)
 		return 0;
 	gather(f, &t);
 	if (look(db, &t, e) < 0)
 		return -1;
-	if (!t.thread_id)
-		t.thread_id = (int64_t)message_id;
+	if (!t.thread_id) /* copies of one content are one Email, and so in one thread */
+		t.thread_id = email ? email : (int64_t)message_id;
 	*is_new_r = true;
 	return remember(db, &t, e) < 0
 		? -1

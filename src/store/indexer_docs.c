@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "store/email.h"
 #include "store/indexer_priv.h"
 #include "store/mailbox.h"
 #include "store/search_text.h"
@@ -175,13 +176,28 @@ static int make_page(struct indexer *x, struct document_page *p, bool *is_more_r
 	return 0;
 }
 
+/* The index of Emails before the texts: it is there when its owner logs in. */
+static int make_emails(struct indexer *x, uint64_t account_id, bool *is_more_r, struct err *e)
+{
+	*is_more_r = false;
+	if (email_is_behind_blocking(x->s, account_id, is_more_r, e) < 0)
+		return -1;
+	if (!*is_more_r || !indexer_give_way(x))
+		return 0;
+	x->writes++;
+	return email_catch_up_blocking(x->s, account_id, is_more_r, e);
+}
+
 static int make_account(struct indexer *x, uint64_t account_id, bool *is_more_r, struct err *e)
 {
-	struct arena *a = arena_new();
-	struct document_page *p = ARENA_NEW(a, struct document_page);
+	struct arena *a;
+	struct document_page *p;
 	int rc;
 
-	*is_more_r = false;
+	if (make_emails(x, account_id, is_more_r, e) < 0 || *is_more_r)
+		return *is_more_r ? 0 : -1;
+	a = arena_new();
+	p = ARENA_NEW(a, struct document_page);
 	p->a = a;
 	p->account_id = account_id;
 	rc = search_marker(x->s, account_id, &p->after, e);

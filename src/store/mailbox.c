@@ -11,17 +11,6 @@
 #define PAGE_OCTETS (1024 * 1024)
 #define PAGE_SEEKS  2000 /* ranges without messages that one read passes over */
 
-/* MESSAGE_ROW, then what is wanted: the head, the facts, the parts. */
-#define MESSAGE_ROW                                                                                \
-	"m.id, m.blob_id, m.blob_octets, m.uid, m.modseq, m.size, m.flags, m.received_ns, m.n, "   \
-	"m.email_id, m.thread_id, m.saved_ns, m.keywords"
-#define MESSAGE_ROW_TYPES   "iiiiiiiiiiiit"
-#define MESSAGE_ROW_COUNT   13
-#define MESSAGE_HEAD        ", m.subject, m.sender, m.prefix"
-#define MESSAGE_HEAD_COUNT  3
-#define MESSAGE_FACTS       ", " FACTS_COLUMNS
-#define MESSAGE_PARTS       ", " FACTS_COLUMNS_PARTS
-#define MESSAGE_FACTS_TABLE " LEFT JOIN body_fact f ON f.blob_id = m.blob_id"
 #define MESSAGE_OF_RANGE                                                                           \
 	" WHERE m.mailbox_id = $1 AND m.uid >= $2 AND m.uid <= $3 AND m.modseq > $4 "              \
 	"ORDER BY m.uid LIMIT $5"
@@ -97,7 +86,7 @@ struct page {
 	bool is_full;
 };
 
-static int read_body(struct db *db, struct arena *a, struct mailbox_msg *m, struct err *e)
+int mailbox_body_tx(struct db *db, struct arena *a, struct mailbox_msg *m, struct err *e)
 {
 	char *bytes = arena_alloc(a, m->blob_len + 1);
 	uint64_t chunks = blob_chunks(m->blob_len);
@@ -126,7 +115,7 @@ static int read_body(struct db *db, struct arena *a, struct mailbox_msg *m, stru
 	return 0;
 }
 
-static size_t weight(const struct mailbox_msg *m)
+size_t mailbox_msg_weight(const struct mailbox_msg *m)
 {
 	size_t n = sizeof(*m) + m->keywords.len + m->prefix.len + m->subject.len + m->from.len;
 
@@ -142,10 +131,10 @@ static bool take_row(struct db *db, struct page *p, struct db_stmt *st, int *rc,
 	struct mailbox_msg *m = &p->list[p->count];
 
 	mailbox_msg_cols(p->a, st, p->want, m);
-	p->octets += weight(m);
+	p->octets += mailbox_msg_weight(m);
 	if (p->want & MAILBOX_WANT_BODY) {
 		if (p->octets + m->blob_len <= PAGE_OCTETS) {
-			*rc = read_body(db, p->a, m, e);
+			*rc = mailbox_body_tx(db, p->a, m, e);
 			p->octets += m->blob_len;
 		} else if (p->count) {
 			p->is_full = true;

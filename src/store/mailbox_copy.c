@@ -28,7 +28,8 @@ DB_SQL(sql_move_row,
 	"UPDATE message SET mailbox_id = $2, uid = $3, modseq = $4, keywords = $5, saved_ns = $6, "
 	"flags = $7 WHERE id = $1");
 DB_SQL(sql_move_tomb,
-	"INSERT INTO tombstone (mailbox_id, modseq, uid, message_id) VALUES ($1, $2, $3, $4)");
+	"INSERT INTO tombstone (mailbox_id, modseq, uid, message_id, account_id) "
+	"VALUES ($1, $2, $3, $4, $5)");
 DB_SQL(sql_move_gone, "DELETE FROM message WHERE id = $1");
 
 struct copy_row {
@@ -199,8 +200,8 @@ static int end_row(struct db *db, struct copying *x, const struct copy_row *r, s
 static int move_out(struct db *db, struct copying *x, const struct copy_row *r, struct err *e)
 {
 	count_row(&x->out, r, r->flags, -1);
-	return db_run(db, e, &sql_move_tomb, "iiii", (int64_t)x->op->from_id, x->out.modseq, r->uid,
-		r->id);
+	return db_run(db, e, &sql_move_tomb, "iiiii", (int64_t)x->op->from_id, x->out.modseq,
+		r->uid, r->id, (int64_t)x->from.account_id);
 }
 
 static int put_row(

@@ -23,8 +23,8 @@ DB_SQL(sql_expunge_keep,
 	"m.size, m.subject, m.sender, m.prefix FROM mailbox b CROSS JOIN message m "
 	"WHERE b.id = $1 AND " EXPUNGE_RANGE);
 DB_SQL(sql_expunge_tombs,
-	"INSERT INTO tombstone (mailbox_id, modseq, uid, message_id) SELECT m.mailbox_id, $5, m.uid, "
-	"m.id FROM message m WHERE " EXPUNGE_RANGE);
+	"INSERT INTO tombstone (mailbox_id, modseq, uid, message_id, account_id) SELECT "
+	"m.mailbox_id, $5, m.uid, m.id, m.account_id FROM message m WHERE " EXPUNGE_RANGE);
 DB_SQL(sql_expunge_rows_go,
 	"DELETE FROM message WHERE mailbox_id = $1 AND uid >= $2 AND uid <= $3 AND "
 	"(flags & $4) = $4");

@@ -20,7 +20,8 @@ DB_SQL(sql_gone_bump,
 	"UPDATE account SET modseq = modseq + 1 WHERE id = "
 	"(SELECT account_id FROM mailbox WHERE id = $1) RETURNING modseq");
 DB_SQL(sql_gone_tombstone,
-	"INSERT INTO tombstone (mailbox_id, modseq, uid, message_id) VALUES ($1, $2, $3, $4)");
+	"INSERT INTO tombstone (mailbox_id, modseq, uid, message_id, account_id) "
+	"VALUES ($1, $2, $3, $4, $5)");
 DB_SQL(sql_tally_mailbox,
 	"UPDATE mailbox SET highest_modseq = $2, messages = messages + $3, unseen = unseen + $4, "
 	"octets = octets + $5, deleted = deleted + $6, deleted_octets = deleted_octets + $7 "
@@ -48,8 +49,8 @@ int mailbox_take_out_tx(struct db *db, uint64_t mailbox_id, uint32_t uid, bool k
 			    &t->modseq) < 0)
 			return -1;
 	}
-	if (db_run(db, e, &sql_gone_tombstone, "iiii", (int64_t)mailbox_id, t->modseq, (int64_t)uid,
-		    id) < 0 ||
+	if (db_run(db, e, &sql_gone_tombstone, "iiiii", (int64_t)mailbox_id, t->modseq,
+		    (int64_t)uid, id, account) < 0 ||
 		(!keeps &&
 			(facts_gone_tx(db, (uint64_t)account, (uint64_t)n, e) < 0 ||
 				blob_unref_tx(db, (uint64_t)blob, (uint64_t)octets, NULL, e) < 0)))
@@ -169,7 +170,8 @@ FIBER int mailbox_gone_list(struct store *s, struct arena *a, uint64_t account_i
 
 DB_SQL(sql_gone_forget, "DELETE FROM expunged WHERE id = $1");
 DB_SQL(sql_gone_restore,
-	"UPDATE message SET keywords = $2, email_id = $3, saved_ns = $4 WHERE id = $1");
+	"UPDATE message SET keywords = $2, email_id = $3, saved_ns = $4, thread_id = $5 "
+	"WHERE id = $1");
 DB_SQL(sql_gone_quota,
 	"SELECT octets, messages, quota_octets, quota_messages FROM account WHERE id = $1");
 
@@ -262,8 +264,8 @@ static int gone_restore(struct db *db, void *arg, struct err *e)
 		.head = &head};
 	if (gone_folder(db, x, d.folder, &box, e) < 0 || deliver_tx(db, &d, e) < 0 ||
 		gone_keywords(db, x, box.id, &g.msg.keywords, e) < 0 ||
-		db_run(db, e, &sql_gone_restore, "itii", (int64_t)d.id, g.msg.keywords,
-			(int64_t)g.msg.email_id, x->now_ns) < 0 ||
+		db_run(db, e, &sql_gone_restore, "itiii", (int64_t)d.id, g.msg.keywords,
+			(int64_t)g.msg.email_id, x->now_ns, (int64_t)g.msg.thread_id) < 0 ||
 		db_run(db, e, &sql_gone_forget, "i", (int64_t)x->message_id) < 0 ||
 		facts_gone_tx(db, x->account_id, g.msg.n, e) < 0) /* it has a new n */
 		return -1;

@@ -1,11 +1,12 @@
 /* Names that go and names that change. */
 
+#include "store/email_priv.h"
 #include "store/mailbox_priv.h"
 
 DB_SQL(sql_drop_mailbox, "DELETE FROM mailbox WHERE id = $1 AND messages = 0 AND name <> 'INBOX'");
 DB_SQL(sql_drop_acl, "DELETE FROM mailbox_acl WHERE mailbox_id = $1");
+DB_SQL(sql_drop_keywords, "DELETE FROM mailbox_keyword WHERE mailbox_id = $1");
 DB_SQL(sql_drop_metadata, "DELETE FROM mailbox_metadata WHERE mailbox_id = $1");
-DB_SQL(sql_drop_tombstones, "DELETE FROM tombstone WHERE mailbox_id = $1");
 DB_SQL(sql_rename_one, "UPDATE mailbox SET name = $2 WHERE id = $1");
 /* '0' stands behind '/': all names that begin with "old/". */
 DB_SQL(sql_rename_below,
@@ -39,8 +40,9 @@ static int drop_empty(struct db *db, void *arg, struct err *e)
 		return 0;
 	if (db_run(db, e, &sql_drop_acl, "i", (int64_t)info.id) < 0 ||
 		db_run(db, e, &sql_drop_metadata, "i", (int64_t)info.id) < 0 ||
-		db_run(db, e, &sql_drop_tombstones, "i", (int64_t)info.id) < 0 ||
+		db_run(db, e, &sql_drop_keywords, "i", (int64_t)info.id) < 0 ||
 		db_run(db, e, &sql_drop_mailbox, "i", (int64_t)info.id) < 0 ||
+		email_box_gone_tx(db, info.account_id, info.id, e) < 0 ||
 		mailbox_told_tx(db, info.account_id, info.id, OBJECT_DESTROYED, e) < 0 ||
 		mailbox_told_below_tx(db, d->a, info.account_id, info.name, e) < 0)
 		return -1;

@@ -2,6 +2,7 @@
 /* Inside the mailboxes' room: for closures on the writer and on readers. */
 
 #include "store/db/db.h"
+#include "store/facts.h"
 #include "store/mailbox.h"
 #include "store/object.h"
 #include "store/store_priv.h"
@@ -22,14 +23,35 @@ struct span mailbox_spanf(struct arena *a, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 struct span mailbox_lower(struct arena *a, struct span text); /* ASCII letters */
 
+/** Members of a team or group came, went or may something else now: what they see has changed. */
+int mailbox_circle_changed_tx(struct db *db, uint64_t account_id, struct err *e);
+/** What a name leads to for somebody, whatever his rights are. */
+int mailbox_seen_tx(struct db *db, struct arena *a, uint64_t account_id, struct span seen_name,
+	struct mailbox_info *info_r, bool *is_found_r, struct err *e);
+
 /** With missing parents; rights of the nearest parent are copied. ERR_EXISTS, ERR_LIMIT. */
 int mailbox_make_tx(struct db *db, struct arena *a, uint64_t account_id, struct span name,
 	struct span special_use, uint64_t *id_r, struct err *e);
 /** The special mailboxes of a new account, and what it is subscribed to. */
 int mailbox_special_tx(struct db *db, struct arena *a, uint64_t account_id, struct err *e);
 
-/** A row of message that begins with the columns of mailbox_page; want: HEAD, FACTS, PARTS. */
+/* MESSAGE_ROW, then what is wanted: the head, the facts, the parts. */
+#define MESSAGE_ROW                                                                                \
+	"m.id, m.blob_id, m.blob_octets, m.uid, m.modseq, m.size, m.flags, m.received_ns, m.n, "   \
+	"m.email_id, m.thread_id, m.saved_ns, m.keywords"
+#define MESSAGE_ROW_TYPES   "iiiiiiiiiiiit"
+#define MESSAGE_ROW_COUNT   13
+#define MESSAGE_HEAD        ", m.subject, m.sender, m.prefix"
+#define MESSAGE_HEAD_COUNT  3
+#define MESSAGE_FACTS       ", " FACTS_COLUMNS
+#define MESSAGE_PARTS       ", " FACTS_COLUMNS_PARTS
+#define MESSAGE_FACTS_TABLE " LEFT JOIN body_fact f ON f.blob_id = m.blob_id"
+/** A row of message (AS m) that begins with these columns; want: HEAD, FACTS, PARTS. */
 void mailbox_msg_cols(struct arena *a, struct db_stmt *st, unsigned want, struct mailbox_msg *m);
+/** Its body whole, in `a`. */
+int mailbox_body_tx(struct db *db, struct arena *a, struct mailbox_msg *m, struct err *e);
+/** How much of a page it takes, without its body. */
+size_t mailbox_msg_weight(const struct mailbox_msg *m);
 
 /* What a closure has taken out of a mailbox, or put into it: written once, at its end. */
 struct mailbox_tally {
@@ -67,7 +89,7 @@ struct uid_range *uid_ranges_of(struct arena *a, const uint32_t *uids, size_t co
 
 int mailbox_told_tx(struct db *db, uint64_t account_id, uint64_t mailbox_id, enum object_how how,
 	struct err *e);
-/** Of the mailbox of that name, if there is one. */
+/** Of the mailbox that he sees under that name, if there is one. */
 int mailbox_told_named_tx(struct db *db, uint64_t account_id, struct span name, struct err *e);
 /** All below a name that came or went: their parent is another one. */
 int mailbox_told_below_tx(

@@ -215,6 +215,21 @@ static int resolve_name(struct db *db, void *arg, struct err *e)
 	return 0;
 }
 
+int mailbox_seen_tx(struct db *db, struct arena *a, uint64_t account_id, struct span seen_name,
+	struct mailbox_info *info_r, bool *is_found_r, struct err *e)
+{
+	struct span address, folder;
+	struct asker who;
+	uint64_t owner;
+	int64_t kind;
+
+	*is_found_r = false;
+	if (asker_read(db, a, account_id, &who, e) < 0 ||
+		find_owner(db, a, &who, seen_name, &owner, &kind, &address, &folder, e) < 0)
+		return -1;
+	return mailbox_find_tx(db, a, owner, folder, info_r, is_found_r, e);
+}
+
 FIBER int mailbox_resolve(struct store *s, struct arena *a, uint64_t account_id, struct span name,
 	struct mailbox_ref *ref_r, struct err *e)
 {
@@ -689,4 +704,38 @@ FIBER int mailbox_acl_set(struct store *s, uint64_t mailbox_id, struct span iden
 
 	arena_free(&x.a);
 	return result;
+}
+
+/* --- who belongs to whom ------------------------------------------------------------------------- */
+
+DB_SQL(sql_circle_own, "SELECT id, account_id FROM mailbox WHERE account_id = $1");
+DB_SQL(sql_circle_named,
+	"SELECT m.id, m.account_id FROM mailbox_acl x JOIN mailbox m ON m.id = x.mailbox_id "
+	"WHERE x.identifier IN ($1, '-' || $1)");
+
+static int tell_circle(struct db *db, struct db_stmt *st, struct err *e)
+{
+	bool is_row = false;
+	int rc = -1;
+
+	while (st && (rc = db_step(st, &is_row, e)) == 0 && is_row)
+		if ((rc = mailbox_told_tx(db, (uint64_t)db_col_i64(st, 1),
+			     (uint64_t)db_col_i64(st, 0), OBJECT_UPDATED, e)) < 0)
+			break;
+	db_done(st);
+	return rc;
+}
+
+int mailbox_circle_changed_tx(struct db *db, uint64_t account_id, struct err *e)
+{
+	struct arena *a = arena_new();
+	struct asker circle;
+	int rc = asker_read(db, a, account_id, &circle, e);
+
+	if (rc == 0)
+		rc = tell_circle(db, db_query(db, e, &sql_circle_own, "i", (int64_t)account_id), e);
+	if (rc == 0)
+		rc = tell_circle(db, db_query(db, e, &sql_circle_named, "t", circle.address), e);
+	arena_free(&a);
+	return rc;
 }

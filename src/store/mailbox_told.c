@@ -7,7 +7,6 @@
 DB_SQL(sql_told_below,
 	"SELECT id FROM mailbox WHERE account_id = $1 AND name > $2 AND name < $3 ORDER BY name "
 	"LIMIT 10000");
-DB_SQL(sql_told_named, "SELECT id FROM mailbox WHERE account_id = $1 AND name = $2");
 DB_SQL(sql_order_list,
 	"SELECT id, sort_order, name FROM mailbox WHERE account_id = $1 AND name > $2 AND "
 	"sort_order > 0 ORDER BY name LIMIT 256");
@@ -24,13 +23,15 @@ int mailbox_told_tx(
 
 int mailbox_told_named_tx(struct db *db, uint64_t account_id, struct span name, struct err *e)
 {
-	int64_t id = 0;
+	struct arena *a = arena_new();
+	struct mailbox_info info;
 	bool is_found;
+	int rc = mailbox_seen_tx(db, a, account_id, name, &info, &is_found, e);
 
-	if (db_get(db, e, NULL, &sql_told_named, &is_found, "it:i", (int64_t)account_id, name,
-		    &id) < 0)
-		return -1;
-	return is_found ? mailbox_told_tx(db, account_id, (uint64_t)id, OBJECT_UPDATED, e) : 0;
+	if (rc == 0 && is_found)
+		rc = mailbox_told_tx(db, info.account_id, info.id, OBJECT_UPDATED, e);
+	arena_free(&a);
+	return rc;
 }
 
 int mailbox_told_below_tx(

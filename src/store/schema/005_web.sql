@@ -14,11 +14,14 @@ ALTER TABLE mailbox ADD COLUMN sort_order @int NOT NULL DEFAULT 0;
 -- behind bring it up to date first. An Email is all rows of an account with one email_id that are not
 -- marked \Deleted (RFC 8621 section 4.1.1).
 
--- How far it is. An account has a row once somebody has asked for its Emails.
+-- How far it is. An account has a row once its Emails were asked for, or the indexer came by.
 CREATE TABLE email_index (
 	account_id @id,
-	upto @int NOT NULL,		-- the last MODSEQ that it knows of
-	forgotten @int NOT NULL		-- changes up to this MODSEQ are not kept: cannotCalculateChanges
+	upto @int NOT NULL,		-- all changes up to this MODSEQ are in it
+	forgotten @int NOT NULL,	-- changes up to this MODSEQ are not kept: cannotCalculateChanges
+	emails_at @int NOT NULL,	-- when an Email, a thread, a counter changed last (may be above upto
+	threads_at @int NOT NULL,	-- while a large change is being worked through)
+	counts_at @int NOT NULL
 );
 -- What it knows of a row of message, so that it can be taken out again.
 CREATE TABLE email_row (
@@ -26,25 +29,26 @@ CREATE TABLE email_row (
 	account_id @int NOT NULL,
 	mailbox_id @int NOT NULL,
 	email_id @int NOT NULL,
-	thread_id @int NOT NULL,
-	received_ns @int NOT NULL,
-	is_unread @int NOT NULL		-- neither \Seen nor \Draft
+	modseq @int NOT NULL,
+	flags @int NOT NULL,		-- enum mailbox_flag
+	keywords @text NOT NULL
 );
-CREATE INDEX email_row_list ON email_row (mailbox_id, received_ns, email_id);
 CREATE INDEX email_row_email ON email_row (account_id, email_id);
+-- flags: of the Email (store/email.h), with enum email_bit; keywords: in lower case, blanks between.
 CREATE TABLE email (
 	account_id @int NOT NULL,
 	email_id @int NOT NULL,
 	thread_id @int NOT NULL,
-	received_ns @int NOT NULL,	-- of its oldest row
+	received_ns @int NOT NULL,
+	size @int NOT NULL,
 	rows_count @int NOT NULL,
-	is_unread @int NOT NULL,
+	flags @int NOT NULL,
+	keywords @text NOT NULL,
 	created @int NOT NULL,		-- MODSEQs
 	changed @int NOT NULL,
 	PRIMARY KEY (account_id, email_id)
 ) @keyed;
 CREATE INDEX email_changed ON email (account_id, changed);
-CREATE INDEX email_list ON email (account_id, received_ns, email_id);
 CREATE INDEX email_thread ON email (account_id, thread_id, received_ns);
 CREATE TABLE email_gone (
 	account_id @int NOT NULL,
@@ -54,18 +58,42 @@ CREATE TABLE email_gone (
 	created @int NOT NULL,
 	PRIMARY KEY (account_id, modseq, email_id)
 ) @keyed;
--- A thread: created and changed move when Emails come and go, not with flags (RFC 8621 section 3).
+CREATE INDEX email_gone_email ON email_gone (account_id, email_id, modseq);
+-- A mailbox's list: each Email once, however often it is in there. entered: MODSEQ.
+CREATE TABLE email_box (
+	mailbox_id @int NOT NULL,
+	received_ns @int NOT NULL,
+	email_id @int NOT NULL,
+	thread_id @int NOT NULL,
+	flags @int NOT NULL,		-- as in email
+	entered @int NOT NULL,
+	PRIMARY KEY (mailbox_id, received_ns, email_id)
+) @keyed;
+CREATE INDEX email_box_entered ON email_box (mailbox_id, entered);
+-- When an Email's last row went out of a mailbox.
+CREATE TABLE email_left (
+	mailbox_id @int NOT NULL,
+	modseq @int NOT NULL,
+	email_id @int NOT NULL,
+	account_id @int NOT NULL,
+	thread_id @int NOT NULL,
+	entered @int NOT NULL,
+	PRIMARY KEY (mailbox_id, modseq, email_id)
+) @keyed;
+CREATE INDEX email_left_of ON email_left (account_id, modseq);
+-- A thread: these MODSEQs move when Emails come and go, not with flags (RFC 8621 section 3).
 CREATE TABLE thread (
 	account_id @int NOT NULL,
 	thread_id @int NOT NULL,
 	emails @int NOT NULL,		-- 0: gone
 	unread @int NOT NULL,
-	created @int NOT NULL,
+	first @int NOT NULL,		-- when it was there for the first time, and
+	created @int NOT NULL,		-- this time
 	changed @int NOT NULL,
 	PRIMARY KEY (account_id, thread_id)
 ) @keyed;
 CREATE INDEX thread_changed ON thread (account_id, changed);
--- A thread in a mailbox, by its newest message there: what a list shows (collapseThreads).
+-- A thread in a mailbox, by its newest message there (what a list shows: collapseThreads), and its oldest.
 CREATE TABLE thread_box (
 	mailbox_id @int NOT NULL,
 	thread_id @int NOT NULL,
@@ -76,14 +104,16 @@ CREATE TABLE thread_box (
 	oldest_email @int NOT NULL,
 	PRIMARY KEY (mailbox_id, thread_id)
 ) @keyed;
-CREATE INDEX thread_box_list ON thread_box (mailbox_id, newest_ns, newest_email);
+CREATE INDEX thread_box_newest ON thread_box (mailbox_id, newest_ns, newest_email);
+CREATE INDEX thread_box_oldest ON thread_box (mailbox_id, oldest_ns, oldest_email);
 CREATE INDEX thread_box_thread ON thread_box (thread_id);
 -- How many stand in a day of a mailbox's list: a page far down is found by adding up, not by walking.
 CREATE TABLE email_day (
 	mailbox_id @int NOT NULL,
 	day @int NOT NULL,		-- received_ns in days
 	emails @int NOT NULL,
-	threads @int NOT NULL,		-- whose newest_ns is in it
+	newest @int NOT NULL,		-- threads whose newest_ns is in it
+	oldest @int NOT NULL,
 	PRIMARY KEY (mailbox_id, day)
 ) @keyed;
 -- Counters as JMAP has them; changed: the MODSEQ when one of them moved.
@@ -110,6 +140,9 @@ CREATE TABLE object_change (
 	PRIMARY KEY (account_id, kind, object_id)
 ) @keyed;
 CREATE INDEX object_changed ON object_change (account_id, kind, changed);
+-- Those that are there already came into being before anybody asked.
+INSERT INTO object_change (account_id, kind, object_id, created, changed, is_gone)
+	SELECT account_id, 0, id, 0, 0, 0 FROM mailbox;
 
 -- ---- logging in with a browser (store/web_login.h) ----
 CREATE TABLE web_session (
