@@ -2,8 +2,10 @@
 
 #include <curl/curl.h>
 #include <dlfcn.h>
+#include <string.h>
 
 #include "net/addr.h"
+#include "services/fetch/fetch_public.h"
 
 /* libcurl brings some twenty libraries: loading them with the program would cost every command
  * 3 ms (measured), so they come when something is fetched. */
@@ -71,6 +73,48 @@ static size_t take_field(char *bytes, size_t size, size_t n, void *arg)
 	return j->answer->is_too_large ? 0 : size * n;
 }
 
+/* ---- where it may go ---- */
+
+static bool is_allowed(const struct fetch_bounds *b, const struct addr *a)
+{
+	for (size_t i = 0; i < b->allowed_count; i++)
+		if (addr_net_has(&b->allowed[i], a))
+			return true;
+	return false;
+}
+
+static bool may_connect(const struct fetch_bounds *b, const struct addr *a, unsigned port)
+{
+	return is_allowed(b, a) || (fetch_is_public(a) && (port == 80 || port == 443));
+}
+
+/* The last word, whatever was looked up and however it was written: the address of the socket itself. */
+static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *to)
+{
+	const struct fetch_job *j = arg;
+	struct addr a = {0};
+
+	if (purpose != CURLSOCKTYPE_IPCXN || to->addrlen > sizeof(a.in6))
+		return CURL_SOCKET_BAD;
+	memcpy(&a.in6, &to->addr, to->addrlen);
+	a.len = to->addrlen;
+	if (!may_connect(j->r->bounds, &a, addr_port(&a)))
+		return CURL_SOCKET_BAD;
+	return socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
+}
+
+static void set_bounds(CURL *c, struct fetch_job *j)
+{
+	const struct fetch_api *api = &j->api;
+
+	if (!j->r->bounds)
+		return;
+	if (!j->r->bounds->is_https_only)
+		api->easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
+	api->easy_setopt(c, CURLOPT_OPENSOCKETFUNCTION, open_socket);
+	api->easy_setopt(c, CURLOPT_OPENSOCKETDATA, j);
+}
+
 static void set_request(CURL *c, struct fetch_job *j)
 {
 	const struct fetch_request *r = j->r;
@@ -116,6 +160,7 @@ static void set_options(CURL *c, struct fetch_job *j)
 		j->to_list = api->slist_append(NULL, j->connect_to);
 	api->easy_setopt(c, CURLOPT_RESOLVE, j->resolve_list);
 	api->easy_setopt(c, CURLOPT_CONNECT_TO, j->to_list);
+	set_bounds(c, j);
 	if (r->ca_file) {
 		api->easy_setopt(c, CURLOPT_CAINFO, r->ca_file);
 		api->easy_setopt(c, CURLOPT_CAPATH, NULL);
@@ -160,21 +205,23 @@ struct fetch_place {
 	bool is_ip;
 };
 
-static bool parse_url(const char *url, struct fetch_place *p)
+static bool parse_url(const char *url, bool is_http_too, struct fetch_place *p)
 {
 	struct span rest = span_str(url), tail;
+	bool is_http = is_http_too && span_starts_nocase(rest, SPAN("http://"));
 	struct addr ip;
-	uint64_t port = 443;
+	uint64_t port = is_http ? 80 : 443;
 	ptrdiff_t colon;
 
-	if (!span_starts_nocase(rest, SPAN("https://")))
+	if (!is_http && !span_starts_nocase(rest, SPAN("https://")))
 		return false;
-	rest = span_skip(rest, 8);
+	rest = span_skip(rest, is_http ? 7 : 8);
 	for (size_t i = 0; i < rest.len; i++)
 		if (rest.ptr[i] <= ' ' || rest.ptr[i] == 0x7f || rest.ptr[i] == '\\')
 			return false;
 	span_cut(rest, '/', &rest, &tail);
 	span_cut(rest, '?', &rest, &tail);
+	span_cut(rest, '#', &rest, &tail);
 	if (span_find(rest, '@') >= 0)
 		return false;
 	if (span_starts(rest, SPAN("["))) {
@@ -195,8 +242,8 @@ static bool parse_url(const char *url, struct fetch_place *p)
 }
 
 /* The host is looked up where everything else is: "address,address". */
-static FIBER const char *resolve_host(
-	const struct fetch_request *r, struct arena *a, struct span host, struct err *e)
+static FIBER const char *resolve_host(const struct fetch_request *r, struct arena *a,
+	struct span host, unsigned port, bool *is_denied_r, struct err *e)
 {
 	struct dns_answer answer;
 	size_t count = 0;
@@ -211,6 +258,10 @@ static FIBER const char *resolve_host(
 			    &answer, e) < 0)
 			continue;
 		for (size_t k = 0; k < answer.count && count < FETCH_ADDRS; k++) {
+			if (r->bounds && !may_connect(r->bounds, &answer.rr[k].addr, port)) {
+				*is_denied_r = true;
+				continue;
+			}
 			buf_str(&b, count++ ? "," : "");
 			addr_put_ip(&b, &answer.rr[k].addr);
 		}
@@ -220,25 +271,56 @@ static FIBER const char *resolve_host(
 	return text;
 }
 
+/* "127.1", "0x7f.1", "2130706433": some readers take them for addresses, so they are no names. */
+static bool is_odd_number(struct span host)
+{
+	ptrdiff_t dot;
+	struct span last;
+
+	while (host.len && host.ptr[host.len - 1] == '.')
+		host.len--;
+	dot = span_rfind(host, '.');
+	last = dot < 0 ? host : span_skip(host, (size_t)dot + 1);
+	return last.len && last.ptr[0] >= '0' && last.ptr[0] <= '9';
+}
+
+/* What bounds say of a place, before anything is looked up. */
+static int check_place(const struct fetch_request *r, const struct fetch_place *p, struct err *e)
+{
+	struct addr ip;
+
+	if (!r->bounds)
+		return 0;
+	if (addr_parse_ip(p->host, 0, &ip) ? !may_connect(r->bounds, &ip, p->port)
+					   : is_odd_number(p->host))
+		return err_set(e, ERR_DENIED, SPAN_FMT " is not public", SPAN_ARG(p->host));
+	return 0;
+}
+
 static FIBER int find_place(struct fetch_job *j, struct err *e)
 {
 	const struct fetch_request *r = j->r;
 	struct fetch_place p;
 	struct err why = {0};
+	bool is_denied = false;
 	const char *address;
 	unsigned port;
 
-	if (!parse_url(r->url, &p))
+	if (!parse_url(r->url, r->bounds && !r->bounds->is_https_only, &p))
 		return err_set(e, ERR_SYNTAX, "\"%s\" is no https address", r->url);
+	if (check_place(r, &p, e) < 0)
+		return -1;
 	port = r->port ? r->port : p.port;
 	if (port != p.port)
 		j->connect_to = arena_printf(j->arena, SPAN_FMT ":%u:" SPAN_FMT ":%u",
 			SPAN_ARG(p.host), p.port, SPAN_ARG(p.host), port);
 	if (p.is_ip || (!r->dns && !r->address))
 		return 0;
-	address = resolve_host(r, j->arena, p.host, &why);
+	address = resolve_host(r, j->arena, p.host, port, &is_denied, &why);
 	if (why.code == ERR_CANCELLED)
 		return err_copy(e, &why);
+	if (!address && is_denied)
+		return err_set(e, ERR_DENIED, SPAN_FMT " is not public", SPAN_ARG(p.host));
 	if (!address) {
 		j->answer->is_unreachable = true;
 		return err_set(e, ERR_DNS, SPAN_FMT " has no address", SPAN_ARG(p.host));

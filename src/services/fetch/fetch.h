@@ -10,6 +10,13 @@
 #define FETCH_ADDRS   8
 #define FETCH_HEADERS (64 * 1024) /* octets of an answer's header */
 
+/* Where a request may lead that a stranger has named (fetch_public.h). */
+struct fetch_bounds {
+	const struct addr_net *allowed; /* beside what is public */
+	size_t allowed_count;
+	bool is_https_only; /* else http will do */
+};
+
 /* All borrowed during the call. */
 struct fetch_request {
 	struct work_lane *lane;
@@ -26,6 +33,8 @@ struct fetch_request {
 	const char *ca_file; /* NULL: the system's */
 	uint16_t port;       /* connect there; 0: the URL's */
 	const char *address; /* NULL: as DNS says */
+	/* NULL: anywhere, by https. Else only to these, at the ports 80 and 443: ERR_DENIED. */
+	const struct fetch_bounds *bounds;
 };
 
 struct fetch_answer {

@@ -157,7 +157,7 @@ struct config {
 		struct config_nets networks;
 	} filter;
 	struct {
-		struct config_nets proxies, metrics_networks;
+		struct config_nets proxies, metrics_networks, image_networks;
 		int proxy_field; /* enum http_proxy_field */
 		int64_t hsts, head_time, idle_time;
 	} http;

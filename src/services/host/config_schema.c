@@ -375,6 +375,9 @@ const struct config_setting config_settings[] = {
 	{"http", "proxy_field", CONFIG_WORD, TOP(http.proxy_field), "x-forwarded", "x-forwarded forwarded", 0, 0, true,
 		"Where they say it: X-Forwarded-For and X-Forwarded-Proto, or Forwarded (RFC 7239). The other "
 		"one is not looked at: it could be the client's own."},
+	{"http", "image_networks", CONFIG_NETS, TOP(http.image_networks), "", NULL, 0, 0, false,
+		"Networks that pictures in letters may be fetched from, and lists be left at, although they are not "
+		"public. For a server of one's own inside, and for tests."},
 	{"http", "metrics_networks", CONFIG_NETS, TOP(http.metrics_networks), "127.0.0.0/8 ::1/128", NULL, 0, 0, false,
 		"Clients in these networks may read /metrics."},
 	{"http", "hsts", CONFIG_TIME, TOP(http.hsts), "0", NULL, 0, 3650 * CLOCK_DAY, true,

@@ -396,6 +396,8 @@ static void dispose(struct host *h)
 	host_acme_free(h);
 	if (h->lane)
 		work_lane_free(&h->lane);
+	if (h->image_lane)
+		work_lane_free(&h->image_lane);
 	if (h->provider_lane)
 		work_lane_free(&h->provider_lane);
 	indexer_stop(h->indexer);
@@ -413,6 +415,7 @@ static void dispose(struct host *h)
 	if (h->admit.key)
 		host_admit_fini(&h->admit);
 	host_jmap_free(h);
+	web_image_free(&h->web_image);
 	web_login_free(&h->web_login);
 	web_free(&h->web);
 	host_tls_free(h);

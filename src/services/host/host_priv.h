@@ -40,6 +40,7 @@
 #include "services/tlspolicy/tlspolicy.h"
 #include "services/trail/trail.h"
 #include "services/web/web.h"
+#include "services/web/web_image.h"
 #include "services/web/web_login.h"
 #include "services/web/web_page.h"
 
@@ -51,6 +52,9 @@
 #define HOST_ADMIT_SHARDS  16
 #define HOST_REFUSAL_MAX   256 /* octets of what a banned client is told */
 #define HOST_FETCH_THREADS 2   /* each may wait a minute for a web server */
+#define HOST_IMAGE_THREADS 4
+#define HOST_IMAGE_WAITING 64
+#define HOST_IMAGE_AGENT   "Mozilla/5.0 (compatible; mail image proxy)" /* one that servers know */
 #define HOST_FETCH_WAITING 256
 #define HOST_JMAP_THREADS  2
 #define HOST_JMAP_WAITING  1024
@@ -176,6 +180,9 @@ struct host {
 	struct trail *trail;
 	struct web *web;             /* routes; never changed once connections are served */
 	struct web_login *web_login; /* who asks over HTTP */
+	struct web_image *web_image;
+	struct work_lane *image_lane;     /* where strangers' servers are asked */
+	struct fetch_public fetch_public; /* dns comes with the queue */
 	struct lists *lists;
 	struct queue *queue;
 	struct work_lane *lane;

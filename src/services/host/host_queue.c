@@ -190,6 +190,7 @@ FIBER int host_queue_begin(struct host *h, struct err *e)
 	if (work_run(h->lane, begin_work, h, e) < 0)
 		return -1;
 	h->outbound.dns = h->dns;
+	__atomic_store_n(&h->fetch_public.dns, h->dns, __ATOMIC_RELEASE);
 	h->outbound.tls = h->tls_client;
 	if (policy_begin(h, e) < 0 || host_road_begin(h, e) < 0 || host_shape_begin(h, e) < 0)
 		return -1;

@@ -62,6 +62,13 @@ void host_web_new(struct host *h)
 	web_add_page(h->web,
 		&(struct web_page_opts){
 			.login = h->web_login, .lane = h->lane, .dir = h->opts->web_dir});
+	h->image_lane = work_lane_new("images", HOST_IMAGE_THREADS, HOST_IMAGE_WAITING);
+	h->fetch_public = (struct fetch_public){.lane = h->image_lane,
+		.agent = HOST_IMAGE_AGENT,
+		.allowed = h->config->http.image_networks.items,
+		.allowed_count = h->config->http.image_networks.count};
+	h->web_image = web_image_new(&(struct web_image_opts){
+		.web = h->web, .login = h->web_login, .fetch = &h->fetch_public, .log = &h->log});
 	host_acme_web(h);
 	host_setup_web(h);
 	host_jmap_new(h);
