@@ -13,6 +13,7 @@ const CASES: [string, string, string[]][] = [
 	["Chinese introduction", "好。\n\n在 2026年11月3日，Ana 写道：\n> 吗？", ["+t0 好。|", "-t0 在 2026年11月3日，Ana 写道：", "-q1 吗？"]],
 	["answers between quotes stay", "> one?\nyes\n> two?\nno", ["+q1 one?", "+t0 yes", "+q1 two?", "+t0 no"]],
 	["what is only a quote stays", "> all of it", ["+q1 all of it"]],
+	["an introduction below the signature", "Yes.\n-- \nAna\n\nOn 3 Nov, Bob wrote:\n> Do you?", ["+t0 Yes.", "+s0 -- |Ana|", "-s0 On 3 Nov, Bob wrote:", "-q1 Do you?"]],
 	["a signature is known", "text\n-- \nAna", ["+t0 text", "+s0 -- |Ana"]],
 	["an original message and all below", "See below.\n-----Original Message-----\nFrom: x\n\nHello\n> deeper", ["+t0 See below.", "-t0 -----Original Message-----|From: x||Hello", "-q1 deeper"]],
 	["a line of underscores is just a line", "a\n________________________\nb", ["+t0 a|________________________|b"]],

@@ -30,8 +30,9 @@ const withMain = { name: "with-main", setup(b) {
 
 const hash = (octets) => createHash("sha256").update(octets).digest("hex");
 
-/** One build in memory: a map of name within dist to octets. */
-export async function build() {
+/** One build in memory: a map of name within dist to octets. `plugins`: esbuild's, of a test that puts another file in
+ * some file's place. */
+export async function build({ plugins = [] } = {}) {
 	const files = new Map();
 	const put = (name, octets) => {
 		const end = path.extname(name);

@@ -53,8 +53,6 @@ function foldLastQuote(blocks: Block[]): Block[] {
 		return blocks;
 	for (let i = first; i < end; i++)
 		blocks[i]!.isFolded = true;
-	if (before.kind !== "text")
-		return blocks;
 	const cut = attributionStart(before.lines);
 	if (cut === before.lines.length || cut === 0 && first === 1)
 		return blocks;

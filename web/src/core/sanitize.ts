@@ -44,7 +44,8 @@ const CONFIG: Config = {
 	FORBID_TAGS, FORBID_ATTR,
 	USE_PROFILES: { html: true },
 	ALLOW_DATA_ATTR: false, ALLOW_ARIA_ATTR: true, ALLOW_UNKNOWN_PROTOCOLS: false,
-	ALLOWED_URI_REGEXP: /^(?:https?:|mailto:|cid:|data:image\/(?:png|jpe?g|gif|webp|avif|bmp);base64,|#|\/\/)/i,
+	/* every attribute is measured by it, so what has no scheme passes; tidy looks at addresses once more */
+	ALLOWED_URI_REGEXP: /^(?:(?:https?|mailto|cid):|data:image\/(?:png|jpe?g|gif|webp|avif|bmp);base64,|[^a-z]|[a-z+.-]+(?:[^a-z+.:-]|$))/i,
 	/* the content of what is no picture but was one of these says nothing to people */
 	FORBID_CONTENTS: ["script", "style", "noscript", "template", "iframe", "noframes", "noembed", "svg", "math", "audio", "video",
 		"object", "embed", "applet", "title", "textarea", "select", "datalist", "plaintext", "xmp", "xml", "frameset", "canvas"],
@@ -207,7 +208,7 @@ function tidyStyle(e: HTMLStyleElement, mail: CleanMail): void {
 
 function tidyImage(img: HTMLImageElement, mail: CleanMail): void {
 	const src = (img.getAttribute("src") ?? "").trim();
-	if (/^data:/i.test(src))
+	if (/^data:image\/(?:png|jpe?g|gif|webp|avif|bmp);base64,/i.test(src))
 		return;
 	img.removeAttribute("src");
 	const cid = /^cid:(.+)$/i.exec(src)?.[1];

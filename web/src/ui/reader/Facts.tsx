@@ -11,7 +11,7 @@ const ICON_OF: Partial<Record<Fact["id"], IconName>> = { images: "image", list: 
 export function Facts({ facts, busy, sender, onAction }: { facts: Fact[]; busy: ReadonlySet<FactAction>; sender: string;
 	onAction(a: FactAction): void }) {
 	const [isOpen, setOpen] = useState(false);
-	// what says that nothing is known waits under Details
+	// that nothing is known is worth no line of its own
 	const worth = facts.filter((f) => f.id !== "notChecked");
 	const seen = worth.slice(0, VISIBLE_FACTS);
 	const rest = facts.filter((f) => !seen.includes(f));
@@ -24,11 +24,11 @@ export function Facts({ facts, busy, sender, onAction }: { facts: Fact[]; busy: 
 			))}
 		</li>
 	);
-	if (!facts.length)
+	if (!worth.length)
 		return null;
 	return (
-		<div class={`facts${seen.length ? "" : " quiet-facts"}`}>
-			{seen.length > 0 && <ul class="fact-list">{seen.map(line)}</ul>}
+		<div class="facts">
+			<ul class="fact-list">{seen.map(line)}</ul>
 			{rest.length > 0 && (
 				<Button kind="plain" small class="fact-more" expanded={isOpen} label={t("reader.details")} icon={isOpen ? "up" : "down"} both
 					onClick={() => setOpen(!isOpen)}>{t("reader.details")}</Button>
