@@ -220,6 +220,7 @@ void host_jmap_new(struct host *h)
 		.hub = h->watch_hub,
 		.web = h->web,
 		.login = h->web_login,
+		.fetch = &h->fetch_public,
 		.hostname = c->hostname,
 		.log = &h->log,
 		.fetch_lane = h->fetch_lane,

@@ -65,6 +65,7 @@ void host_web_new(struct host *h)
 	h->image_lane = work_lane_new("images", HOST_IMAGE_THREADS, HOST_IMAGE_WAITING);
 	h->fetch_public = (struct fetch_public){.lane = h->image_lane,
 		.agent = HOST_IMAGE_AGENT,
+		.ca_file = h->config->tls_policy.ca_file[0] ? h->config->tls_policy.ca_file : NULL,
 		.allowed = h->config->http.image_networks.items,
 		.allowed_count = h->config->http.image_networks.count};
 	h->web_image = web_image_new(&(struct web_image_opts){

@@ -9,6 +9,7 @@
 #include "services/watch/watch.h"
 #include "services/web/web_login.h"
 
+struct fetch_public;
 struct jmapd;
 
 /* Each is told in the session object (RFC 8620 section 2) or in docs/jmap.md, and has a test. */
@@ -50,6 +51,7 @@ struct jmapd_opts {
 	struct watch_hub *hub;
 	struct web *web; /* routes are added */
 	struct web_login *login;
+	const struct fetch_public *fetch; /* for lists that are left; NULL: they are not */
 	const char *hostname;
 	const struct log *log;
 	struct work_lane *lane, *fetch_lane;

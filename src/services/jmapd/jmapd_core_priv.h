@@ -98,3 +98,4 @@ FIBER int jmap_problem(struct web_call *c, unsigned status, const char *type, co
 uint64_t jmap_upload_max(const struct jmapd *d);
 void jmap_session_add(struct jmapd *d);
 void jmap_api_add(struct jmapd *d);
+void jmap_unsubscribe_add(struct jmapd *d);
