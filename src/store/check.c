@@ -21,7 +21,8 @@ DB_SQL(sql_check_refs,
 	"SELECT 'body ' || b.id || ' says ' || b.refs || ' references, ' || COALESCE(r.n, 0) || "
 	"' are there' FROM blob b LEFT JOIN (SELECT blob_id, COUNT(*) AS n FROM "
 	"(SELECT blob_id FROM queue_msg UNION ALL SELECT blob_id FROM message "
-	"UNION ALL SELECT blob_id FROM expunged) x GROUP BY blob_id) "
+	"UNION ALL SELECT blob_id FROM expunged UNION ALL SELECT blob_id FROM upload) x "
+	"GROUP BY blob_id) "
 	"r ON r.blob_id = b.id WHERE (b.refs > 0 OR r.n > 0) AND b.refs <> COALESCE(r.n, 0)");
 DB_SQL(sql_check_queue_body,
 	"SELECT 'queued message ' || q.id || ': its body ' || q.blob_id || ' is missing' "

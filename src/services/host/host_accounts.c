@@ -1,9 +1,10 @@
 #include "store/account_admin.h"
 #include "store/mailbox.h"
+#include "store/upload.h"
 #include "services/host/host_priv.h"
 
 /* What waits for its end goes when its time is over: removed accounts (docs/accounts.md), expunged messages
- * (docs/reading.md). A fiber of loop 0, so that one after the other does. What was begun before a crash
+ * (docs/reading.md), uploads that nobody used (docs/jmap.md). A fiber of loop 0, so that one after the other does. What was begun before a crash
  * goes on. */
 
 #define ACCOUNTS_LOOK_MIN_NS (1 * CLOCK_SEC)
@@ -46,6 +47,17 @@ static FIBER int sweep_expunged(struct host *h, int64_t keep, struct err *e)
 	return 0;
 }
 
+static FIBER int sweep_uploads(struct host *h, struct err *e)
+{
+	uint64_t swept = 0;
+
+	if (upload_sweep(h->store, loop_wall_ns(), &swept, e) < 0)
+		return -1;
+	if (swept)
+		log_event(&h->log, LOG_INFO, "host.uploads.gone", LF_INT("uploads", swept));
+	return 0;
+}
+
 FIBER int host_accounts_keep(void *arg)
 {
 	struct host *h = arg;
@@ -63,6 +75,10 @@ FIBER int host_accounts_keep(void *arg)
 		if (sweep_expunged(h, keep, &e) < 0 && e.code != ERR_CANCELLED)
 			log_event(
 				&h->log, LOG_WARN, "host.expunged.failed", LF_STR("error", e.text));
+		err_clear(&e);
+		if (sweep_uploads(h, &e) < 0 && e.code != ERR_CANCELLED)
+			log_event(
+				&h->log, LOG_WARN, "host.uploads.failed", LF_STR("error", e.text));
 	} while (fiber_sleep(look_after(grace < keep ? grace : keep), NULL) == 0);
 	return 0;
 }

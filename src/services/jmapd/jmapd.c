@@ -25,6 +25,8 @@ struct jmapd *jmapd_new(const struct jmapd_opts *opts)
 		jmap_api_add(d);
 		if (opts->fetch)
 			jmap_unsubscribe_add(d);
+		jmap_upload_add(d);
+		jmap_events_add(d);
 	}
 	return d;
 }

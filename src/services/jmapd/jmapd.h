@@ -24,7 +24,7 @@ struct jmapd;
 #define JMAP_DEPTH_MAX        32  /* of a request */
 #define JMAP_ANSWER_MAX       (32u << 20) /* octets of one method's answer: requestTooLarge */
 #define JMAP_STREAMS_MAX      16          /* event streams of one account */
-#define JMAP_UPLOADS_KEPT     1000 /* blobs of one account that are not used yet, for an hour */
+#define JMAP_UPLOAD_KEEP_NS   CLOCK_DAY   /* how long an upload waits to be used (store/upload.h) */
 
 /* A letter handed to our own submission (host wires it): SMTP in memory, so with all the rules of a client
  * that has logged in. All borrowed. */

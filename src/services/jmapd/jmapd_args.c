@@ -152,10 +152,11 @@ static FIBER int add_account(struct jmapd *d, struct arena *a, struct jmap_accou
 	return 0;
 }
 
-static void own_account(const struct jmap_user *user, struct jmap_account *account_r)
+void jmap_own_account(const struct jmap_user *user, struct jmap_account *account_r)
 {
 	*account_r = (struct jmap_account){.id = user->account_id,
 		.address = user->address,
+		.user_id = user->account_id,
 		.is_own = true,
 		.eyes = {.account_id = user->account_id, .is_all = true}};
 }
@@ -170,7 +171,7 @@ FIBER int jmap_accounts(struct jmapd *d, struct arena *a, const struct jmap_user
 	if (mailbox_visible(d->opts.store, a, user->account_id, &refs, &ref_count, e) < 0)
 		return -1;
 	list = ARENA_ARRAY(a, struct jmap_account, ref_count + 1);
-	own_account(user, &list[0]);
+	jmap_own_account(user, &list[0]);
 	for (size_t i = 0; i < ref_count; i++) {
 		bool is_known = false;
 
@@ -179,6 +180,7 @@ FIBER int jmap_accounts(struct jmapd *d, struct arena *a, const struct jmap_user
 		if (is_known)
 			continue;
 		list[count].id = refs[i].info.account_id;
+		list[count].user_id = user->account_id;
 		if (add_account(d, a, &list[count], refs, ref_count, e) < 0)
 			return -1;
 		count++;
@@ -199,7 +201,7 @@ FIBER int jmap_account_of(
 		return 0;
 	if (number == c->user.account_id) {
 		*account_r = ARENA_NEW(c->a, struct jmap_account);
-		own_account(&c->user, *account_r);
+		jmap_own_account(&c->user, *account_r);
 		return 0;
 	}
 	if (!r->accounts &&

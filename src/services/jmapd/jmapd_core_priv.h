@@ -26,11 +26,19 @@ struct jmap_slots {
 bool jmap_slot_take(struct jmapd *d, uint64_t account_id, enum jmap_slot_kind kind);
 void jmap_slot_give(struct jmapd *d, uint64_t account_id, enum jmap_slot_kind kind);
 
+/* A loop on which somebody looks at an event stream. */
+struct jmap_loop {
+	struct loop *loop;
+	struct watch *watch;
+	unsigned users;
+};
+
 struct jmapd {
 	struct jmapd_opts opts;
 	unsigned capabilities; /* bits of those that have a method */
 	pthread_mutex_t lock;  /* of what follows; never held across a yield */
 	struct list_node slots;
+	struct jmap_loop loops[JMAP_LOOPS_MAX];
 	/* on loop 0 */
 	struct fiber_cond changed;
 	bool is_stopping;
@@ -96,6 +104,57 @@ FIBER int jmap_problem(struct web_call *c, unsigned status, const char *type, co
 
 /** maxSizeUpload. */
 uint64_t jmap_upload_max(const struct jmapd *d);
+/** His own. */
+void jmap_own_account(const struct jmap_user *user, struct jmap_account *account_r);
+
+/* What the id of a blob says; pure. */
+struct jmap_blob_name {
+	bool is_upload, is_part;
+	uint64_t id; /* of the upload, or the Email */
+	uint64_t offset, octets;
+	unsigned encoding;
+};
+bool jmap_blob_id(struct span text, struct jmap_blob_name *name_r);
+
+/* ---- states (RFC 8620 section 7.1) ---- */
+
+enum jmap_state_type {
+	JMAP_STATE_EMAIL,
+	JMAP_STATE_THREAD,
+	JMAP_STATE_MAILBOX,
+	JMAP_STATE_DELIVERY,
+	JMAP_STATE_OBJECTS, /* and the kind of object */
+	JMAP_STATE_COUNT = JMAP_STATE_OBJECTS + OBJECT_KIND_COUNT
+};
+struct jmap_states { /* of an account */
+	uint64_t account_id;
+	bool is_own;
+	uint64_t states[JMAP_STATE_COUNT];
+	struct span quota; /* the state of its quotas in words; their number is its hash */
+};
+FIBER int jmap_quota_state(
+	struct jmapd *d, struct arena *a, uint64_t account_id, struct span *state_r, struct err *e);
+struct jmap_wanted {
+	bool is_all;
+	struct span *types;
+	size_t count;
+};
+/** Of all accounts that the user sees, in `a`. */
+FIBER int jmap_states_read(struct jmapd *d, struct arena *a, const struct jmap_user *user,
+	struct jmap_states **list_r, size_t *count_r, struct err *e);
+/** NULL: nobody is told of it. */
+const char *jmap_state_name(size_t type);
+bool jmap_state_is_wanted(const struct jmap_wanted *w, size_t type);
+/** A StateChange object with what is another state than before; false: there is nothing in it. */
+bool jmap_put_state_change(struct json_out *j, const struct jmap_wanted *w,
+	const struct jmap_states *was, size_t was_count, const struct jmap_states *now,
+	size_t now_count);
+
+#define JMAP_BLOB_SOURCES 64 /* maxDataSources of RFC 9404 */
+jmap_method_fn jmap_blob_get, jmap_blob_lookup, jmap_blob_upload, jmap_blob_copy;
+
+void jmap_events_add(struct jmapd *d);
+void jmap_upload_add(struct jmapd *d);
 void jmap_session_add(struct jmapd *d);
 void jmap_api_add(struct jmapd *d);
 void jmap_unsubscribe_add(struct jmapd *d);

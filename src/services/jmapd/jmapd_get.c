@@ -98,8 +98,15 @@ void jmap_get_missing(struct jmap_call *c, struct jmap_get *g, struct span id)
 
 void jmap_get_end(struct jmap_call *c, struct jmap_get *g, uint64_t state)
 {
-	json_key(c->out, "state");
-	jmap_put_state(c->out, state);
+	struct buf *b = arena_buf(c->a, 32);
+
+	buf_u64(b, state);
+	jmap_get_end_text(c, g, buf_span(b));
+}
+
+void jmap_get_end_text(struct jmap_call *c, struct jmap_get *g, struct span state)
+{
+	json_kv_span(c->out, "state", state);
 	json_key(c->out, "notFound");
 	json_open_array(c->out);
 	for (size_t i = 0; i < g->not_found_count; i++)

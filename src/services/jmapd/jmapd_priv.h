@@ -32,6 +32,7 @@ struct jmap_user { /* who has logged in */
 /* An account that the user sees: his own, or somebody's of whose mailboxes he sees some. */
 struct jmap_account {
 	uint64_t id;
+	uint64_t user_id; /* who sees it */
 	struct span address;
 	bool is_own;
 	bool is_read_only; /* no right to change anything in it */
@@ -174,6 +175,8 @@ bool jmap_get_wants(const struct jmap_get *g, const char *property);
 void jmap_get_missing(struct jmap_call *c, struct jmap_get *g, struct span id);
 /** Writes "state" and "notFound"; the method itself has written "list". */
 void jmap_get_end(struct jmap_call *c, struct jmap_get *g, uint64_t state);
+/** The same for a state that is no number. */
+void jmap_get_end_text(struct jmap_call *c, struct jmap_get *g, struct span state);
 
 /* /changes */
 /** The whole answer for a type of store/object.h. */
@@ -272,6 +275,7 @@ FIBER int jmap_blob_find(struct jmapd *d, struct arena *a, const struct jmap_acc
 /** Its octets, at most max (ERR_LIMIT). */
 FIBER int jmap_blob_read(
 	struct jmap_blob *b, struct arena *a, size_t max, struct span *octets_r, struct err *e);
+void jmap_put_blob_of_upload(struct json_out *j, uint64_t upload_id);
 /** Id of the whole message, of a part of it (offset and length within the body as stored, its
  * content-transfer-encoding), of an upload; each a JSON string. */
 void jmap_put_blob_of_email(struct json_out *j, uint64_t email_id);

@@ -9,7 +9,6 @@
 #define SECONDS_OF(ns) ((uint64_t)((ns) / CLOCK_SEC))
 #define MAILBOX_NAME_JMAP_MAX                                                                      \
 	490 /* octets of one name (RFC 8621 section 1.3.1 wants 100 at least) */
-#define BLOB_SOURCES_MAX 64
 
 static uint64_t upload_max(const struct jmapd *d)
 {
@@ -112,7 +111,7 @@ static void put_blob(const struct jmapd *d, struct json_out *j)
 	static const char *const digests[] = {"sha", "sha-256", "sha-512"};
 
 	json_kv_u64(j, "maxSizeBlobSet", JMAP_REQUEST_MAX);
-	json_kv_u64(j, "maxDataSources", BLOB_SOURCES_MAX);
+	json_kv_u64(j, "maxDataSources", JMAP_BLOB_SOURCES);
 	put_texts(j, "supportedTypeNames", types, ARRAY_LEN(types));
 	put_texts(j, "supportedDigestAlgorithms", digests, ARRAY_LEN(digests));
 }
