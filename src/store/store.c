@@ -17,6 +17,7 @@
 #include "store/body_priv.h"
 #include "store/facts.h"
 #include "store/schema/schema.h"
+#include "store/email_find.h"
 #include "store/search_priv.h"
 #include "store/store_priv.h"
 
@@ -232,6 +233,7 @@ struct store *store_open(const struct store_opts *opts, struct err *e)
 	s->vfs = opts->vfs ? mem_dup(opts->vfs, span_str(opts->vfs).len) : NULL;
 	s->is_fsync_off = opts->is_fsync_off;
 	s->search = search_new(s);
+	s->kept_emails = email_kept_new();
 	d.is_fsync_off = opts->is_fsync_off;
 	d.role = DB_WRITER;
 	if (make_dir(s->dir, e) < 0 || lock_dir(s, e) < 0 ||
@@ -263,6 +265,7 @@ void store_close(struct store **s)
 		work_lane_free(&x->facts_lane);
 	checkpointer_free(&x->checkpointer);
 	search_free(&x->search);
+	email_kept_free(&x->kept_emails);
 	readers_free(&x->readers);
 	db_close(&x->writer_db); /* the last connection copies the log back and removes it */
 	body_cache_free(&x->bodies);

@@ -118,7 +118,8 @@ struct store {
 	struct checkpointer *checkpointer;
 	struct work_lane *read_lane, *stage_lane, *hash_lane, *facts_lane;
 	struct body_cache *bodies;
-	struct search *search; /* search_priv.h */
+	struct search *search;          /* search_priv.h */
+	struct email_kept *kept_emails; /* email_find.h */
 	bool is_fsync_off;
 
 	pthread_mutex_t subscriber_lock;
