@@ -3,6 +3,7 @@
  * it. Everything below the first field that no trusted station wrote is a claim of whoever sent it.
  * Pure; nothing yields. */
 
+#include "base/json_out.h"
 #include "proto/mail/received.h"
 
 #define JOURNEY_HOPS_MAX  1000 /* Received fields that are looked at; the newest */
@@ -109,6 +110,8 @@ void journey_remark_put(struct buf *b, const struct journey *j, size_t hop, enum
 void journey_duration_put(struct buf *b, int64_t sec);
 /** "6 hops, 4 min 12 s, all but 1 with TLS, slowest: mx.example.net (3 min 50 s)" */
 void journey_summary_put(struct buf *b, const struct journey *j);
+/** All of it as members of an open JSON object; what is not known is left out. */
+void journey_json_put(struct json_out *out, const struct journey *j);
 /** Do two host names belong to one site (the same registered domain, as far as names tell)? */
 bool journey_same_site(struct span a, struct span b);
 

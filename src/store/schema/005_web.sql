@@ -282,16 +282,18 @@ CREATE TABLE contact (
 	sent @int NOT NULL,		-- how often
 	used_ns @int NOT NULL
 );
-CREATE INDEX contact_of ON contact (account_id, used_ns);
+CREATE INDEX contact_of ON contact (account_id, used_ns, id);
+CREATE INDEX contact_name ON contact (account_id, folded, id);
 CREATE TABLE contact_address (
 	account_id @int NOT NULL,
 	address @text NOT NULL,		-- folded
 	contact_id @int NOT NULL,
 	shown @text NOT NULL,		-- as it was written
 	label @text NOT NULL,
+	place @int NOT NULL,		-- among the contact's
 	PRIMARY KEY (account_id, address)
 ) @keyed;
-CREATE INDEX contact_address_of ON contact_address (contact_id);
+CREATE INDEX contact_address_of ON contact_address (contact_id, place);
 -- What the page remembers of its owner, one JSON object.
 CREATE TABLE web_setting (
 	account_id @id,

@@ -12,6 +12,7 @@ import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from "node
 import net from "node:net";
 import os from "node:os";
 import path from "node:path";
+import tls from "node:tls";
 import { fileURLToPath } from "node:url";
 
 export const TOP = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../../..");
@@ -49,9 +50,9 @@ async function freeOffset() {
 	}
 }
 
-/** Lines out of a socket, one promise at a time. */
-export function talk(port) {
-	const socket = net.connect(port, HOST);
+/** Lines out of a socket, one promise at a time; with TLS by whatever certificate the demo has. */
+export function talk(port, isTls = false) {
+	const socket = isTls ? tls.connect({ port, host: HOST, rejectUnauthorized: false }) : net.connect(port, HOST);
 	let rest = "", isOver = false;
 	const wake = [];
 	socket.setEncoding("latin1");

@@ -1,0 +1,200 @@
+// The trace page: where a message is (55 to 62).
+
+import { assert, browserTests, letter, shot, talk, until } from "./lib/browser.mjs";
+import { startPeer } from "./lib/peer.mjs";
+
+const { test, shared } = browserTests();
+
+/** Hand a letter in as a client that has logged in does; its Message-ID. */
+async function submit(station, { to, name = "alice", id = `<${Math.random().toString(36).slice(2)}@alice.test>`, ...more }) {
+	const who = station.account(name), t = talk(station.ports.submissions, true);
+	const rcpts = [to].flat();
+	const ask = async (line, code) => {
+		if (line !== null)
+			t.send(line);
+		const r = await t.reply();
+		assert.ok(r[r.length - 1].startsWith(code), `${line}: ${r.join(" / ")}`);
+	};
+	try {
+		await ask(null, "220");
+		await ask("EHLO laptop.test", "250");
+		await ask("AUTH PLAIN " + Buffer.from(`\0${who.address}\0${who.password}`).toString("base64"), "235");
+		await ask(`MAIL FROM:<${who.address}>`, "250");
+		for (const r of rcpts)
+			await ask(`RCPT TO:<${r}>`, "250");
+		await ask("DATA", "354");
+		t.socket.write(letter({ from: who.address, to: rcpts[0], id, ...more }) + ".\r\n", "latin1");
+		await ask(null, "250");
+	} finally {
+		t.end();
+	}
+	return id;
+}
+
+/** A peer that the domain's mail goes to. */
+async function peerFor(station, domain, script) {
+	const peer = await startPeer(script);
+	station.cli("route", "set", domain, `127.0.0.1:${peer.port}`);
+	return peer;
+}
+
+/** The trace's id of a letter that alice sent, once the log has it. */
+async function traceId(station, id, name = "alice") {
+	return await until(async () => {
+		const [[, found]] = await station.jmap(name, [["Trace/query", { filter: { messageId: id } }]]);
+		return found.ids?.[0];
+	}, 8000, "the trace of " + id);
+}
+async function openTrace({ station, page, login }, id) {
+	await login("alice", "/mail/inbox");
+	await page.goto("/trace/" + await traceId(station, id));
+	await page.waitForSelector(".trace-verdict");
+}
+const verdict = (page) => page.innerText(".trace-verdict p");
+const untilVerdict = (page, pattern) => until(async () => pattern.test(await verdict(page).catch(() => "")), 20_000, "verdict " + pattern);
+
+test("55 sent mail that was delivered at once: verdict, path, conversation", async (c) => {
+	const peer = await peerFor(c.station, "corp.example", {});
+	try {
+		const id = await submit(c.station, { to: "bob@corp.example", subject: "Budget plan" });
+		await until(() => peer.messages.length);
+		await openTrace(c, id);
+		await untilVerdict(c.page, /Delivered to bob@corp.example/);
+		const boxes = await c.page.$$eval(".trace-box b", (all) => all.map((b) => b.textContent));
+		assert.equal(boxes.length, 3);
+		assert.match(boxes[0], /alice@yizhan.test/);
+		await c.page.click("[data-event=delivered] .trace-head");
+		await c.page.click(".trace-talk summary");
+		const lines = await c.page.$$eval(".trace-talk li", (all) => all.map((l) => l.innerText.replace(/\s+/g, " ")));
+		assert.ok(lines.some((l) => /C RCPT TO:<bob@corp.example>/.test(l)), lines.join("\n"));
+		assert.ok(lines.some((l) => /S 250 2.0.0 taken \+\d+\.\d{3}/.test(l)), lines.join("\n"));
+		await shot(c.page, "trace-delivered");
+	} finally {
+		await peer.stop();
+	}
+}, { timeout: 60_000 });
+
+test("56 greylisted, then delivered: two attempts, and why in words", async (c) => {
+	const peer = await peerFor(c.station, "grey.example", { rcpt: ["450 4.2.0 greylisted, try later", "250 2.1.5 ok"] });
+	try {
+		const id = await submit(c.station, { to: "bob@grey.example" });
+		await openTrace(c, id);
+		await untilVerdict(c.page, /Not delivered to bob@grey.example yet/);
+		assert.match(await c.page.innerText("[data-event=deferred]"), /450 4.2.0 greylisted, try later/);
+		const why = await c.page.innerText(".trace-recipients .trace-cause");
+		assert.ok(why.length > 20, why);
+		await shot(c.page, "trace-greylisted");
+		c.station.cli("queue", "retry", "--yes");
+		await untilVerdict(c.page, /Delivered to bob@grey.example/); // live: nobody reloads
+		assert.equal(await c.page.locator("[data-event=deferred]").count(), 1);
+		assert.equal(await c.page.locator("[data-event=delivered]").count(), 1);
+	} finally {
+		await peer.stop();
+	}
+});
+
+test("57 a bounce: the failure with its reason, and the report linked", async (c) => {
+	const peer = await peerFor(c.station, "gone.example", { rcpt: "550 5.1.1 no such user" });
+	try {
+		const id = await submit(c.station, { to: "bob@gone.example" });
+		await openTrace(c, id);
+		await untilVerdict(c.page, /Not delivered to bob@gone.example/);
+		assert.match(await c.page.innerText(".trace-recipients .trace-cause"), /no mailbox with this name/i);
+		await c.page.waitForSelector("#trace-children");
+		await c.page.click("#trace-children ~ ul a");
+		await c.page.waitForURL(/\/trace\/Q/);
+		await c.page.waitForSelector(".trace-verdict");
+	} finally {
+		await peer.stop();
+	}
+});
+
+test("58 TLS that is demanded and not there is told", async (c) => {
+	const peer = await peerFor(c.station, "plain.example", {});
+	try {
+		c.station.cli("route", "set", "plain.example", `127.0.0.1:${peer.port}`, "--tls", "encrypt");
+		const id = await submit(c.station, { to: "bob@plain.example" });
+		await openTrace(c, id);
+		await untilVerdict(c.page, /Not delivered to bob@plain.example yet/);
+		assert.match(await c.page.innerText(".trace-recipients"), /TLS/);
+	} finally {
+		await peer.stop();
+	}
+});
+
+test("59 received mail: six hops, a clock that differs, claims marked as such", async (c) => {
+	const at = (s) => new Date(Date.now() - 600_000 + s * 1000).toUTCString().replace("GMT", "+0000");
+	const hop = (from, by, s) => `Received: from ${from} by ${by} with ESMTPS id x${s};\r\n\t${at(s)}\r\n`;
+	const id = `<six.${Date.now()}@far.example>`;
+	const raw = hop("relay4.example ([203.0.113.4])", "relay5.example", 20) + hop("relay3.example ([203.0.113.3])", "relay4.example", 15) +
+		hop("relay2.example ([203.0.113.2])", "relay3.example", -4000) + hop("relay1.example ([203.0.113.1])", "relay2.example", 10) +
+		hop("laptop.example ([198.51.100.7])", "relay1.example", 0) + letter({ subject: "Far away", id });
+	await c.station.deliver({ raw });
+	const email = await until(async () => {
+		const [[, q]] = await c.station.jmap("alice", [["Email/query", { filter: { subject: "Far away" } }]]);
+		return q.ids?.[0];
+	});
+	await c.login("alice", "/trace/" + email);
+	await c.page.waitForSelector(".trace-verdict");
+	assert.match(await verdict(c.page), /Received over 6 stations/);
+	const hops = await c.page.$$eval(".trace-hop", (all) => all.map((h) => ({ text: h.innerText, isClaim: h.classList.contains("claim") })));
+	assert.equal(hops.length, 7);
+	assert.ok(hops.slice(0, 6).every((h) => h.isClaim), "what we did not see is a claim");
+	assert.ok(!hops[6].isClaim, "what we saw is none");
+	assert.ok(hops.some((h) => /clock differs/.test(h.text)));
+	assert.equal(await c.page.locator(".trace-seen").count(), 1);
+	await shot(c.page, "trace-received");
+});
+
+test("60 nobody sees another's trace, nor recipients that were hidden from him", async (c) => {
+	const id = await submit(c.station, { to: ["bob@yizhan.test", "carol@yizhan.test"], subject: "For two" }); // carol is not in the header
+	const mine = await traceId(c.station, id);
+	const [[, none], [, query]] = await c.station.jmap("bob", [["Trace/get", { ids: [mine] }], ["Trace/query", { filter: { messageId: id } }]]);
+	assert.deepEqual([none.list, none.notFound, query.ids], [[], [mine], []]);
+	const bobs = await until(async () => {
+		const [[, q]] = await c.station.jmap("bob", [["Email/query", { filter: { subject: "For two" } }]]);
+		return q.ids?.[0];
+	});
+	const [[, got]] = await c.station.jmap("bob", [["Trace/get", { ids: [bobs] }]]);
+	assert.equal(got.list.length, 1);
+	assert.equal(got.list[0].role, "recipient");
+	assert.doesNotMatch(JSON.stringify(got), /carol/);
+	await c.login("bob", "/trace/" + mine);
+	await c.page.waitForSelector(".trace h1");
+	assert.match(await c.page.innerText(".trace"), /no trace/i);
+});
+
+test("61 neither passwords nor the message are in the conversation", async (c) => {
+	const peer = await peerFor(c.station, "login.example", { ehlo: "250-peer.example\r\n250 AUTH PLAIN LOGIN", rcpt: "450 4.2.0 later" });
+	try {
+		const id = await submit(c.station, { to: "bob@login.example", text: "the-secret-text" });
+		const trace = await traceId(c.station, id);
+		const got = await until(async () => {
+			const [[, g]] = await c.station.jmap("alice", [["Trace/get", { ids: [trace] }]]);
+			return g.list[0]?.events.some((e) => e.conversation) && g.list[0];
+		});
+		assert.doesNotMatch(JSON.stringify(got), /the-secret-text/);
+		assert.doesNotMatch(JSON.stringify(got), new RegExp(c.station.account("alice").password));
+		assert.ok(got.events.find((e) => e.conversation).conversation.some((l) => l.who === "S" && /450 4.2.0 later/.test(l.text)));
+	} finally {
+		await peer.stop();
+	}
+});
+
+test("62 the page follows the letter while it is open; trying now and stopping work", async (c) => {
+	const peer = await peerFor(c.station, "later.example", { rcpt: "450 4.3.2 busy" });
+	try {
+		const id = await submit(c.station, { to: "bob@later.example" });
+		await openTrace(c, id);
+		await untilVerdict(c.page, /Not delivered to bob@later.example yet/);
+		await c.page.click("text=Try now");
+		await c.page.waitForSelector(".toast");
+		assert.match(await c.page.innerText(".toast"), /a moment ago/);
+		await c.page.keyboard.press("Escape");
+		await c.page.click("text=Stop trying");
+		await c.page.click("dialog >> text=Stop trying");
+		await until(async () => !/busy/.test(c.station.cli("queue", "list")), 8000, "the queue to forget it");
+	} finally {
+		await peer.stop();
+	}
+});
