@@ -68,7 +68,7 @@ static FIBER int the_book_fills_itself_and_proposes_the_best(void *arg)
 		sent(f, a, "An Other", "an@old.test", CLOCK_DAY); /* often, but long ago */
 	sent(f, b, "", "anna@bob.test", 99 * CLOCK_DAY);
 	sent(f, a, "", "no address", 99 * CLOCK_DAY);
-	assert_suggests(f, a, "an", "Ana Lima<Ana@x.test>, An Other<an@old.test>, <anton@y.test>");
+	assert_suggests(f, a, "an", "Ana Lima<Ana@x.test>, <anton@y.test>, An Other<an@old.test>");
 	assert_suggests(f, a, "LIM", "Ana Lima<Ana@x.test>");
 	assert_suggests(f, a, "y.te", "<anton@y.test>");
 	assert_suggests(f, a, "ima", ""); /* words begin with it */
