@@ -30,8 +30,10 @@ enum fact_flag {
 	FACT_ATTACHMENT = 1, /* JMAP's hasAttachment */
 	FACT_AMBIGUOUS = 2,  /* readers may disagree about its structure (mime_defect.h) */
 	FACT_REPLY =
-		4,    /* its subject says that it is one, or was forwarded (RFC 5256 section 2.1) */
-	FACT_DATE = 8 /* sent_ns is its Date field's */
+		4, /* its subject says that it is one, or was forwarded (RFC 5256 section 2.1) */
+	FACT_DATE = 8, /* sent_ns is its Date field's */
+	FACT_BLANK =
+		16 /* From, To, Cc or Bcc is there without any address: the envelope cannot tell it */
 };
 
 struct body_facts {
@@ -54,6 +56,8 @@ struct body_facts {
 
 /** Text as it is compared by i;unicode-casemap (RFC 5051 section 2), in `a`. */
 struct span facts_fold(struct arena *a, struct span utf8);
+/** In form NFC, in `a`; what is no UTF-8 stays. */
+struct span facts_nfc(struct arena *a, struct span utf8);
 
 /* Columns of body_fact AS f (LEFT JOIN body_fact f ON f.blob_id = message.blob_id), for who reads them with
  * his own rows. */

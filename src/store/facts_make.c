@@ -64,6 +64,21 @@ struct span facts_fold(struct arena *a, struct span utf8)
 	return folded;
 }
 
+struct span facts_nfc(struct arena *a, struct span utf8)
+{
+	struct span s = utf8;
+	size_t len = 0;
+	uint8_t *made;
+
+	if (span_is_ascii(utf8) || !utf8_is_valid(utf8))
+		return utf8;
+	made = u8_normalize(UNINORM_NFC, (const uint8_t *)utf8.ptr, utf8.len, NULL, &len);
+	if (made)
+		s = arena_span(a, span_of(made, len));
+	free(made);
+	return s;
+}
+
 static struct span key_of(struct arena *a, struct span utf8)
 {
 	return cut(facts_fold(a, cut(utf8, FACTS_KEY_MAX)), FACTS_KEY_MAX);
@@ -102,6 +117,23 @@ static void address_keys(struct arena *a, const struct mime_part *root, struct b
 	first_address(a, &list, &f->to_key, &f->to_name);
 	mime_address_parse(a, root->raw[MIME_FIELD_CC], 1, &list);
 	first_address(a, &list, &f->cc_key, NULL);
+}
+
+/* RFC 9051 section 7.5.2 has NIL for a field without an address and for no field at all; RFC 8621 has not. */
+static bool has_blank_list(struct arena *a, const struct mime_part *root)
+{
+	static const enum mime_field_id fields[] = {
+		MIME_FIELD_FROM, MIME_FIELD_TO, MIME_FIELD_CC, MIME_FIELD_BCC};
+	struct mime_address_list list;
+
+	for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
+		if (!root->raw[fields[i]].ptr)
+			continue;
+		mime_address_parse(a, root->raw[fields[i]], 1, &list);
+		if (!list.count)
+			return true;
+	}
+	return false;
 }
 
 /* ---- ids ---- */
@@ -223,6 +255,8 @@ void facts_of_tree(
 		f_r->flags |= FACT_ATTACHMENT;
 	if (mime_tree_is_ambiguous(t))
 		f_r->flags |= FACT_AMBIGUOUS;
+	if (has_blank_list(a, t->root))
+		f_r->flags |= FACT_BLANK;
 }
 
 /* ---- reading ---- */
