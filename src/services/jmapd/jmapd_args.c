@@ -213,6 +213,11 @@ FIBER int jmap_account_of(
 	return 0;
 }
 
+void jmap_accounts_forget(struct jmap_call *c)
+{
+	c->req->accounts = NULL;
+}
+
 FIBER int jmap_account(struct jmap_call *c, struct jmap_account **account_r, struct err *e)
 {
 	const struct json_in *id = json_in_get(c->args, "accountId");

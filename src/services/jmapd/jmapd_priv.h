@@ -112,6 +112,8 @@ int jmap_fail_argument(struct jmap_call *c, struct err *e, const char *name, con
 /** args.accountId: *account_r in c->a. accountNotFound in the same words for what is not there and what he may not
  * see; accountReadOnly for a method with JMAP_CHANGES_STATE. */
 FIBER int jmap_account(struct jmap_call *c, struct jmap_account **account_r, struct err *e);
+/** What the request knows of accounts is read again: a method has changed mailboxes or rights. */
+void jmap_accounts_forget(struct jmap_call *c);
 /** An account's by its id ('A' and the number), for copies and references; NULL account: not found. */
 FIBER int jmap_account_of(
 	struct jmap_call *c, struct span id, struct jmap_account **account_r, struct err *e);
