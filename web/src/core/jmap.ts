@@ -114,6 +114,7 @@ export class Jmap {
 		const promise = new Promise<unknown>((resolve, reject) => {
 			this.#waiting.push({ id, method, args, resolve, reject });
 		}) as Call<T>;
+		promise.catch(() => {}); // who made it for its reference alone hears of the failure from the other call
 		promise.ref = (path) => ({ resultOf: id, name: method, path });
 		this.#schedule();
 		return promise;

@@ -51,7 +51,7 @@ function tokens(text: string, unknown: string[]): Token[] {
 		} else if (c === '"') {
 			const q = readQuoted(text, i);
 			if (q.value.trim())
-				out.push({ kind: "term", op: "", value: q.value, isPhrase: true });
+				out.push({ kind: "term", op: "", value: q.value, isPhrase: /\s/.test(q.value) });
 			i = q.end;
 		} else {
 			const m = /^([A-Za-z]+):/.exec(text.slice(i));
@@ -62,7 +62,7 @@ function tokens(text: string, unknown: string[]): Token[] {
 			if (op && text[from] === '"') {
 				const q = readQuoted(text, from);
 				if (q.value.trim())
-					out.push({ kind: "term", op, value: q.value, isPhrase: true });
+					out.push({ kind: "term", op, value: q.value, isPhrase: /\s/.test(q.value) });
 				i = q.end;
 				continue;
 			}
