@@ -59,9 +59,6 @@ void host_web_new(struct host *h)
 		.hostname = h->config->hostname,
 		.log = &h->log,
 		.lane = h->lane});
-	web_add_page(h->web,
-		&(struct web_page_opts){
-			.login = h->web_login, .lane = h->lane, .dir = h->opts->web_dir});
 	h->image_lane = work_lane_new("images", HOST_IMAGE_THREADS, HOST_IMAGE_WAITING);
 	h->fetch_public = (struct fetch_public){.lane = h->image_lane,
 		.agent = HOST_IMAGE_AGENT,
@@ -72,6 +69,10 @@ void host_web_new(struct host *h)
 		.web = h->web, .login = h->web_login, .fetch = &h->fetch_public, .log = &h->log});
 	host_acme_web(h);
 	host_setup_web(h);
+	/* last: /mail/* would take what programs ask there */
+	web_add_page(h->web,
+		&(struct web_page_opts){
+			.login = h->web_login, .lane = h->lane, .dir = h->opts->web_dir});
 	host_jmap_new(h);
 }
 

@@ -1,6 +1,6 @@
 // Times as people read them.
 
-import { language } from "./i18n";
+import { language, locale } from "./i18n";
 import { settings } from "./settings";
 
 const DAY_MS = 24 * 60 * 60 * 1000;
@@ -9,10 +9,10 @@ const made = new Map<string, Intl.DateTimeFormat>();
 function format(key: string, options: Intl.DateTimeFormatOptions, at: Date): string {
 	const clock = settings.value.dateFormat;
 	const all = "hour" in options && clock !== "auto" ? { ...options, hourCycle: clock === "24" ? "h23" as const : "h12" as const } : options;
-	const id = `${language.value} ${clock} ${key}`;
+	const id = `${locale.value} ${clock} ${key}`;
 	let f = made.get(id);
 	if (!f) {
-		f = new Intl.DateTimeFormat(language.value, all);
+		f = new Intl.DateTimeFormat(locale.value, all);
 		made.set(id, f);
 	}
 	return f.format(at);

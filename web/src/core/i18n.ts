@@ -54,8 +54,11 @@ export function chooseLanguage(wanted: readonly string[]): Language {
 	return "en";
 }
 
+/** The language with its country, for dates and numbers: "en" of a British browser is en-GB. */
+export const locale = computed(() => (typeof navigator === "undefined" ? [] : navigator.languages ?? [])
+	.find((l) => l.toLowerCase().startsWith(language.value.slice(0, 2))) ?? language.value);
 const rules = computed(() => new Intl.PluralRules(language.value));
-const numbers = computed(() => new Intl.NumberFormat(language.value));
+const numbers = computed(() => new Intl.NumberFormat(locale.value));
 
 export function formatNumber(n: number): string {
 	return numbers.value.format(n);
@@ -81,6 +84,6 @@ export function formatSize(octets: number): string {
 		n /= 1000;
 		i++;
 	}
-	return new Intl.NumberFormat(language.value, { style: "unit", unit: units[i], unitDisplay: i ? "short" : "long",
+	return new Intl.NumberFormat(locale.value, { style: "unit", unit: units[i], unitDisplay: i ? "short" : "long",
 		maximumFractionDigits: n < 10 && i ? 1 : 0 }).format(n);
 }

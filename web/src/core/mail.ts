@@ -1,6 +1,6 @@
 // What people do with mail: each at once on the screen, each with its undo.
 
-import { language, t } from "./i18n";
+import { locale, t } from "./i18n";
 import type { ChangeResult, Store } from "./store";
 import type { Email, Id, Mailbox, Patch } from "./types";
 import type { UndoStack, Undoable } from "./undo";
@@ -96,7 +96,7 @@ export class Mail {
 	snooze(emails: Email[], until: Date, from?: Id): Done {
 		const mailboxId = from ?? this.byRole("inbox")?.id;
 		const snoozed = { until: until.toISOString().replace(/\.\d+Z$/, "Z"), ...(mailboxId ? { mailboxId } : {}) };
-		const text = t("mail.snoozed", { n: emails.length, when: until.toLocaleString(language.value, { dateStyle: "medium", timeStyle: "short" }) });
+		const text = t("mail.snoozed", { n: emails.length, when: until.toLocaleString(locale.value, { dateStyle: "medium", timeStyle: "short" }) });
 		const result = this.store.change("Email", { update: Object.fromEntries(emails.map((e) => [e.id, { snoozed }])) });
 		result.catch(() => {});
 		const undoing = Object.fromEntries(emails.map((e) => [e.id, { snoozed: null }]));
