@@ -153,7 +153,7 @@ test("42 schedule, look at it, and cancel", async ({ page, station, login }) => 
 	const at = new Date(s.sendAt);
 	assert.deepEqual([at.getHours(), at.getMinutes()], [8, 0]);
 	assert.ok(at > Date.now());
-	await page.evaluate(() => dispatchEvent(new CustomEvent("yizhan:scheduled")));
+	await page.getByRole("navigation", { name: "Folders" }).getByRole("button", { name: /Scheduled/ }).click();
 	const list = page.getByRole("dialog", { name: "Scheduled messages" });
 	await list.getByText("Tomorrow").first().waitFor();
 	await list.getByRole("button", { name: "Cancel sending" }).click();

@@ -52,7 +52,7 @@ test("45 proposals are taken by keys", async ({ page, station, login }) => {
 	await login("alice");
 	const c = await write(page);
 	await c.to.pressSequentially("ana", { delay: 30 });
-	const options = c.box.getByRole("option");
+	const options = c.box.locator(".address-found").getByRole("option");
 	await until(async () => await options.count() === 2, 5000, "two proposals");
 	assert.equal(await c.to.getAttribute("aria-expanded"), "true");
 	const first = await options.nth(0).textContent();

@@ -21,7 +21,7 @@ export function isBlocking(c: Check): boolean {
 const ATTACHED =
 	/\b(?:(?:is|are|i(?:'ve|\u2019ve| have)?|have|please find|find|see(?: the)?|the|here(?:'s|\u2019s| is| are)?)\s+)?(?:attach(?:ed|ing|ment|ments)|enclosed|enclosing)\b/iu;
 const ATTACH_I = /\b(?:i(?:'m|\u2019m| am|'ll|\u2019ll| will)?|we|to)\s+(?:attach|enclose)\b/iu;
-const CHINESE = /附件|附上|附檔|附图|附圖|随信附|隨信附|随函附|隨函附|见附|見附|請查收附|请查收附|已附|附了|附在|附加文件|附加檔案/u;
+const CHINESE = /附件|附上|附檔|附图|附圖|随信附|隨信附|随函附|隨函附|见附|見附|已附|附了|附在|附加文件|附加檔案/u;
 
 /** The word in what we wrote ourselves (quotes and signature do not count) that promises a file; null: none. */
 export function promisedAttachment(subject: string, ownText: string): string | null {

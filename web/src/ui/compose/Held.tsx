@@ -22,7 +22,7 @@ function Bar({ h }: { h: HeldLetter }) {
 	}, [h]);
 	return (
 		<div class="held">
-			<span class="visually-hidden">{t("compose.sendingUndo")}</span>
+			<span class="sr-only">{t("compose.sendingUndo")}</span>
 			<span aria-hidden>{t("compose.sendingIn", { n: seconds })}</span>
 			<Button label={t("kit.undo")} keyName="z" onClick={() => void takeBack(h)} />
 		</div>

@@ -56,29 +56,6 @@ export function closeComposer(number: number): void {
 		activeComposer.value = composers.value[composers.value.length - 1]?.number ?? 0;
 }
 
-/** "mailto:ana@a.example?subject=…" (RFC 6068). Fields that a link may not set are left out. */
-export function openMailto(url: string): void {
-	const m = /^mailto:([^?]*)(?:\?(.*))?$/is.exec(url);
-	if (!m)
-		return;
-	const people = (text: string) => text.split(",").map((a) => decode(a).trim()).filter(Boolean).map((email) => ({ name: null, email }));
-	const fields: Record<string, string> = {};
-	for (const pair of (m[2] ?? "").replace(/&amp;/g, "&").split("&")) {
-		const at = pair.indexOf("=");
-		if (at > 0)
-			fields[decode(pair.slice(0, at)).toLowerCase()] = decode(pair.slice(at + 1));
-	}
-	openComposer({ kind: "new", to: [...people(m[1]!), ...people(fields.to ?? "")], cc: people(fields.cc ?? ""), bcc: people(fields.bcc ?? ""),
-		subject: fields.subject, text: fields.body });
-}
-function decode(text: string): string {
-	try {
-		return decodeURIComponent(text);
-	} catch {
-		return text;
-	}
-}
-
 /** Once the session is there: is there a letter of a tab that crashed, one that can still be taken back, or is this tab
  * one letter's own? */
 export function startCompose(): void {
@@ -87,9 +64,6 @@ export function startCompose(): void {
 		openComposer(r.threadId ? { kind: "local", instance: r.threadId } : { kind: "new" }, true);
 		return;
 	}
-	const mailto = new URLSearchParams(location.search).get("mailto");
-	if (mailto)
-		openMailto(mailto);
 	try {
 		for (let i = 0; i < localStorage.length; i++)
 			if (localStorage.key(i)?.startsWith(LOCAL_PREFIX))

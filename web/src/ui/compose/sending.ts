@@ -12,7 +12,7 @@ import { settings } from "../../core/settings";
 import type { EmailSubmission, GetResponse, SetResponse } from "../../core/types";
 import { jmap, mail, store, undo } from "../app";
 import { toast } from "../kit/kit";
-import { isWanted, openComposer } from "./compose";
+import { isWanted, openComposer, scheduledCount } from "./compose";
 import { type Composer, randomId } from "./composer";
 
 export interface Held {
@@ -56,6 +56,8 @@ export async function send(c: Composer, how: SendHow = {}): Promise<void> {
 		}
 		c.end();
 		followUp(options, outcome, how.at ?? null);
+		if (how.at)
+			scheduledCount.value++;
 	} catch (e) {
 		c.phase.value = "ready";
 		c.problem.value = { reason: e instanceof NetworkError ? "network" : "other", detail: e instanceof Error ? e.message : "", recipients: [] };

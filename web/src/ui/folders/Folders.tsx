@@ -7,7 +7,7 @@ import { go, route } from "../../core/router";
 import { type Label, changeSettings, settings } from "../../core/settings";
 import type { Mailbox } from "../../core/types";
 import { jmap, mail, store } from "../app";
-import { openComposer } from "../compose/compose";
+import { openComposer, openScheduled, scheduledCount } from "../compose/compose";
 import { Button, Dot, Icon, type MenuEntry, openMenu } from "../kit/kit";
 import { announce } from "../actions";
 import { DRAG_TYPE, dragged } from "../list/drag";
@@ -154,7 +154,17 @@ export function Folders() {
 				links[at + (e.key === "ArrowDown" ? 1 : -1)]?.focus();
 			}}>
 			<Button kind="primary" icon="compose" both label={t("shell.compose")} keyName="c" class="compose-button" onClick={() => openComposer({ kind: "new" })} />
-			<ul>{byRole.map((m) => <Row key={m.id} mailbox={m} depth={0} here={here} />)}</ul>
+			<ul>
+				{byRole.map((m) => <Row key={m.id} mailbox={m} depth={0} here={here} />)}
+				{scheduledCount.value > 0 && !byRole.some((m) => m.role === "scheduled") && (
+					<li class="folder-row">
+						<button type="button" class="folder folder-button" aria-haspopup="dialog" onClick={openScheduled}>
+							<Icon name="scheduled" /><span class="folder-name">{t("folders.role.scheduled")}</span>
+							<span class="folder-count">{formatNumber(scheduledCount.value)}</span>
+						</button>
+					</li>
+				)}
+			</ul>
 			<Heading title={t("folders.own")} add={t("folders.new")} onAdd={() => void createFolder(null)}
 				onDrop={(id) => {
 					const m = store.mailbox.peek(id);

@@ -87,7 +87,7 @@ export function Contacts() {
 		<section class="writing-section">
 			<h1>{t("writing.contacts")}</h1>
 			<div class="contact-bar">
-				<label class="visually-hidden" for={searchId}>{t("writing.findContact")}</label>
+				<label class="sr-only" for={searchId}>{t("writing.findContact")}</label>
 				<input class="input" id={searchId} type="search" placeholder={t("writing.findContact")} dir="auto" onInput={(e) => { text.value = e.currentTarget.value; }} />
 				<label class="check"><input type="checkbox" checked={isAll.value} onChange={(e) => { isAll.value = e.currentTarget.checked; }} /><span>{t("writing.alsoWritten")}</span></label>
 			</div>
@@ -119,7 +119,7 @@ export function Contacts() {
 								const next = new Set(chosen.value);
 								e.currentTarget.checked ? next.add(c.id) : next.delete(c.id);
 								chosen.value = next;
-							}} /><span class="visually-hidden">{t("writing.choose", { who: c.name || c.emails[0]?.email || "" })}</span></label>
+							}} /><span class="sr-only">{t("writing.choose", { who: c.name || c.emails[0]?.email || "" })}</span></label>
 							<div class="card-text">
 								<p dir="auto"><b>{c.name || c.emails[0]?.email}</b>{c.org && <span class="quiet"> {c.org}</span>}</p>
 								<p class="quiet one-line" dir="auto">{c.emails.map((e) => e.email).join(", ")}{c.phones.length > 0 && ` · ${c.phones.map((p) => p.number).join(", ")}`}</p>
