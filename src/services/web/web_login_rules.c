@@ -15,6 +15,10 @@ static bool is_foreign(const struct web_origin *o)
 	if (o->site.ptr && !span_eq(o->site, SPAN("same-origin")) &&
 		(is_change(o->method) || !span_eq(o->site, SPAN("none"))))
 		return true;
+	/* "null" of our own page's form: our Referrer-Policy asks for it (Fetch, "append a request Origin
+	 * header"). Of a sandboxed page Sec-Fetch-Site says cross-site. */
+	if (span_eq(o->origin, SPAN("null")) && span_eq(o->site, SPAN("same-origin")))
+		return false;
 	return o->origin.ptr && !span_eq_nocase(o->origin, o->own);
 }
 
