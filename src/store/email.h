@@ -21,6 +21,7 @@
 #include "store/mailbox.h"
 #include "store/search.h"
 
+#define EMAIL_HISTORY      1000000 /* MODSEQs back that changes are told of, about */
 #define EMAIL_CHANGES_MAX  20000 /* that queryChanges goes through; more: cannotCalculateChanges */
 #define EMAIL_FILTER_NODES 256   /* operators and conditions of one filter */
 #define EMAIL_FILTER_DEPTH 16

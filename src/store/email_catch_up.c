@@ -115,6 +115,36 @@ int email_purge_tx(struct db *db, uint64_t account_id, bool *left_r, struct err 
 	return 0;
 }
 
+/* ---- what is told no more ---- */
+
+#define HISTORY_ROWS 500 /* that one slice forgets, of each kind */
+
+DB_SQL(sql_history_set, "UPDATE email_index SET forgotten = $2 WHERE account_id = $1");
+DB_SQL(sql_history_gone,
+	"DELETE FROM email_gone WHERE (account_id, modseq, email_id) IN (SELECT account_id, modseq, "
+	"email_id FROM email_gone WHERE account_id = $1 AND modseq <= $2 LIMIT $3)");
+DB_SQL(sql_history_left,
+	"DELETE FROM email_left WHERE (mailbox_id, modseq, email_id) IN (SELECT mailbox_id, modseq, "
+	"email_id FROM email_left WHERE account_id = $1 AND modseq <= $2 LIMIT $3)");
+
+/* Now and then, for it takes two looks: what lies further back than anybody is told of goes. */
+static int forget_history(struct db *db, int64_t account_id, int64_t was, int64_t upto,
+	int64_t forgotten, struct err *e)
+{
+	if (was / 64 == upto / 64)
+		return 0;
+	if (upto - forgotten > EMAIL_HISTORY + EMAIL_HISTORY / 8) {
+		forgotten = upto - EMAIL_HISTORY;
+		if (db_run(db, e, &sql_history_set, "ii", account_id, forgotten) < 0)
+			return -1;
+	}
+	return db_run(db, e, &sql_history_gone, "iii", account_id, forgotten,
+		       (int64_t)HISTORY_ROWS) < 0
+		? -1
+		: db_run(db, e, &sql_history_left, "iii", account_id, forgotten,
+			  (int64_t)HISTORY_ROWS);
+}
+
 /* ---- what has changed ---- */
 
 DB_SQL(sql_changed,
@@ -162,7 +192,7 @@ struct catching {
 	struct arena *a; /* spans of the pages */
 	struct email_work *w;
 	struct items rows, tombs;
-	int64_t upto, was_upto;
+	int64_t upto, was_upto, forgotten;
 	int64_t now; /* the MODSEQ that is worked in */
 };
 
@@ -321,16 +351,16 @@ static int work_slice(struct catching *c, int64_t account_modseq, struct err *e)
 static int begin(struct catching *c, int64_t account_modseq, struct err *e)
 {
 	struct email_work *w = c->w;
-	int64_t forgotten;
 	bool is_found;
 
 	if (db_get(c->db, e, NULL, &sql_index_get, &is_found, "i:iiiii", w->account_id, &c->upto,
-		    &forgotten, &w->emails_at, &w->threads_at, &w->counts_at) < 0)
+		    &c->forgotten, &w->emails_at, &w->threads_at, &w->counts_at) < 0)
 		return -1;
 	c->was_upto = is_found ? c->upto : -1;
 	if (is_found)
 		return 0;
 	c->upto = w->emails_at = w->threads_at = w->counts_at = 0;
+	c->forgotten = account_modseq;
 	return db_run(c->db, e, &sql_index_begin, "ii", w->account_id, account_modseq);
 }
 
@@ -361,7 +391,9 @@ static int slice_in(struct catching *c, struct err *e)
 	if (c->is_over && c->was_upto == c->upto)
 		return 0;
 	return db_run(c->db, e, &sql_index_set, "iiiii", w->account_id, c->upto, w->emails_at,
-		w->threads_at, w->counts_at);
+		       w->threads_at, w->counts_at) < 0
+		? -1
+		: forget_history(c->db, w->account_id, c->was_upto, c->upto, c->forgotten, e);
 }
 
 /* It may be run again from its start. */

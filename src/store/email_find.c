@@ -9,18 +9,31 @@
 
 /* ---- statements ---- */
 
+/* the last two: of these flags, those have to be set */
 DB_SQL(sql_find_box,
 	"SELECT b.email_id, b.thread_id, b.received_ns, b.flags FROM email_box b WHERE "
-	"b.mailbox_id = $1 AND b.received_ns <= $2 AND (b.received_ns < $2 OR b.email_id < $3) "
-	"ORDER BY b.received_ns DESC, b.email_id DESC LIMIT $4");
+	"b.mailbox_id = $1 AND b.received_ns <= $2 AND (b.received_ns < $2 OR b.email_id < $3) AND "
+	"(b.flags & $5) = $6 ORDER BY b.received_ns DESC, b.email_id DESC LIMIT $4");
+/* of partial indexes: they say the flag as a number */
+DB_SQL(sql_find_unseen,
+	"SELECT b.email_id, b.thread_id, b.received_ns, b.flags FROM email_box b WHERE "
+	"b.mailbox_id = $1 AND b.received_ns <= $2 AND (b.received_ns < $2 OR b.email_id < $3) AND "
+	"(b.flags & 1) = 0 AND (b.flags & $5) = $6 ORDER BY b.received_ns DESC, b.email_id DESC "
+	"LIMIT $4");
+DB_SQL(sql_find_flagged,
+	"SELECT b.email_id, b.thread_id, b.received_ns, b.flags FROM email_box b WHERE "
+	"b.mailbox_id = $1 AND b.received_ns <= $2 AND (b.received_ns < $2 OR b.email_id < $3) AND "
+	"(b.flags & 4) = 4 AND (b.flags & $5) = $6 ORDER BY b.received_ns DESC, b.email_id DESC "
+	"LIMIT $4");
+_Static_assert(MAILBOX_SEEN == 1 && MAILBOX_FLAGGED == 4, "the two above say it as a number");
 DB_SQL(sql_find_box_wide,
 	"SELECT b.email_id, b.thread_id, b.received_ns, b.flags, x.size, x.keywords FROM email_box b "
-	"CROSS JOIN email x ON x.account_id = $5 AND x.email_id = b.email_id WHERE "
-	"b.mailbox_id = $1 AND b.received_ns <= $2 AND (b.received_ns < $2 OR b.email_id < $3) "
-	"ORDER BY b.received_ns DESC, b.email_id DESC LIMIT $4");
+	"CROSS JOIN email x ON x.account_id = $7 AND x.email_id = b.email_id WHERE "
+	"b.mailbox_id = $1 AND b.received_ns <= $2 AND (b.received_ns < $2 OR b.email_id < $3) AND "
+	"(b.flags & $5) = $6 ORDER BY b.received_ns DESC, b.email_id DESC LIMIT $4");
 DB_SQL(sql_find_all,
 	"SELECT email_id, thread_id, received_ns, flags, size, keywords FROM email WHERE "
-	"account_id = $1 AND email_id > $2 ORDER BY email_id LIMIT $3");
+	"account_id = $1 AND email_id > $2 AND (flags & $4) = $5 ORDER BY email_id LIMIT $3");
 DB_SQL(sql_find_one,
 	"SELECT email_id, thread_id, received_ns, flags, size, keywords FROM email WHERE "
 	"account_id = $1 AND email_id = $2");
@@ -56,8 +69,9 @@ struct find {
 	struct span twords[EMAIL_TWORDS_MAX]; /* keywords that are asked of threads */
 	size_t tword_count, nodes;
 	bool wants_wide, wants_boxes, wants_keys;
-	uint64_t box;                  /* candidates: all of this mailbox, */
-	const struct email_text *text; /* or what has this text; else all */
+	uint64_t box;                   /* candidates: all of this mailbox, */
+	const struct email_text *text;  /* or what has this text; else all */
+	int64_t flags_asked, flags_set; /* those of candidates that all of the result have so */
 	/* reading */
 	struct candidate *list;
 	size_t count, cap, at, step;
@@ -163,6 +177,22 @@ static const struct email_text *text_of(const struct find *f, const struct email
 	return NULL;
 }
 
+static void plan_flags(struct find *f, const struct email_filter *x)
+{
+	unsigned flag = 0;
+
+	if (x->op == EMAIL_HAS_KEYWORD || x->op == EMAIL_NOT_KEYWORD)
+		flag = flag_of(x->text) || x->op == EMAIL_NOT_KEYWORD ? flag_of(x->text)
+								      : EMAIL_BIT_WORDS;
+	else if (x->op == EMAIL_HAS_ATTACHMENT)
+		flag = EMAIL_BIT_ATTACHMENT;
+	if (flag & f->flags_asked)
+		return; /* asked twice: the filter itself decides */
+	f->flags_asked |= flag;
+	if (x->op == EMAIL_HAS_KEYWORD || (x->op == EMAIL_HAS_ATTACHMENT && x->number))
+		f->flags_set |= flag;
+}
+
 /* What all of the result have: a text (its Emails are known), else a mailbox. */
 static void plan_narrow(struct find *f, const struct email_filter *x)
 {
@@ -180,6 +210,7 @@ static void plan_narrow(struct find *f, const struct email_filter *x)
 		f->text = t;
 	if (x->op == EMAIL_IN_MAILBOX && !f->box)
 		f->box = x->id;
+	plan_flags(f, x);
 }
 
 /* ---- reading candidates ---- */
@@ -215,17 +246,29 @@ static void take_candidate(struct find *f, struct db_stmt *st, bool is_wide)
 	c->keywords = c->keywords.len ? arena_span(f->a, c->keywords) : SPAN("");
 }
 
+static const struct db_sql *box_sql(const struct find *f)
+{
+	if ((f->flags_asked & MAILBOX_FLAGGED) && (f->flags_set & MAILBOX_FLAGGED))
+		return &sql_find_flagged;
+	if ((f->flags_asked & MAILBOX_SEEN) && !(f->flags_set & MAILBOX_SEEN))
+		return &sql_find_unseen;
+	return &sql_find_box;
+}
+
 static struct db_stmt *query_page(struct db *db, struct find *f, struct err *e)
 {
 	int64_t account = (int64_t)f->eyes->account_id, page = EMAIL_FIND_PAGE;
 
+	int64_t flags = f->flags_asked, set = f->flags_set;
+
 	if (!f->box)
-		return db_query(db, e, &sql_find_all, "iii", account, (int64_t)f->last_id, page);
+		return db_query(db, e, &sql_find_all, "iiiii", account, (int64_t)f->last_id, page,
+			flags, set);
 	if (!f->wants_wide)
-		return db_query(db, e, &sql_find_box, "iiii", (int64_t)f->box, f->last_ns,
-			(int64_t)f->last_id, page);
-	return db_query(db, e, &sql_find_box_wide, "iiiii", (int64_t)f->box, f->last_ns,
-		(int64_t)f->last_id, page, account);
+		return db_query(db, e, box_sql(f), "iiiiii", (int64_t)f->box, f->last_ns,
+			(int64_t)f->last_id, page, flags, set);
+	return db_query(db, e, &sql_find_box_wide, "iiiiiii", (int64_t)f->box, f->last_ns,
+		(int64_t)f->last_id, page, flags, set, account);
 }
 
 static int read_page(struct db *db, void *arg, struct err *e)

@@ -70,6 +70,11 @@ CREATE TABLE email_box (
 	PRIMARY KEY (mailbox_id, received_ns, email_id)
 ) @keyed;
 CREATE INDEX email_box_entered ON email_box (mailbox_id, entered);
+-- What people ask for most, without the rest: what was not read, what has a star.
+CREATE INDEX email_box_unseen ON email_box (mailbox_id, received_ns, email_id, thread_id, flags)
+	WHERE (flags & 1) = 0;
+CREATE INDEX email_box_flagged ON email_box (mailbox_id, received_ns, email_id, thread_id, flags)
+	WHERE (flags & 4) = 4;
 -- When an Email's last row went out of a mailbox.
 CREATE TABLE email_left (
 	mailbox_id @int NOT NULL,

@@ -666,11 +666,11 @@ static void index_is_what_a_recount_says(void **state)
 	store_play(state, play_model);
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, store_set_up, store_tear_down)
+#define CASE(name) cmocka_unit_test_setup_teardown(name, store_set_up, store_tear_down)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {T(index_is_what_a_recount_says)};
+	const struct CMUnitTest tests[] = {CASE(index_is_what_a_recount_says)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,6 +3,8 @@
 
 #include "mailbox_box.h"
 
+#include "store/account_admin.h"
+#include "store/db/db.h"
 #include "store/email.h"
 
 #define BOXES   3
@@ -417,6 +419,158 @@ static void others_see_their_mailboxes_only(void **state)
 	store_play(state, play_eyes);
 }
 
+static void fold_seen(struct play *p, struct view *v)
+{
+	struct email_changes c = {.since = v->state};
+	struct err e = {0};
+
+	assert_ok(email_changes(p->f->s, p->a, &p->eyes, &c, &e), &e);
+	assert_false(c.is_more);
+	for (size_t i = 0; i < c.count; i++) {
+		view_remove(v, c.list[i].id);
+		if (c.list[i].how != EMAIL_DESTROYED)
+			v->ids[v->count++] = c.list[i].id;
+	}
+	v->state = c.upto;
+}
+
+static size_t seen_in_one(const struct play *p)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->count; i++)
+		n += (p->list[i].boxes & 2) != 0;
+	return n;
+}
+
+/* Emails that come into the sight of somebody and leave it, as he hears of them. */
+static void play_sight(struct store_fixture *f)
+{
+	struct play *p = calloc(1, sizeof(*p));
+	struct email_query all = {.limit = EMAILS};
+	struct email_states states;
+	struct err e = {0};
+
+	p->seed = 4;
+	begin(p, f);
+	p->a = arena_new();
+	p->eyes.mailboxes = &p->boxes[1];
+	p->eyes.mailbox_count = 1;
+	assert_ok(email_states(f->s, p->account, &states, &e), &e);
+	p->views[0].state = states.email;
+	for (int i = 0; i < 60; i++) {
+		struct view *v = &p->views[0], *q = &p->views[1];
+
+		for (uint32_t n = 1 + roll(p, 5); n; n--)
+			step(p);
+		p->eyes.is_all = true;
+		know_all(p);
+		p->eyes.is_all = false;
+		fold_seen(p, v);
+		assert_int_equal(v->count, seen_in_one(p));
+		for (size_t k = 0; k < v->count; k++)
+			for (size_t n = 0; n < p->count; n++)
+				if (p->list[n].id == v->ids[k])
+					assert_true(p->list[n].boxes & 2);
+		assert_ok(email_query(f->s, p->a, &p->eyes, &all, &e), &e);
+		if (q->is_begun) {
+			view_fold(p, q, &all);
+			assert_int_equal(q->count, all.count);
+			assert_memory_equal(q->ids, all.ids, all.count * sizeof(*all.ids));
+		}
+		q->is_begun = true;
+		q->state = all.state;
+		q->count = all.count;
+		if (q->count)
+			memcpy(q->ids, all.ids, q->count * sizeof(*q->ids));
+	}
+	/* rights change: nobody knows what he saw */
+	assert_ok(mailbox_acl_set(f->s, p->boxes[2], SPAN("anyone"), MAILBOX_RIGHT_LOOKUP, &e), &e);
+	ASSERT_ERR(email_changes(f->s, p->a, &p->eyes,
+			   &(struct email_changes){.since = p->views[0].state}, &e),
+		ERR_STATE);
+	arena_free(&p->a);
+	free(p);
+}
+
+static void others_hear_of_what_they_see(void **state)
+{
+	store_play(state, play_sight);
+}
+
+static int years_pass(struct db *db, void *arg, struct err *e)
+{
+	(void)arg;
+	return db_exec(db, "UPDATE account SET modseq = modseq + 2000000", e);
+}
+
+/* What lies very far back is forgotten, and so said. */
+static void play_history(struct store_fixture *f)
+{
+	struct play *p = calloc(1, sizeof(*p));
+	struct mailbox_expunge_op op = {0};
+	struct email_states states;
+	struct email_changes c = {0};
+	struct err e = {0};
+
+	begin(p, f);
+	p->a = arena_new();
+	for (int i = 0; i < 20; i++)
+		put_letter(p);
+	op.mailbox_id = p->boxes[1];
+	assert_ok(email_states(f->s, p->account, &states, &e), &e);
+	assert_ok(mailbox_expunge_ranges(f->s, &op, &e), &e);
+	assert_true(op.expunged > 0);
+	c.since = states.email;
+	assert_ok(email_changes(f->s, p->a, &p->eyes, &c, &e), &e);
+	assert_int_equal(c.count, op.expunged);
+	assert_ok(store_write(f->s, "test", years_pass, NULL, &e), &e);
+	put_letter(p);
+	ASSERT_ERR(email_changes(f->s, p->a, &p->eyes, &c, &e), ERR_STATE);
+	assert_ok(email_states(f->s, p->account, &states, &e), &e);
+	c.since = states.email;
+	assert_ok(email_changes(f->s, p->a, &p->eyes, &c, &e), &e);
+	assert_int_equal(c.count, 0);
+	know_all(p);
+	assert_int_equal(p->count, 21 - op.expunged);
+	arena_free(&p->a);
+	free(p);
+}
+
+static void old_changes_are_forgotten(void **state)
+{
+	store_play(state, play_history);
+}
+
+static void play_end(struct store_fixture *f)
+{
+	struct play *p = calloc(1, sizeof(*p));
+	struct buf b;
+	uint64_t wrong;
+	struct err e = {0};
+
+	p->seed = 3;
+	begin(p, f);
+	p->a = arena_new();
+	for (int i = 0; i < 200; i++)
+		step(p);
+	know_all(p);
+	assert_true(p->count > 0);
+	assert_ok(account_purge(f->s, p->account, &e), &e);
+	buf_init(&b, 4096);
+	assert_ok(email_check_blocking(f->s, &b, &wrong, &e), &e);
+	assert_int_equal(wrong, 0);
+	assert_int_equal(findings(f), 0);
+	buf_fini(&b);
+	arena_free(&p->a);
+	free(p);
+}
+
+static void nothing_is_left_of_an_account(void **state)
+{
+	store_play(state, play_end);
+}
+
 /* ---- texts ---- */
 
 static const char *const letters[] = {
@@ -530,13 +684,14 @@ static void snippets_mark_what_was_looked_for(void **state)
 	store_play(state, play_snippets);
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, store_set_up, store_tear_down)
+#define CASE(name) cmocka_unit_test_setup_teardown(name, store_set_up, store_tear_down)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {T(any_query_is_the_naive_one),
-		T(others_see_their_mailboxes_only), T(texts_are_asked_of_search),
-		T(snippets_mark_what_was_looked_for)};
+	const struct CMUnitTest tests[] = {CASE(any_query_is_the_naive_one),
+		CASE(others_see_their_mailboxes_only), CASE(others_hear_of_what_they_see),
+		CASE(old_changes_are_forgotten), CASE(nothing_is_left_of_an_account),
+		CASE(texts_are_asked_of_search), CASE(snippets_mark_what_was_looked_for)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
