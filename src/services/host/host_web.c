@@ -69,7 +69,7 @@ void host_web_new(struct host *h)
 		.web = h->web, .login = h->web_login, .fetch = &h->fetch_public, .log = &h->log});
 	host_acme_web(h);
 	host_setup_web(h);
-	/* last: /mail/* would take what programs ask there */
+	/* last: what stands for all of /mail would take what programs ask there */
 	web_add_page(h->web,
 		&(struct web_page_opts){
 			.login = h->web_login, .lane = h->lane, .dir = h->opts->web_dir});

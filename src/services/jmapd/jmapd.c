@@ -23,6 +23,8 @@ struct jmapd *jmapd_new(const struct jmapd_opts *opts)
 	if (opts->web) {
 		jmap_session_add(d);
 		jmap_api_add(d);
+		jmap_export_add(d);
+		jmap_import_add(d);
 		if (opts->fetch)
 			jmap_unsubscribe_add(d);
 		jmap_upload_add(d);

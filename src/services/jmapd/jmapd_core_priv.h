@@ -158,3 +158,5 @@ void jmap_upload_add(struct jmapd *d);
 void jmap_session_add(struct jmapd *d);
 void jmap_api_add(struct jmapd *d);
 void jmap_unsubscribe_add(struct jmapd *d);
+void jmap_export_add(struct jmapd *d);
+void jmap_import_add(struct jmapd *d);
