@@ -144,6 +144,8 @@ const struct jmap_method jmap_email_methods[] = {
 	{"Email/get", JMAP_CAP_PLACE_MAIL, 0, get},
 	{"Email/changes", JMAP_CAP_PLACE_MAIL, 0, changes},
 	{"Email/query", JMAP_CAP_PLACE_MAIL, 0, jmap_email_query},
+	{"Email/queryChanges", JMAP_CAP_PLACE_MAIL, 0, jmap_email_query_changes},
 	{"Email/parse", JMAP_CAP_PLACE_MAIL, 0, jmap_email_parse},
+	{"SearchSnippet/get", JMAP_CAP_PLACE_MAIL, 0, jmap_snippet_get},
 	{0},
 };

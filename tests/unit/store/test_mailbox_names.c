@@ -352,13 +352,13 @@ static void subscriptions_and_annotations(void **state)
 
 int main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, store_set_up, store_tear_down)
+#define CASE(name) cmocka_unit_test_setup_teardown(name, store_set_up, store_tear_down)
 	const struct CMUnitTest tests[] = {
-		T(rights_by_list_and_by_team),
-		T(what_is_seen_and_what_is_not),
-		T(names_are_made_where_one_may),
-		T(subscriptions_and_annotations),
-		T(what_changes_is_told),
+		CASE(rights_by_list_and_by_team),
+		CASE(what_is_seen_and_what_is_not),
+		CASE(names_are_made_where_one_may),
+		CASE(subscriptions_and_annotations),
+		CASE(what_changes_is_told),
 	};
 
 	return cmocka_run_group_tests_name("store/mailbox_names", tests, NULL, NULL);
