@@ -84,7 +84,7 @@ test("56 greylisted, then delivered: two attempts, and why in words", async (c) 
 		const why = await c.page.innerText(".trace-recipients .trace-cause");
 		assert.ok(why.length > 20, why);
 		await shot(c.page, "trace-greylisted");
-		c.station.cli("queue", "retry", "--yes");
+		c.station.cli("queue", "retry", "--all");
 		await untilVerdict(c.page, /Delivered to bob@grey.example/); // live: nobody reloads
 		assert.equal(await c.page.locator("[data-event=deferred]").count(), 1);
 		assert.equal(await c.page.locator("[data-event=delivered]").count(), 1);
@@ -112,7 +112,7 @@ test("57 a bounce: the failure with its reason, and the report linked", async (c
 test("58 TLS that is demanded and not there is told", async (c) => {
 	const peer = await peerFor(c.station, "plain.example", {});
 	try {
-		c.station.cli("route", "set", "plain.example", `127.0.0.1:${peer.port}`, "--tls", "encrypt");
+		c.station.cli("tls", "set", `127.0.0.1:${peer.port}`, "encrypt");
 		const id = await submit(c.station, { to: "bob@plain.example" });
 		await openTrace(c, id);
 		await untilVerdict(c.page, /Not delivered to bob@plain.example yet/);
@@ -192,7 +192,7 @@ test("62 the page follows the letter while it is open; trying now and stopping w
 		assert.match(await c.page.innerText(".toast"), /a moment ago/);
 		await c.page.keyboard.press("Escape");
 		await c.page.click("text=Stop trying");
-		await c.page.click("dialog >> text=Stop trying");
+		await c.page.click(".dialog-foot button.danger");
 		await until(async () => !/busy/.test(c.station.cli("queue", "list")), 8000, "the queue to forget it");
 	} finally {
 		await peer.stop();

@@ -31,7 +31,7 @@ static void put_time(struct json_out *j, const char *key, int64_t ns)
 }
 
 static void put_cause(struct json_out *j, unsigned code, struct span enhanced, struct span text,
-	enum mail_lang lang)
+	bool is_tried, enum mail_lang lang)
 {
 	const struct mail_cause *c = mail_cause_find(code, enhanced, text);
 
@@ -39,7 +39,7 @@ static void put_cause(struct json_out *j, unsigned code, struct span enhanced, s
 	json_open_object(j);
 	json_kv_str(j, "name", c->name);
 	json_kv_str(j, "text", c->text[lang]);
-	json_kv_str(j, "remedy", c->remedy[lang]);
+	json_kv_str(j, "remedy", is_tried ? mail_cause_patience(lang) : c->remedy[lang]);
 	json_close(j);
 }
 
@@ -68,7 +68,7 @@ static void put_rcpt(struct json_out *j, const struct jmap_trace_rcpt *r, enum m
 	json_kv_span(j, "tls", r->tls);
 	json_kv_span(j, "reason", r->reason);
 	if (is_trouble(r->state) && (r->code || r->reply.len))
-		put_cause(j, r->code, r->enhanced, r->reply, lang);
+		put_cause(j, r->code, r->enhanced, r->reply, r->state == JMAP_TRACE_WAITING, lang);
 	json_close(j);
 }
 
@@ -214,7 +214,7 @@ static void put_event(struct json_out *j, const struct jmap_trace *t, size_t i, 
 		if (ev->kind == TRAIL_DEFERRED || ev->kind == TRAIL_FAILED) {
 			json_in_u64(f, "code", &n);
 			put_cause(j, (unsigned)n, json_in_text(f, "enhanced"),
-				json_in_text(f, "reply"), lang);
+				json_in_text(f, "reply"), ev->kind == TRAIL_DEFERRED, lang);
 		}
 		/* a server of a private network says too much of it */
 		if (ev->talk.len && span_eq(host, shown))

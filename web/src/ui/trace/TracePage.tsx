@@ -18,10 +18,14 @@ addCatalogue(en, { "zh-CN": () => import("../../i18n/trace.zh-CN.json") });
 const TICK_MS = 10_000; // "in 12 min" moves
 const POLL_MS = 30_000; // if no push comes
 
+/** Within a sentence, which has its own full stop. */
+function inWords(iso: string): string {
+	return relativeTime(iso).replace(/\.$/, "");
+}
 function say(s: Sentence): string {
 	const values: Record<string, string | number> = {};
 	for (const [k, v] of Object.entries(s.values))
-		values[k] = k === "expiresAt" ? fullDate(String(v)) : k.endsWith("At") ? relativeTime(String(v)) : v;
+		values[k] = k === "expiresAt" ? fullDate(String(v)) : k.endsWith("At") ? inWords(String(v)) : v;
 	return t(s.key, values);
 }
 function boxName(b: Box): string {
@@ -59,7 +63,7 @@ function PathStrip({ strip, isReceived }: { strip: Strip; isReceived: boolean })
 						<span class="trace-box" title={b.isClaim ? t("trace.path.claim") : undefined}>
 							<b dir="ltr">{boxName(b)}</b>
 							{b.detail.map((d) => <span dir="ltr" key={d}>{d}</span>)}
-							{b.isClaim && <span class="trace-claimed">{t("trace.path.claim")}</span>}
+							{b.isClaim && <span class="trace-claimed">{t("trace.path.claimed")}</span>}
 							{b.remarks.map((r) => <span class="trace-remark" dir="auto" key={r}>{r}</span>)}
 						</span>
 					</li>
@@ -96,7 +100,7 @@ function Recipient({ r, sent }: { r: TraceRecipient; sent: string }) {
 		r.state === "delivered" || r.state === "relayed" ? r.at && formatSeconds(between(sent, r.at)) : null,
 		r.targets > 1 ? t("trace.targets", { n: r.targets }) : null,
 		r.attempts > 0 && r.state !== "relayed" ? t("trace.tries", { n: r.attempts }) : null,
-		r.nextAt && r.state === "waiting" ? t("trace.verdict.next", { nextAt: relativeTime(r.nextAt) }) : null,
+		r.nextAt && r.state === "waiting" ? t("trace.verdict.next", { nextAt: inWords(r.nextAt) }) : null,
 	].filter(Boolean);
 	return (
 		<li class={recipientTone(r)}>
