@@ -72,6 +72,7 @@
 	X(COMPRESS_DEFLATE, "COMPRESS=DEFLATE", 4978, LATE, false)                                 \
 	X(INPROGRESS, "INPROGRESS", 9585, LATE, false)                                             \
 	X(MESSAGELIMIT, "MESSAGELIMIT", 9738, LATE, false) /* with a value */                      \
+	X(JMAPACCESS, "JMAPACCESS", 9698, LATE, false)                                             \
 	X(UIDONLY, "UIDONLY", 9586, LATE, true)
 
 enum imap_cap {

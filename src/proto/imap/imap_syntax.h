@@ -55,6 +55,7 @@ enum imap_uid_form { IMAP_UID_NO, IMAP_UID_TOO };
 	X(LIST, "LIST", IMAP_LOGGED_IN, IMAP_UID_NO, "")                                           \
 	X(LSUB, "LSUB", IMAP_LOGGED_IN, IMAP_UID_NO, "")                                           \
 	X(NAMESPACE, "NAMESPACE", IMAP_LOGGED_IN, IMAP_UID_NO, "NAMESPACE")                        \
+	X(GETJMAPACCESS, "GETJMAPACCESS", IMAP_LOGGED_IN, IMAP_UID_NO, "JMAPACCESS")               \
 	X(STATUS, "STATUS", IMAP_LOGGED_IN, IMAP_UID_NO, "")                                       \
 	X(APPEND, "APPEND", IMAP_LOGGED_IN, IMAP_UID_NO, "")                                       \
 	X(SETACL, "SETACL", IMAP_LOGGED_IN, IMAP_UID_NO, "ACL")                                    \

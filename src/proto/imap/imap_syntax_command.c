@@ -164,6 +164,7 @@ static args_fn *const args_of[IMAP_VERB_COUNT] = {
 	[IMAP_LIST] = imap_args_list,
 	[IMAP_LSUB] = imap_args_lsub,
 	[IMAP_NAMESPACE] = args_nothing,
+	[IMAP_GETJMAPACCESS] = args_nothing,
 	[IMAP_STATUS] = imap_args_status,
 	[IMAP_SETACL] = imap_args_setacl,
 	[IMAP_DELETEACL] = imap_args_acl_who,

@@ -36,7 +36,19 @@ static uint64_t caps_named(const struct config_texts *names)
 	return caps;
 }
 
-void host_imap_policy(struct arena *a, const struct config *c, struct imapd_policy *p)
+static const char *jmap_url(struct host *h, struct arena *a, const struct config *c)
+{
+	const char *host = c->clients.server[0] ? c->clients.server : c->hostname;
+	unsigned port = host_setup_jmap(h, NULL);
+
+	if (!port)
+		return NULL;
+	return port == 443 ? arena_printf(a, "https://%s/.well-known/jmap", host)
+			   : arena_printf(a, "https://%s:%u/.well-known/jmap", host, port);
+}
+
+void host_imap_policy(
+	struct host *h, struct arena *a, const struct config *c, struct imapd_policy *p)
 {
 	struct imapd_client *clients = ARENA_ARRAY(
 		a, struct imapd_client, c->imap_client_count + 1);
@@ -46,7 +58,8 @@ void host_imap_policy(struct arena *a, const struct config *c, struct imapd_poli
 			c->imap_clients[i].name, caps_named(&c->imap_clients[i].without)};
 	*p = (struct imapd_policy){.keep_expunged_ns = c->reading.keep_expunged,
 		.clients = clients,
-		.client_count = c->imap_client_count};
+		.client_count = c->imap_client_count,
+		.jmap_url = jmap_url(h, a, c)};
 }
 
 void host_imap_opts(struct host *h, const struct config *c, const struct config_listener *l,
@@ -65,6 +78,8 @@ void host_imap_opts(struct host *h, const struct config *c, const struct config_
 	o->limits.message_limit = IMAPD_MESSAGE_LIMIT;
 	o->limits.append_octets = (uint64_t)c->limits.message_octets;
 	o->caps &= ~caps_named(&l->without);
+	if (!host_setup_jmap(h, NULL))
+		o->caps &= ~IMAP_BIT(JMAPACCESS);
 }
 
 FIBER void host_imap_serve(struct host_conn *c, const char *refuse)

@@ -337,7 +337,8 @@ void host_imap_new(struct host *h);
 void host_imap_begin(struct host_worker *w);
 void host_imap_end(struct host_worker *w);
 /** In `a`. */
-void host_imap_policy(struct arena *a, const struct config *c, struct imapd_policy *p);
+void host_imap_policy(
+	struct host *h, struct arena *a, const struct config *c, struct imapd_policy *p);
 void host_imap_opts(struct host *h, const struct config *c, const struct config_listener *l,
 	struct imap_server_opts *o);
 /** As in struct host_service. */
@@ -437,6 +438,8 @@ FIBER int host_shape_begin(struct host *h, struct err *e);
  * As they are bound, or without a host as `c` (may be NULL) has them. */
 void host_setup_facts(
 	const struct host *h, const struct config *c, struct arena *a, struct setup_facts *f);
+/** Where JMAP is spoken with TLS from the first octet: the port, 0 nowhere. As bound, or without a host as `c` has it. */
+uint16_t host_setup_jmap(const struct host *h, const struct config *c);
 /** Is there an HTTP listener that serves the documents? */
 bool host_setup_is_served(const struct host *h, const struct config *c);
 

@@ -104,7 +104,7 @@ struct host_settings *host_settings_new(struct host *h, struct config *c)
 	s->imap = ARENA_ARRAY(arena, struct imap_server_opts, c->listener_count + 1);
 	for (size_t i = 0; i < c->listener_count; i++)
 		host_imap_opts(h, c, &c->listeners[i], &s->imap[i]);
-	host_imap_policy(arena, c, &s->imap_policy);
+	host_imap_policy(h, arena, c, &s->imap_policy);
 	drop_opts(h, c, &s->smtp[c->listener_count]);
 	s->drop_smtp = &s->smtp[c->listener_count];
 	return s;

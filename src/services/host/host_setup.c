@@ -53,6 +53,25 @@ void host_setup_facts(
 		add_configured(f, servers, &config->listeners[i]);
 	f->host = span_str(config->clients.server[0] ? config->clients.server : config->hostname);
 	f->title = span_str(config->clients.title);
+	f->jmap_port = host_setup_jmap(h, config);
+}
+
+uint16_t host_setup_jmap(const struct host *h, const struct config *c)
+{
+	for (size_t i = 0; h && i < h->bound_count; i++)
+		if (h->bounds[i].protocol == CONFIG_HTTP &&
+			h->bounds[i].tls == CONFIG_TLS_IMPLICIT && addr_is_ip(&h->bounds[i].addr))
+			return addr_port(&h->bounds[i].addr);
+	for (size_t i = 0; !h && c && i < c->listener_count; i++) {
+		const struct config_listener *l = &c->listeners[i];
+		struct addr at;
+
+		if (l->protocol == CONFIG_HTTP && l->tls == CONFIG_TLS_IMPLICIT &&
+			l->addresses.count &&
+			addr_parse(span_str(l->addresses.items[0]), config_port(l), &at, NULL) == 0)
+			return addr_port(&at);
+	}
+	return 0;
 }
 
 bool host_setup_is_served(const struct host *h, const struct config *c)

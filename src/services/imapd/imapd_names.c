@@ -1,4 +1,4 @@
-/* CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE, STATUS, NAMESPACE. */
+/* CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE, STATUS, NAMESPACE, GETJMAPACCESS. */
 #include "services/imapd/imapd_names.h"
 
 #include "base/enc.h"
@@ -244,5 +244,17 @@ FIBER int imapd_namespace(
 	imap_put(c->s,
 		SPAN("* NAMESPACE ((\"\" \"/\")) ((\"" MAILBOX_OTHERS
 		     "/\" \"/\")) ((\"" MAILBOX_SHARED "/\" \"/\"))\r\n"));
+	return 0;
+}
+
+/* ---- JMAPACCESS ---- */
+
+/* RFC 9698 section 3: the same mail, the same ids of objects, the same logins. */
+FIBER int imapd_getjmapaccess(
+	struct imapd_conn *c, const struct imap_command *cmd, struct imap_result *r, struct err *e)
+{
+	if (!c->policy->jmap_url)
+		return imap_result_bad(r, NULL, "Where JMAP is spoken is not known");
+	imap_printf(c->s, "* JMAPACCESS \"%s\"\r\n", c->policy->jmap_url);
 	return 0;
 }

@@ -90,6 +90,7 @@ typedef FIBER int imapd_command_fn(
 	X(LIST, imapd_list)                                                                        \
 	X(LSUB, imapd_lsub)                                                                        \
 	X(NAMESPACE, imapd_namespace)                                                              \
+	X(GETJMAPACCESS, imapd_getjmapaccess)                                                      \
 	X(STATUS, imapd_status)                                                                    \
 	X(SETACL, imapd_setacl)                                                                    \
 	X(DELETEACL, imapd_deleteacl)                                                              \
@@ -136,7 +137,7 @@ IMAPD_COMMANDS(X)
 		IMAP_BIT(SPECIAL_USE) | IMAP_BIT(CREATE_SPECIAL_USE) | IMAP_BIT(STATUS_SIZE) |     \
 		IMAP_BIT(QUOTA) | IMAP_BIT(QUOTA_RES_STORAGE) | IMAP_BIT(QUOTA_RES_MESSAGE) |      \
 		IMAP_BIT(ACL) | IMAP_BIT(RIGHTS_TEKX) | IMAP_BIT(METADATA) |                       \
-		IMAP_BIT(METADATA_SERVER) | IMAP_BIT(OBJECTID))
+		IMAP_BIT(METADATA_SERVER) | IMAP_BIT(OBJECTID) | IMAP_BIT(JMAPACCESS))
 #define IMAPD_MESSAGE_CAPS                                                                         \
 	(IMAP_BIT(UIDPLUS) | IMAP_BIT(MOVE) | IMAP_BIT(MULTIAPPEND) | IMAP_BIT(APPENDLIMIT) |      \
 		IMAP_BIT(CATENATE) | IMAP_BIT(REPLACE))

@@ -260,8 +260,7 @@ static bool is_invocation(const struct json_in *v)
 		json_in_is_object(json_in_at(v, 1)) && json_in_is_text(json_in_at(v, 2));
 }
 
-/* NULL: it is a Request object (RFC 8620 section 3.3). */
-static const char *what_is_wrong(const struct json_in *doc)
+const char *jmap_request_fault(const struct json_in *doc)
 {
 	const struct json_in *using = json_in_get(doc, "using");
 	const struct json_in *calls = json_in_get(doc, "methodCalls");
@@ -394,7 +393,7 @@ static FIBER int run_calls(struct jmap_request *r, const struct json_in *doc, st
 
 static FIBER int run_request(struct jmap_request *r, const struct json_in *doc, struct err *e)
 {
-	const char *wrong = what_is_wrong(doc);
+	const char *wrong = jmap_request_fault(doc);
 	const struct json_in *using = json_in_get(doc, "using");
 	unsigned bit;
 	int rc;

@@ -155,6 +155,8 @@ jmap_method_fn jmap_blob_get, jmap_blob_lookup, jmap_blob_upload, jmap_blob_copy
 
 void jmap_events_add(struct jmapd *d);
 void jmap_upload_add(struct jmapd *d);
+/** What keeps it from being a Request object (RFC 8620 section 3.3), for people; NULL: nothing. Pure. */
+const char *jmap_request_fault(const struct json_in *doc);
 void jmap_session_add(struct jmapd *d);
 void jmap_api_add(struct jmapd *d);
 void jmap_unsubscribe_add(struct jmapd *d);

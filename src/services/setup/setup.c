@@ -113,7 +113,7 @@ void setup_put_autoconfig(struct buf *b, const struct setup_facts *f)
 
 size_t setup_srvs(struct arena *a, const struct setup_facts *f, struct setup_srv **srvs_r)
 {
-	struct setup_srv *srvs = ARENA_ARRAY(a, struct setup_srv, SETUP_PROTOCOL_COUNT * 2);
+	struct setup_srv *srvs = ARENA_ARRAY(a, struct setup_srv, SETUP_PROTOCOL_COUNT * 2 + 1);
 	size_t n = 0;
 
 	for (int p = 0; p < SETUP_PROTOCOL_COUNT; p++) {
@@ -140,6 +140,14 @@ size_t setup_srvs(struct arena *a, const struct setup_facts *f, struct setup_srv
 			}
 		}
 	}
+	/* RFC 8620 section 2.2 */
+	if (f->jmap_port)
+		srvs[n++] = (struct setup_srv){
+			.name = span_str(
+				arena_printf(a, "_jmap._tcp." SPAN_FMT, SPAN_ARG(f->domain))),
+			.weight = 1,
+			.port = f->jmap_port,
+			.target = f->host};
 	*srvs_r = srvs;
 	return n;
 }

@@ -43,6 +43,7 @@ struct setup_facts {
 	struct span domain; /* of the addresses; A-label */
 	struct span host;   /* that the certificate is for */
 	struct span title;  /* what people call it; "": the domain */
+	uint16_t jmap_port; /* where JMAP is spoken, with TLS from the first octet; 0 nowhere */
 };
 
 /** An address as it is put into documents: lower-case domain, no quotes, controls or blanks; its domain in
