@@ -29,7 +29,8 @@ struct imapd_policy {
 	int64_t keep_expunged_ns; /* how long what is expunged can be brought back; 0 not at all */
 	const struct imapd_client *clients;
 	size_t client_count;
-	const char *jmap_url; /* where the same mail is to be had by JMAP (RFC 9698); NULL: nowhere */
+	const char
+		*jmap_url; /* where the same mail is to be had by JMAP (RFC 9698); NULL: nowhere */
 };
 
 /* Messages of one command (RFC 9738): beyond, the newest ones are taken. */
