@@ -77,7 +77,7 @@ def test_wrong_names_and_wrong_passwords_look_the_same(web):
     alice, answers = web.accounts[0], []
     for user in (alice.address, "nobody@yizhan.test", "nobody@elsewhere.test", "\x01"):
         times = []
-        for _ in range(2):
+        for _ in range(6):
             b = browser(web)
             begin = time.monotonic()
             a = b.log_in(user, "wrong")
@@ -87,7 +87,8 @@ def test_wrong_names_and_wrong_passwords_look_the_same(web):
     assert answers[0][0] == 401 and answers[0][1] == b'{"state":"wrong"}'
     # what is no name at all is no guess
     assert all(a[:3] == answers[0][:3] for a in answers[1:])
-    assert max(a[3] for a in answers[:3]) < 5 * min(a[3] for a in answers[:3])
+    # the best of each: other programs share the machine
+    assert max(a[3] for a in answers[:3]) < 6 * min(a[3] for a in answers[:3])
 
 
 def test_a_browser_without_script_logs_in(web):
@@ -150,7 +151,8 @@ def test_no_other_site_makes_somebody_log_in(web):
 FOREIGN = [
     ("another site", {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}),
     ("a sister site", {"Origin": "http://localhost", "Sec-Fetch-Site": "same-site"}),
-    ("a sandbox", {"Origin": "null"}),
+    ("a sandbox", {"Origin": "null", "Sec-Fetch-Site": "cross-site"}),
+    ("a sandbox of an old browser", {"Origin": "null", "Sec-Fetch-Site": None}),
     ("no field of the page's", {"X-Yizhan": None}),
     ("no word of where from", {"Origin": None, "Sec-Fetch-Site": None}),
     ("a form", {"Content-Type": "application/x-www-form-urlencoded"}),

@@ -216,7 +216,7 @@ static const struct {
 	{"Cross-Origin-Opener-Policy", SPAN("same-origin")},
 	{"X-DNS-Prefetch-Control", SPAN("off")},
 	{"Permissions-Policy",
-		SPAN("accelerometer=(), autoplay=(), bluetooth=(), browsing-topics=(), camera=(), "
+		SPAN("accelerometer=(), autoplay=(), browsing-topics=(), camera=(), "
 		     "display-capture=(), encrypted-media=(), geolocation=(), gyroscope=(), hid=(), "
 		     "idle-detection=(), local-fonts=(), magnetometer=(), microphone=(), midi=(), "
 		     "payment=(), picture-in-picture=(), publickey-credentials-create=(), "

@@ -9,7 +9,6 @@ static const struct span tags[LANGUAGES] = {SPAN("en"), SPAN("zh-CN")};
 /* id, English, Chinese */
 #define WORDS(X)                                                                                   \
 	X(SIGN_IN, "Sign in", "登录")                                                              \
-	X(LEDE, "Your mail at this station", "您在本站的邮件")                                     \
 	X(USER, "E-mail address", "电子邮件地址")                                                  \
 	X(PASSWORD, "Password", "密码")                                                            \
 	X(NEXT, "Sign in", "登录")                                                                 \
