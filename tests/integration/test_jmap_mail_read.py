@@ -1,6 +1,7 @@
 """The reading half of RFC 8621: Mailboxes, Threads, Emails, queries, Email/parse, snippets. One server for the file;
 each test works in mailboxes of its own."""
 
+import base64
 import email
 import os
 import sys
@@ -336,7 +337,7 @@ def test_charsets_are_read(alice, charset):
     alice.box()
     text = corpus.TEXTS[charset]
     head = "Subject: =?%s?b?%s?=\r\nContent-Type: text/plain; charset=%s\r\n" % (
-        charset, __import__("base64").b64encode(text.encode(charset)).decode(), charset)
+        charset, base64.b64encode(text.encode(charset)).decode(), charset)
     id = alice.add(head.encode() + b"Content-Transfer-Encoding: 8bit\r\n\r\n" + text.encode(charset) + b"\r\n")
     m = alice.one(id, "subject", "preview", "bodyValues", fetchTextBodyValues=True)
     assert m["subject"] == text and m["preview"] == text
@@ -658,6 +659,19 @@ def test_blobs_are_parsed(alice):
     picture = [p for p in got["parsed"][message["blobId"]]["textBody"] if p["cid"] == "img@x"]
     picture = picture or [p for p in got["parsed"][message["blobId"]]["attachments"] if p["cid"] == "img@x"]
     assert alice.download(picture[0]["blobId"]) == bytes(range(5))
+    # also of an upload, and of a message that was encoded, and within what is within
+    coded = (b"Content-Type: multipart/mixed; boundary=y\r\n\r\n--y\r\n\r\nsee\r\n--y\r\nContent-Type: message/rfc822\r\n"
+             b"Content-Transfer-Encoding: base64\r\n\r\n" + base64.encodebytes(outer).replace(b"\n", b"\r\n") + b"--y--\r\n")
+    blob = alice.one(alice.add(coded), "attachments")["attachments"][0]["blobId"]
+    blob = alice.call("Email/parse", blobIds=[blob])["parsed"][blob]["attachments"][0]["blobId"]
+    for id in (upload, blob):
+        m = alice.call("Email/parse", blobIds=[id])["parsed"][id]
+        assert m["subject"] == "Grüße folded"
+        picture = [p for p in m["textBody"] + m["attachments"] if p["cid"] == "img@x"]
+        assert alice.download(picture[0]["blobId"]) == bytes(range(5))
+        assert alice.download(m["htmlBody"][0]["blobId"]) == b"<p>Hallo</p>"
+        beyond = "-".join(picture[0]["blobId"].split("-")[:-2] + ["fffff", "0"])
+        assert alice.call("Email/parse", blobIds=[beyond, id + "-x-1-0", id + "-0-1"])["notFound"] == [beyond, id + "-x-1-0", id + "-0-1"]
     row = alice.call("Email/parse", blobIds=[upload], properties=["id", "mailboxIds", "keywords", "receivedAt", "threadId", "blobId", "size"])
     assert row["parsed"][upload] == {"id": None, "mailboxIds": None, "keywords": None, "receivedAt": None, "threadId": None,
                                      "blobId": upload, "size": len(inner)}

@@ -11,10 +11,12 @@
  *	G05BCR3…		the whole message of an Email
  *	G05BCR3…-1f0-2c1-3	of its body as stored: offset and length in hex, Content-Transfer-Encoding
  *	GU05BCR3…		an upload ('U' begins no number)
+ *	…-40-99-0		of what an upload or a part is, decoded: what Email/parse has found in it
  *
  * Who may see the Email may see all of it, so the numbers in the id of a part give nothing away. */
 
 #define PIECE      (64 * 1024)   /* raw octets decoded at a time */
+#define NESTED_MAX 4             /* parts within parts: each is read through those around it */
 #define SMALL_PART (1024 * 1024) /* raw octets; smaller parts are decoded into memory at once */
 
 /* ---- ids ---- */
@@ -40,6 +42,15 @@ void jmap_put_blob_of_upload(struct json_out *j, uint64_t upload_id)
 	buf_char(j->buf, '"');
 }
 
+void jmap_put_blob_within(
+	struct json_out *j, struct span outer, uint64_t offset, uint64_t octets, unsigned encoding)
+{
+	json_raw(j, SPAN("\""));
+	buf_span_put(j->buf, outer);
+	buf_printf(j->buf, "-%llx-%llx-%u\"", (unsigned long long)offset,
+		(unsigned long long)octets, encoding);
+}
+
 static bool get_hex(struct span text, uint64_t *n_r)
 {
 	*n_r = 0;
@@ -58,25 +69,51 @@ static bool get_hex(struct span text, uint64_t *n_r)
 	return true;
 }
 
+/* What stands behind the last '-', which is taken off with it. */
+static bool take_last(struct span *text, struct span *last_r)
+{
+	ptrdiff_t dash = span_rfind(*text, '-');
+
+	if (dash < 0)
+		return false;
+	*last_r = span_skip(*text, (size_t)dash + 1);
+	*text = span_sub(*text, 0, (size_t)dash);
+	return true;
+}
+
+static size_t dashes(struct span s)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s.len; i++)
+		n += s.ptr[i] == '-';
+	return n;
+}
+
 bool jmap_blob_id(struct span text, struct jmap_blob_name *name_r)
 {
-	struct span head, rest, number;
-	uint64_t encoding;
+	struct span encoding, octets, offset;
+	struct jmap_blob_name outer;
+	uint64_t n;
 
 	*name_r = (struct jmap_blob_name){0};
-	if (text.len > 1 && text.ptr[0] == 'G' && text.ptr[1] == 'U') {
-		name_r->is_upload = true;
-		return enc_get_object(span_skip(text, 1), 'U', &name_r->id);
-	}
-	name_r->is_part = span_cut(text, '-', &head, &rest);
-	if (!enc_get_object(head, 'G', &name_r->id) || !name_r->is_part)
-		return !name_r->is_part && name_r->id;
-	if (!span_cut(rest, '-', &number, &rest) || !get_hex(number, &name_r->offset) ||
-		!span_cut(rest, '-', &number, &rest) || !get_hex(number, &name_r->octets) ||
-		!span_u64_max(rest, MIME_CTE_COUNT, &encoding) || rest.len != 1)
+	name_r->is_upload = text.len > 1 && text.ptr[0] == 'G' && text.ptr[1] == 'U';
+	if (span_find(text, '-') < 0)
+		return name_r->is_upload ? enc_get_object(span_skip(text, 1), 'U', &name_r->id)
+					 : enc_get_object(text, 'G', &name_r->id) && name_r->id;
+	if (dashes(text) > 3 * NESTED_MAX || !take_last(&text, &encoding) ||
+		!take_last(&text, &octets) || !take_last(&text, &offset) ||
+		!get_hex(offset, &name_r->offset) || !get_hex(octets, &name_r->octets) ||
+		encoding.len != 1 || !span_u64_max(encoding, MIME_CTE_COUNT, &n))
 		return false;
-	name_r->encoding = (unsigned)encoding;
-	return true;
+	name_r->is_part = true;
+	name_r->encoding = (unsigned)n;
+	name_r->is_inner = name_r->is_upload || span_find(text, '-') >= 0;
+	if (!name_r->is_inner)
+		return enc_get_object(text, 'G', &name_r->id);
+	name_r->outer = text;
+	name_r->is_upload = false;
+	return jmap_blob_id(text, &outer);
 }
 
 /* ---- octets as they are stored ---- */
@@ -84,6 +121,7 @@ bool jmap_blob_id(struct span text, struct jmap_blob_name *name_r)
 /* Prefix and body of a message, an upload, or a range of one. */
 struct raw {
 	struct body *body;
+	struct http_source source; /* instead of it, when read is set */
 	struct span prefix;
 	uint64_t from, size; /* within prefix and body */
 	/* the chunk at hand */
@@ -100,6 +138,22 @@ static void raw_end(void *arg)
 	arena_free(&r->a);
 }
 
+static FIBER int source_piece(
+	struct raw *r, uint64_t at, uint64_t left, struct span *piece_r, struct err *e)
+{
+	size_t n = left < PIECE ? (size_t)left : PIECE, got;
+	char *window;
+
+	arena_reset(r->a);
+	window = arena_alloc(r->a, n);
+	if (r->source.read(r->source.arg, at, window, n, &got, e) < 0)
+		return -1;
+	if (!got)
+		return err_set(e, ERR_CORRUPT, "a blob is shorter than its size");
+	*piece_r = span_of(window, got);
+	return 0;
+}
+
 /* What stands at `at`, as far as it is at hand; "" at the end. */
 static FIBER int raw_piece(struct raw *r, uint64_t at, struct span *piece_r, struct err *e)
 {
@@ -111,6 +165,8 @@ static FIBER int raw_piece(struct raw *r, uint64_t at, struct span *piece_r, str
 		*piece_r = SPAN_NONE;
 		return 0;
 	}
+	if (r->source.read)
+		return source_piece(r, at, left, piece_r, e);
 	if (at < r->prefix.len) {
 		piece = span_skip(r->prefix, (size_t)at);
 	} else {
@@ -300,6 +356,21 @@ static FIBER int find_upload(struct jmapd *d, struct arena *a, const struct jmap
 	return 0;
 }
 
+/* A range of it, decoded. */
+static FIBER int take_part(struct arena *a, struct raw *r, const struct jmap_blob_name *name,
+	struct jmap_blob *b, struct err *e)
+{
+	r->from = name->offset;
+	r->size = name->octets;
+	b->encoding = name->encoding;
+	if (name->encoding != MIME_CTE_BASE64 && name->encoding != MIME_CTE_QP) {
+		as_it_is(b, r);
+		return 0;
+	}
+	return r->size <= SMALL_PART ? decode_small(a, r, name->encoding, b, e)
+				     : decode_large(a, r, name->encoding, b, e);
+}
+
 static FIBER int find_email(struct jmapd *d, struct arena *a, const struct jmap_account *account,
 	const struct jmap_blob_name *name, struct jmap_blob *b, bool *is_found_r, struct err *e)
 {
@@ -326,15 +397,28 @@ static FIBER int find_email(struct jmapd *d, struct arena *a, const struct jmap_
 		as_it_is(b, r);
 		return 0;
 	}
-	b->offset = r->from = name->offset;
-	b->encoding = name->encoding;
-	r->size = name->octets;
-	if (name->encoding != MIME_CTE_BASE64 && name->encoding != MIME_CTE_QP) {
-		as_it_is(b, r);
+	b->offset = name->offset;
+	return take_part(a, r, name, b, e);
+}
+
+/* Of what another blob is, decoded. Each is read through those around it. */
+static FIBER int find_inner(struct jmapd *d, struct arena *a, const struct jmap_account *account,
+	const struct jmap_blob_name *name, struct jmap_blob *b, bool *is_found_r, struct err *e)
+{
+	struct jmap_blob outer;
+	struct raw *r;
+
+	if (jmap_blob_find(d, a, account, name->outer, &outer, is_found_r, e) < 0)
+		return -1;
+	*is_found_r = *is_found_r && name->offset <= outer.size &&
+		name->octets <= outer.size - name->offset;
+	if (!*is_found_r)
 		return 0;
-	}
-	return r->size <= SMALL_PART ? decode_small(a, r, name->encoding, b, e)
-				     : decode_large(a, r, name->encoding, b, e);
+	r = ARENA_NEW(a, struct raw);
+	r->source = outer.source;
+	r->a = arena_new();
+	arena_defer(a, raw_end, r);
+	return take_part(a, r, name, b, e);
 }
 
 FIBER int jmap_blob_find(struct jmapd *d, struct arena *a, const struct jmap_account *account,
@@ -346,6 +430,8 @@ FIBER int jmap_blob_find(struct jmapd *d, struct arena *a, const struct jmap_acc
 	*is_found_r = false;
 	if (!jmap_blob_id(id, &name))
 		return 0;
+	if (name.is_inner)
+		return find_inner(d, a, account, &name, blob_r, is_found_r, e);
 	return name.is_upload ? find_upload(d, a, account, name.id, blob_r, is_found_r, e)
 			      : find_email(d, a, account, &name, blob_r, is_found_r, e);
 }

@@ -110,7 +110,9 @@ void jmap_own_account(const struct jmap_user *user, struct jmap_account *account
 /* What the id of a blob says; pure. */
 struct jmap_blob_name {
 	bool is_upload, is_part;
-	uint64_t id; /* of the upload, or the Email */
+	bool is_inner;     /* a part of the blob `outer` */
+	struct span outer; /* borrowed */
+	uint64_t id;       /* of the upload, or the Email */
 	uint64_t offset, octets;
 	unsigned encoding;
 };

@@ -28,8 +28,8 @@ struct job {
 	bool is_message;
 };
 
-/* A part of it is told as a part of the body that it lies in; of what lies in none (an upload, a message that was
- * encoded) the parts have no blobs. */
+/* A part of it is told as a part of the body that it lies in; of an upload, or of a message that was encoded, as
+ * a part of that blob. */
 static void put_blob(struct json_out *j, const struct jmap_mail *m, const struct mime_part *p)
 {
 	if (m->email_id)
@@ -37,7 +37,8 @@ static void put_blob(struct json_out *j, const struct jmap_mail *m, const struct
 			(uint64_t)((int64_t)p->body_offset + m->shift),
 			p->end_offset - p->body_offset, p->encoding);
 	else
-		json_null(j);
+		jmap_put_blob_within(
+			j, m->blob_id, p->body_offset, p->end_offset - p->body_offset, p->encoding);
 }
 
 static void take_place(struct jmap_mail *m, const struct jmap_blob *b)

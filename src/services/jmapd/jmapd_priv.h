@@ -281,5 +281,8 @@ void jmap_put_blob_of_upload(struct json_out *j, uint64_t upload_id);
 /** Id of the whole message, of a part of it (offset and length within the body as stored, its
  * content-transfer-encoding), of an upload; each a JSON string. */
 void jmap_put_blob_of_email(struct json_out *j, uint64_t email_id);
+/** Of what is in another blob (its Id) once that is decoded. */
+void jmap_put_blob_within(
+	struct json_out *j, struct span outer, uint64_t offset, uint64_t octets, unsigned encoding);
 void jmap_put_blob_of_part(
 	struct json_out *j, uint64_t email_id, uint64_t offset, uint64_t octets, unsigned encoding);
