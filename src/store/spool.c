@@ -8,7 +8,9 @@
 #include "base/must.h"
 #include "run/fault.h"
 #include "store/body_priv.h"
+#include "store/outbox.h"
 #include "store/spool_priv.h"
+#include "store/vacation.h"
 
 DB_SQL(sql_item, "SELECT " SPOOL_ITEM_COLUMNS "WHERE r.id = $1");
 DB_SQL(sql_activate, "UPDATE queue_rcpt SET state = 1, lease_ns = $2 WHERE id = $1");
@@ -94,6 +96,8 @@ int spool_remove_tx(struct db *db, uint64_t rcpt_id, unsigned to, struct spool_g
 		return 0;
 	spool_move((unsigned)state, to);
 	store_count(db, STORE_COUNT_QUEUE_RCPTS, -1);
+	if (outbox_moved_tx(db, (uint64_t)msg_id, e) < 0)
+		return -1;
 	return remove_msg(db, msg_id, gone, e);
 }
 
@@ -469,7 +473,7 @@ static int defer(struct db *db, const struct spool_result *r, int64_t wish, stru
 	db_bind_text(st, 9, r->text);
 	db_bind_text(st, 10, r->host);
 	store_changed(db, STORE_QUEUE);
-	if (db_finish(st, e) < 0)
+	if (db_finish(st, e) < 0 || outbox_moved_tx(db, r->msg_id, e) < 0)
 		return -1;
 	return r->pause_ns ? db_run(db, e, &sql_lane_pause, "ii", (int64_t)r->rcpt_id, r->pause_ns)
 			   : 0;
@@ -593,7 +597,8 @@ static int deliver_row(
 	if (is_told && tell_later(db, l, d->id, e) < 0)
 		return -1;
 	if (deliver_tx(db, d, e) == 0) {
-		if (blob_ref_tx(db, d->blob_id, 1, e) < 0)
+		if (blob_ref_tx(db, d->blob_id, 1, e) < 0 ||
+			vacation_note_tx(db, d->account_id, d->id, e) < 0)
 			return -1;
 	} else if (e && e->code == ERR_NOT_FOUND) {
 		/* the account was removed while its letter waited: it goes as its mail did */

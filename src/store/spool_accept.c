@@ -6,6 +6,7 @@
 #include "store/maildrop_priv.h"
 #include "store/spool_priv.h"
 #include "store/stage_priv.h"
+#include "store/vacation.h"
 
 DB_SQL(sql_insert_msg,
 	"INSERT INTO queue_msg (id, blob_id, blob_octets, rcpt_first, rcpt_count, "
@@ -197,7 +198,7 @@ static int put_local(
 	if (deliver_tx(db, &d, e) < 0)
 		return -1;
 	rcpt->uid = d.uid;
-	return 0;
+	return vacation_note_tx(db, d.account_id, d.id, e);
 }
 
 /* What its author keeps. */

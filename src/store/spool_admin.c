@@ -1,6 +1,7 @@
 /* The queue as an administrator sees it: lists, and what they do to rows. */
 
 #include "base/must.h"
+#include "store/outbox.h"
 #include "store/spool_priv.h"
 
 DB_SQL(sql_page,
@@ -189,6 +190,9 @@ static int act_release(struct db *db, struct acting *x, const struct spool_item 
 	*is_changed = it->state == SPOOL_HELD || it->state == SPOOL_ACTIVE || is_scheduled(it, now);
 	if (!*is_changed)
 		return 0;
+	/* let go before its time: nobody takes it back any more */
+	if (is_scheduled(it, now) && outbox_moved_tx(db, it->msg_id, e) < 0)
+		return -1;
 	if (it->state == SPOOL_ACTIVE)
 		return set_wish(db, it, SPOOL_WISH_NONE, e);
 	if (it->state == SPOOL_HELD && it->env.release_ns > now) /* back to its sender's word */

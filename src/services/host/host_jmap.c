@@ -32,8 +32,11 @@ static FIBER int serve_main(void *arg)
 	submission_conn_init(
 		&sub, t->worker->host->submission, &t->settings->submission, t->stream, NULL);
 	in.submission = &sub;
-	if (submission_account(&sub, t->account_id, &t->err) == 0)
+	if (submission_account(&sub, t->account_id, &t->err) == 0) {
+		/* who writes by JMAP keeps his letter himself (onSuccessUpdateEmail) */
+		sub.user.is_sent_copied = false;
 		smtp_server_run(t->stream, t->settings->drop_smtp, &inbound_decider, &in, &t->err);
+	}
 	submission_conn_fini(&sub);
 	stream_free(&t->stream);
 	return 0;

@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "services/jmapd/jmapd_core_priv.h"
+#include "services/jmapd/jmapd_tasks.h"
 
 static const unsigned slots_max[JMAP_SLOT_KINDS] = {
 	[JMAP_SLOT_REQUEST] = JMAP_REQUESTS_AT_ONCE,
@@ -104,9 +105,15 @@ void jmap_slot_give(struct jmapd *d, uint64_t account_id, enum jmap_slot_kind ki
 
 FIBER int jmapd_run(struct jmapd *d, struct err *e)
 {
+	struct err why = {0};
+
 	while (!d->is_stopping) {
-		if (fiber_cond_wait(&d->changed, CLOCK_NEVER, e) < 0)
-			return e && e->code == ERR_CANCELLED ? 0 : -1;
+		jmap_tasks(d);
+		if (d->is_stopping ||
+			fiber_cond_wait(&d->changed, loop_now_ns() + JMAP_TASKS_NS, &why) == 0 ||
+			why.code == ERR_TIMEOUT)
+			continue;
+		return why.code == ERR_CANCELLED ? 0 : err_copy(e, &why);
 	}
 	return 0;
 }

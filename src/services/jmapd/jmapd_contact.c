@@ -1,4 +1,4 @@
-#include "services/jmapd/jmapd_priv.h"
+#include "services/jmapd/jmapd_contact_card.h"
 
 #include <string.h>
 
@@ -395,5 +395,7 @@ const struct jmap_method jmap_contact_methods[] = {
 	{"Contact/query", JMAP_CAP_PLACE_PAGE, 0, contact_query_method},
 	{"Contact/suggest", JMAP_CAP_PLACE_PAGE, 0, contact_suggest_method},
 	{"Contact/set", JMAP_CAP_PLACE_PAGE, JMAP_CHANGES_STATE, contact_set},
+	{"Contact/import", JMAP_CAP_PLACE_PAGE, JMAP_CHANGES_STATE, jmap_contact_import},
+	{"Contact/export", JMAP_CAP_PLACE_PAGE, 0, jmap_contact_export},
 	{0},
 };

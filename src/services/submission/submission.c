@@ -92,7 +92,7 @@ void submission_forget(struct submission_conn *c)
 {
 	const struct stream *stream = c->auth.stream;
 
-	if (!c->is_known || c->user.login.len)
+	if (!c->is_known || c->is_given || c->user.login.len)
 		return;
 	mark(c, false);
 	auth_conn_fini(&c->auth);
@@ -220,7 +220,7 @@ FIBER int submission_account(struct submission_conn *c, uint64_t account_id, str
 		return err_smtp(e, 550, 5, 7, 1);
 	}
 	from_sending(c->policy, &sending, &c->user);
-	c->is_known = true;
+	c->is_known = c->is_given = true;
 	return 0;
 }
 

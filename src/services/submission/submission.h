@@ -78,6 +78,7 @@ struct submission_conn {
 	struct auth_book *book; /* of the loop; NULL: none */
 	struct auth_mark mark;  /* in the book while it is logged in and idle */
 	bool is_marked, is_known;
+	bool is_given; /* submission_account: somebody else vouches for him, EHLO forgets nothing */
 	struct submission_user user; /* once is_known */
 	struct arena *arena;         /* owned; NULL before */
 	/* counted in this transaction, and not yet for good */

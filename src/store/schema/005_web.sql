@@ -231,7 +231,7 @@ CREATE TABLE identity (
 	may_delete @int NOT NULL,
 	rank @int NOT NULL		-- the lowest is taken when nobody chooses
 );
-CREATE INDEX identity_of ON identity (account_id);
+CREATE INDEX identity_of ON identity (account_id, rank, id);
 -- msg_id: its letter in the queue and the station log. undo: enum submission_undo.
 CREATE TABLE email_submission (
 	id @id,
@@ -265,6 +265,12 @@ CREATE TABLE vacation_told (
 	at_ns @int NOT NULL,
 	PRIMARY KEY (account_id, address)
 ) @keyed;
+-- Delivered while an answer was switched on: the responder looks at it.
+CREATE TABLE vacation_due (
+	message_id @id,
+	account_id @int NOT NULL
+);
+CREATE INDEX vacation_due_of ON vacation_due (account_id);
 -- An Email that comes back into a mailbox at a time.
 CREATE TABLE snooze (
 	account_id @int NOT NULL,
