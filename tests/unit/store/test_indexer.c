@@ -1,6 +1,7 @@
 #include "store_test.h"
 
 #include "store/directory.h"
+#include "store/email.h"
 #include "store/facts.h"
 #include "store/indexer.h"
 #include "store/mailbox.h"
@@ -80,6 +81,19 @@ static void assert_all_there(struct store_fixture *f, uint64_t account, size_t w
 	}
 }
 
+/* The index of Emails is there before anybody asks. */
+static void wait_for_emails(struct store_fixture *f, uint64_t account)
+{
+	struct err e = {0};
+	bool is_behind = true;
+
+	for (int i = 0; i < 1000 && is_behind; i++) {
+		fiber_sleep(10 * CLOCK_MS, NULL);
+		assert_ok(email_is_behind_blocking(f->s, account, &is_behind, &e), &e);
+	}
+	assert_false(is_behind);
+}
+
 static void play_behind(struct store_fixture *f)
 {
 	uint64_t account = make_account(f);
@@ -99,6 +113,7 @@ static void play_behind(struct store_fixture *f)
 	indexer_stats(x, &s);
 	assert_int_equal(s.missing_facts, 0);
 	assert_true(s.busy_ns > 0);
+	wait_for_emails(f, account);
 	assert_all_there(f, account, MANY + 1);
 	indexer_stop(x);
 	store_fixture_reopen(f);
