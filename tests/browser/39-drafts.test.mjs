@@ -13,10 +13,8 @@ test("4 the session ends while composing: log in on top, the text is kept", asyn
 	await login("alice");
 	const c = await write(page, { to: "bob@yizhan.test", subject: "Session 4", text: "before" });
 	await c.saved();
-	const cookies = await context.cookies();
-	await context.clearCookies();
-	await c.rich.click();
 	await page.keyboard.type(" and after");
+	await context.clearCookies();
 	const dialog = page.getByRole("dialog", { name: /log in/i });
 	await dialog.waitFor();
 	assert.match(await c.state.textContent(), /Not saved/);
@@ -27,7 +25,6 @@ test("4 the session ends while composing: log in on top, the text is kept", asyn
 	assert.match(await c.rich.textContent(), /before/);
 	assert.match(await c.rich.textContent(), /and after/);
 	assert.equal((await drafts(station, "Session 4")).length, 1);
-	assert.ok(cookies.length > 0);
 }, { quiet: /401/ });
 
 test("39 autosave, the tab crashes, the letter is there again", async ({ page, context, station, login }) => {
@@ -83,7 +80,6 @@ test("40 two composers, each its own draft", async ({ page, station, login }) =>
 	await login("alice");
 	const one = await write(page, { subject: "Forty one", text: "text one" });
 	await one.box.getByRole("button", { name: "Minimise" }).click();
-	await page.locator("body").click({ position: { x: 600, y: 20 } });
 	const two = await write(page, { subject: "Forty two", text: "text two" });
 	await two.saved();
 	await until(async () => (await drafts(station, "Forty one")).length === 1 && (await drafts(station, "Forty two")).length === 1, 10_000, "both");

@@ -26,7 +26,10 @@ export function composerOf(page, title) {
 
 /** "c", and the editor is there. */
 export async function write(page, { to, subject, text } = {}) {
-	await page.locator("body").press("c");
+	await page.evaluate(() => document.activeElement?.blur?.());
+	const before = await page.locator(".composer").count();
+	await page.keyboard.press("c");
+	await until(async () => await page.locator(".composer").count() > before, 8000, "a composer");
 	const c = composerOf(page);
 	await c.box.locator(".rich-text, .plain-text").waitFor();
 	if (to) {
