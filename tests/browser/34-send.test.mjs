@@ -1,19 +1,18 @@
 // Letters that leave, octet by octet as a scripted server of somebody else gets them.
 
-import { after, before } from "node:test";
+import { after } from "node:test";
 import { assert, browserTests, until } from "./lib/browser.mjs";
 import { composerOf, leaves, parseMail, settings, shapeOf, write } from "./lib/compose.mjs";
 import { startPeer } from "./lib/peer.mjs";
 
 let peer, hard;
-const { test, shared } = browserTests();
-before(async () => {
+const { test } = browserTests({ before: async ({ station }) => {
 	peer = await startPeer();
 	hard = await startPeer({ rcpt: "550 5.1.1 no such user here" });
-	shared.station.cli("route", "add", "far.example", `127.0.0.1:${peer.port}`);
-	shared.station.cli("route", "add", "hard.example", `127.0.0.1:${hard.port}`);
-	await settings(shared.station, "alice", { undoSeconds: 0 });
-});
+	station.cli("route", "add", "far.example", `127.0.0.1:${peer.port}`);
+	station.cli("route", "add", "hard.example", `127.0.0.1:${hard.port}`);
+	await settings(station, "alice", { undoSeconds: 0 });
+} });
 after(async () => {
 	await peer?.stop();
 	await hard?.stop();
@@ -30,6 +29,7 @@ test("34 send plain and rich: what leaves, octet by octet", async ({ page, login
 	await page.keyboard.press("Control+b");
 	await page.keyboard.type("bold");
 	await page.keyboard.press("Control+b");
+	await page.keyboard.type(" words");
 	await page.keyboard.press("Enter");
 	await page.keyboard.type("第二行");
 	await c.send();
@@ -38,8 +38,8 @@ test("34 send plain and rich: what leaves, octet by octet", async ({ page, login
 	assert.deepEqual(got.to, ["ana@far.example"]);
 	const mail = parseMail(got.data);
 	assert.equal(shapeOf(mail), "alternative(text/plain text/html)");
-	assert.match(mail.parts[0].body, /Hello bold\r?\n第二行/);
-	assert.match(mail.parts[1].body, /<div>Hello(&nbsp;| )<b>bold<\/b><\/div><div>第二行<\/div>/);
+	assert.match(mail.parts[0].body, /Hello bold words\r?\n第二行/);
+	assert.match(mail.parts[1].body, /<div>Hello(&nbsp;| )<b>bold<\/b>(&nbsp;| )words<\/div><div>第二行<\/div>/);
 	assert.match(mail.header("subject"), /=\?utf-8\?/i);
 	assert.match(mail.header("message-id"), /^<[0-9a-f]{32}@yizhan\.test>$/);
 	assert.equal(mail.header("x-yizhan-draft"), null);

@@ -127,7 +127,7 @@ function Body({ c, ask }: { c: Composer; ask: Asking }) {
 		<div class="composer-body" aria-busy={isBusy} inert={isBusy}>
 			<Alerts c={c} />
 			<Fields c={c} />
-			{c.letter.value.format === "rich" ? <RichText c={c} key={`r${c.loads.value}`} /> : <PlainText c={c} key={`p${c.loads.value}`} />}
+			{c.letter.value.format === "rich" ? <RichText c={c} key={`r${c.loads.value}`} /> : <PlainText c={c} />}
 			<Files c={c} />
 			<Foot c={c} ask={ask} />
 		</div>

@@ -2,7 +2,7 @@
 // rich letter.
 
 import { useSignal } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { splitQuote } from "../../core/compose_quote";
 import { t } from "../../core/i18n";
 import { type IconName, Button, Spinner, openMenu } from "../kit/kit";
@@ -18,10 +18,10 @@ const SIZES = [["small", "12px"], ["normal", null], ["large", "18px"], ["huge", 
 export function PlainText({ c }: { c: Composer }) {
 	const ref = useRef<HTMLTextAreaElement>(null);
 	useEffect(() => c.guard.watch(ref.current!), []);
-	useEffect(() => {
+	useLayoutEffect(() => {
 		const field = ref.current!;
 		field.value = c.letter.peek().text;
-		if (c.focus === "body") {
+		if (c.focus === "body" && c.loads.peek() === 0) {
 			field.focus();
 			field.setSelectionRange(0, 0);
 			field.scrollTop = 0;

@@ -138,7 +138,7 @@ function followUp(o: SendOptions, outcome: SendOutcome & { kind: "sent" }, at: D
 	const after = afterSendRequest(o);
 	for (const [, args] of after)
 		void store.change("Email", { update: args.update as never, destroy: args.destroy as never }).catch(() => {});
-	watch(outcome.submissionId);
+	watch(outcome.submissionId, outcome.sendAt ? Date.parse(outcome.sendAt) : undefined);
 	void store.sync(["Email", "Mailbox", "Thread", "EmailSubmission"]);
 	if (at) {
 		toast({ text: t("compose.scheduledFor", { when: fullDate(at.toISOString()) }), action: { label: t("kit.undo"), run: () => void takeBack({
@@ -226,7 +226,7 @@ export async function readPending(): Promise<EmailSubmission[]> {
 export async function restoreHeld(): Promise<void> {
 	const now = Date.now();
 	for (const s of await readPending().catch(() => [])) {
-		watch(s.id);
+		watch(s.id, Date.parse(s.sendAt));
 		if (isUndoable(s, now) && !held.value.some((h) => h.submissionId === s.id))
 			hold({ submissionId: s.id, emailId: s.emailId, until: Date.parse(s.sendAt), origin: null, archived: null });
 	}
@@ -240,9 +240,21 @@ export function scheduledOf(list: EmailSubmission[]): EmailSubmission[] {
 let stopWatch: (() => void) | null = null;
 const told = new Set<string>();
 
-function watch(id: string): void {
+/** An answer of somebody else's server comes when it comes; what changes is told by push, or found by a look. */
+const LOOK_MS = [1500, 3000, 6000, 12_000, 30_000, 60_000, 120_000];
+
+function watch(id: string, sendAt = Date.now()): void {
 	watched.add(id);
 	void store.submission.load([id]).catch(() => {});
+	const again = (n: number) => setTimeout(() => {
+		if (!watched.has(id))
+			return;
+		void store.submission.fetch([id]).catch(() => {});
+		if (n + 1 < LOOK_MS.length)
+			again(n + 1);
+	}, LOOK_MS[n]! + (n === 0 ? Math.max(0, sendAt - Date.now()) : 0));
+	if (sendAt - Date.now() < 3600_000)
+		again(0);
 	stopWatch ??= effect(() => {
 		for (const w of watched) {
 			const s = store.submission.get(w);
