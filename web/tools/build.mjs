@@ -55,7 +55,7 @@ export async function build({ plugins = [] } = {}) {
 	const licences = put("licenses.txt", licenceText());
 
 	const made = await esbuild.build({
-		...common, entryPoints: { entry: path.join(src, "entry.ts") }, plugins: [withMain], format: "esm", splitting: true, metafile: true,
+		...common, entryPoints: { entry: path.join(src, "entry.ts") }, plugins: [...plugins, withMain], format: "esm", splitting: true, metafile: true,
 		jsx: "automatic", jsxImportSource: "preact", entryNames: "assets/[name]-[hash]", chunkNames: "assets/[name]-[hash]",
 		define: { __STYLES__: JSON.stringify(JSON.stringify(styles)), __ICONS__: JSON.stringify(icons), __LICENCES__: JSON.stringify(licences) },
 	});

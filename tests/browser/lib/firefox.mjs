@@ -38,5 +38,5 @@ export async function loginFirefox(page, station, name = "alice", to = "/mail/in
 	await page.waitForSelector("input[name=password]");
 	await page.type("input[name=name], input[name=user], input[name=username]", who.address);
 	await page.type("input[name=password]", who.password);
-	await Promise.all([page.waitForNavigation(), page.click("button[type=submit], input[type=submit]")]);
+	await Promise.all([page.waitForNavigation(), page.$eval("input[name=password]", (i) => i.form.requestSubmit())]);
 }

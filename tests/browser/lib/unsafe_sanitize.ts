@@ -8,14 +8,15 @@ export { cssForTheme, plainCid, tidyCss } from "../../../web/src/core/sanitize.t
 export async function fillFrame(win: Window & typeof globalThis, body: HTMLElement, html: string): Promise<CleanMail> {
 	const doc = win.document;
 	const parsed = new win.DOMParser().parseFromString(html, "text/html");
-	for (const node of [...parsed.head.childNodes])
+	const own = (name: "head" | "body"): HTMLElement => Object.getOwnPropertyDescriptor(Document.prototype, name)!.get!.call(parsed);
+	for (const node of [...own("head").childNodes])
 		doc.head.append(doc.adoptNode(node));
-	for (const a of parsed.body.attributes)
+	for (const a of own("body").attributes)
 		body.setAttribute(a.name, a.value);
 	const range = doc.createRange();
+	const div = doc.createElement("div"); // before names of the mail hide what a document can do
 	range.selectNodeContents(body);
 	body.append(range.createContextualFragment(html));
-	const div = doc.createElement("div");
 	body.append(div);
 	div.innerHTML = html;
 	return { pictures: [], links: [], linkHosts: [], declaresDark: false, isPlainLooking: false, styles: [] };

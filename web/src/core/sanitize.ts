@@ -62,8 +62,8 @@ const STYLES_MAX = 400_000; /* characters of one style element; what is longer i
 type Win = Window & typeof globalThis;
 
 /** Clean `html` and put it into `body`, which lies in `win`, the frame's window: cleaned with another window's
- * machinery, inline styles would be judged by that window's policy. A long message comes bit by bit, so that
- * the page stays alive; `signal` ends that. */
+ * machinery, inline styles would be judged by that window's policy. A long message is cleaned bit by bit, so
+ * that the page stays alive; `signal` ends that. */
 export async function fillFrame(win: Win, body: HTMLElement, html: string, signal?: AbortSignal): Promise<CleanMail> {
 	const purify = createDOMPurify(win);
 	const mail: CleanMail = {
@@ -111,10 +111,10 @@ async function fillInSlices(win: Win, purify: DOMPurify, body: HTMLElement, html
 		await new Promise((done) => setTimeout(done, 0));
 		since = performance.now();
 	};
-	/* a node and all below it, that are not many */
-	const clean = (node: Node): DocumentFragment => {
+	/* nodes and all below them, that are not many */
+	const clean = (nodes: Node[]): DocumentFragment => {
 		const wrap = parsed.createElement("div");
-		wrap.append(node);
+		wrap.append(...nodes);
 		purify.sanitize(wrap, CONFIG_IN_PLACE);
 		const fragment = body.ownerDocument.createDocumentFragment();
 		while (wrap.firstChild)
@@ -122,31 +122,42 @@ async function fillInSlices(win: Win, purify: DOMPurify, body: HTMLElement, html
 		tidy(fragment, mail);
 		return fragment;
 	};
-	const pour = async (from: Element, to: Element): Promise<void> => {
+	const pour = async (from: Element, to: Element | DocumentFragment): Promise<void> => {
 		while (from.firstChild) {
 			if (signal?.aborted)
 				return;
-			const node = from.firstChild;
-			if (node.nodeType !== 1 || fewerThan(node as Element, SLICE_NODES)) {
-				to.append(clean(node));
+			/* as many neighbours as make a slice */
+			const few: Node[] = [];
+			let size = 0;
+			for (let n: Node | null = from.firstChild; n && size < SLICE_NODES; n = n.nextSibling) {
+				size += nodesIn(n, SLICE_NODES);
+				if (size < SLICE_NODES)
+					few.push(n);
+			}
+			if (few.length) {
+				to.append(clean(few));
 			} else {
 				/* the element alone first: what of it may stay takes up its children */
-				const shell = clean(node.cloneNode(false));
+				const node = from.firstChild as Element;
+				const shell = clean([node.cloneNode(false)]);
 				const next = shell.firstElementChild;
 				to.append(shell);
 				if (next)
-					await pour(node as Element, next);
-				else if (!CONFIG.FORBID_CONTENTS!.includes((node as Element).localName))
-					await pour(node as Element, to);
+					await pour(node, next);
+				else if (!CONFIG.FORBID_CONTENTS!.includes(node.localName))
+					await pour(node, to);
 				node.parentNode?.removeChild(node);
 			}
 			await breathe();
 		}
 	};
 	copyBodyAttributes(cleanBody(purify, parsed.body, parsed), body, mail);
-	for (const style of [...parsed.head.querySelectorAll("style")])
-		body.append(clean(style));
-	await pour(parsed.body, body);
+	/* shown at once when it is whole: a table that grows is laid out anew with every row */
+	const done = body.ownerDocument.createDocumentFragment();
+	done.append(clean([...parsed.head.querySelectorAll("style")]));
+	await pour(parsed.body, done);
+	if (!signal?.aborted)
+		body.append(done);
 }
 
 /* <body> is not let through inside of another element: its attributes are judged on a <div>. */
@@ -159,13 +170,14 @@ function cleanBody(purify: DOMPurify, from: Element, doc: Document): Element {
 	return div;
 }
 
-function fewerThan(e: Element, max: number): boolean {
-	const walker = e.ownerDocument.createTreeWalker(e);
-	let n = 0;
-	while (walker.nextNode())
-		if (++n >= max)
-			return false;
-	return true;
+function nodesIn(node: Node, max: number): number {
+	if (!node.firstChild)
+		return 1;
+	const walker = node.ownerDocument!.createTreeWalker(node);
+	let n = 1;
+	while (n < max && walker.nextNode())
+		n++;
+	return n;
 }
 
 /* ---- what the sanitizer has left ---- */

@@ -30,6 +30,7 @@ const SANDBOX = "allow-same-origin allow-popups allow-popups-to-escape-sandbox";
 const BASE = `
 html,body{height:auto!important;min-height:0!important;max-height:none!important}
 html{overflow:auto hidden!important;background:#fff;color:#1c2126;color-scheme:light}
+html[data-tall]{overflow:auto!important}
 html[data-paper=dark]{background:#15181b;color:#e4e7ea;color-scheme:dark}
 body{display:flow-root!important;position:relative!important;margin:0!important;padding:2px 0;font:15px/22px system-ui,-apple-system,"Segoe UI","Noto Sans","PingFang SC","Noto Sans CJK SC","Microsoft YaHei",sans-serif;overflow-wrap:anywhere}
 html[data-paper=light] body[data-padded]{padding:12px}
@@ -55,6 +56,8 @@ export function Frame({ html, title, parts, images, paper, onReport }: {
 	const ref = useRef<HTMLIFrameElement>(null);
 	const clean = useRef<CleanMail | null>(null);
 	const told = useRef<FrameReport | null>(null);
+	// held from before the message came: names in it can hide what a document has
+	const rootRef = useRef<HTMLElement | null>(null);
 	const [isFilled, setFilled] = useState(false);
 	const tell = (change: Partial<FrameReport>) => {
 		if (told.current)
@@ -73,6 +76,7 @@ export function Frame({ html, title, parts, images, paper, onReport }: {
 			if (!win || !doc?.body || end.signal.aborted || win.location.pathname !== "/frame")
 				return;
 			const body = doc.body;
+			rootRef.current = doc.documentElement;
 			observer?.disconnect();
 			observer = dress(frame, doc, title);
 			listen(frame, doc, end.signal);
@@ -80,7 +84,7 @@ export function Frame({ html, title, parts, images, paper, onReport }: {
 			if (end.signal.aborted)
 				return;
 			clean.current = mail;
-			const folded = foldQuote(body, doc);
+			const folded = foldQuote(body, document);
 			folded?.firstElementChild?.setAttribute("aria-label", t("reader.quoted"));
 			if (!mail.isPlainLooking)
 				body.dataset.padded = "";
@@ -90,11 +94,13 @@ export function Frame({ html, title, parts, images, paper, onReport }: {
 				looksGoodInDark: mail.declaresDark || mail.isPlainLooking,
 			};
 			onReport(told.current);
+			frame.dataset.filled = "";
 			setFilled(true);
 			await showOwnPictures(mail.pictures, parts, urls, end.signal);
 		};
 		const onLoad = () => void fill();
 		frame.addEventListener("load", onLoad);
+		delete frame.dataset.filled;
 		frame.src = "/frame";
 		return () => {
 			end.abort();
@@ -122,7 +128,7 @@ export function Frame({ html, title, parts, images, paper, onReport }: {
 	}, [images, isFilled, html]);
 
 	useEffect(() => {
-		const root = ref.current?.contentDocument?.documentElement;
+		const root = rootRef.current;
 		if (!root || !isFilled)
 			return;
 		root.dataset.paper = paper;
@@ -143,7 +149,7 @@ function dress(frame: HTMLIFrameElement, doc: Document, title: string): ResizeOb
 	doc.body.dir = "auto";
 	doc.title = title;
 	let growths = 0, last = 0;
-	const body = doc.body;
+	const body = doc.body, root = doc.documentElement;
 	const measure = () => {
 		fitWidth(frame, body);
 		const height = Math.min(Math.ceil(Math.max(body.getBoundingClientRect().height, body.scrollHeight * zoomOf(body))), HEIGHT_MAX);
@@ -153,7 +159,9 @@ function dress(frame: HTMLIFrameElement, doc: Document, title: string): ResizeOb
 		if (height > last && height - last < 200 && ++growths > GROWTHS_MAX)
 			return;
 		last = height;
-		const bar = frame.clientWidth < doc.documentElement.scrollWidth ? 16 : 0;
+		if (height === HEIGHT_MAX)
+			root.dataset.tall = ""; // the rest is reached by scrolling in it
+		const bar = frame.clientWidth < root.scrollWidth ? 16 : 0;
 		frame.style.setProperty("block-size", height + bar + "px");
 	};
 	doc.addEventListener("load", () => {

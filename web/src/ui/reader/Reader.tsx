@@ -16,16 +16,35 @@ import { width } from "../shell/Shell";
 import { AttachedMessage } from "./Attached";
 import { type CardLook, FoldedCard, OpenCard, isDark } from "./Message";
 import { PrintDialog } from "./Print";
-import { type FullEmail, loadFull, loadThread } from "./load";
+import { sourceOf } from "../list/list_source";
+import { type FullEmail, loadFull, loadThread, prefetchThread } from "./load";
 import { type View, ViewDialog, saveEml } from "./Views";
 
 addCatalogue(en, { "zh-CN": () => import("../../i18n/reader.zh-CN.json") });
 
-export { prefetchThread } from "./load";
-
 export interface ReaderProps { threadId: Id; /** The folder it is read in; none for search. */ mailboxId?: Id }
 
 const READ_AFTER_MS = 600;
+const PREFETCH_AFTER_MS = 400;
+
+/** The conversations beside this one in the list, so that the next key shows them at once. */
+function usePrefetch(threadId: Id): void {
+	useEffect(() => {
+		const timer = setTimeout(() => {
+			const r = route.value;
+			const list = r.page === "mail" ? sourceOf(r)?.window : null;
+			const at = list?.indexOfThread(threadId) ?? -1;
+			if (!list || at < 0)
+				return;
+			for (const i of [at + 1, at - 1]) {
+				const beside = store.email.peek((i >= 0 ? list.at(i) : undefined) ?? "")?.threadId;
+				if (beside && beside !== threadId)
+					void prefetchThread(beside).catch(() => {});
+			}
+		}, PREFETCH_AFTER_MS);
+		return () => clearTimeout(timer);
+	}, [threadId]);
+}
 
 export function Reader({ threadId, mailboxId }: ReaderProps) {
 	const [failure, setFailure] = useState(false);
@@ -100,6 +119,7 @@ function Conversation({ threadId, emails: all, mailboxId }: { threadId: Id; emai
 			setOpen((o) => new Set([...o, ...fresh.filter(isNew).map((e) => e.id)]));
 	}, [emails.map((e) => e.id).join()]);
 	useMarkRead(emails, open);
+	usePrefetch(threadId);
 
 	const lookOf = (id: Id): CardLook => looks[id] ?? { isPlain: false, paper: null };
 	const setLook = (id: Id, l: CardLook) => setLooks((o) => ({ ...o, [id]: l }));
