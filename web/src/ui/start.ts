@@ -5,6 +5,9 @@ import { NetworkError, SessionEnded } from "../core/jmap";
 import { keepPending, takeOrphans } from "../core/offline";
 import { startRouter } from "../core/router";
 import { forgetAll, loadSettings, saveSettings, settings, startSettings } from "../core/settings";
+import { t } from "../core/i18n";
+import { toast } from "./kit/kit";
+import { startNotices } from "./notices";
 import { isLoginLost, isNewVersion, jmap, keys, push, store } from "./app";
 import { startCompose } from "./compose/compose";
 
@@ -21,6 +24,7 @@ export async function startApp(): Promise<void> {
 	jmap.onSessionChange = () => void jmap.start().catch(() => {});
 	store.onNetwork = (isUp) => push.network(isUp);
 	store.onPending = keepPending;
+	store.onRefused = () => toast({ kind: "bad", text: t("shell.changeRefused") });
 	push.listeners.add((changed) => {
 		if ("WebSettings" in changed)
 			void loadSettings(jmap).catch(() => {});
@@ -51,6 +55,7 @@ async function connect(): Promise<void> {
 	store.restore(await takeOrphans());
 	addEventListener("pagehide", () => void saveSettings());
 	watchVersion();
+	startNotices();
 	registerWorker();
 }
 
