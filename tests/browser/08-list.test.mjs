@@ -116,7 +116,10 @@ test("13 what another client changes shows here", async ({ page, station, login 
 	const imap = await station.imap("alice");
 	await imap("SELECT INBOX");
 	await imap("STORE 1 +FLAGS (\\Seen \\Flagged)");
-	await until(async () => /starred/.test(await row(page, "Letter 0").getAttribute("aria-label")) && !/Unread/.test(await row(page, "Letter 0").getAttribute("aria-label")), 8000, "flags");
+	await until(async () => {
+		const label = await row(page, "Letter 0").locator(".row-label").textContent();
+		return /starred/.test(label) && !/Unread/.test(label);
+	}, 8000, "flags");
 	await imap("STORE 1 +FLAGS (\\Deleted)");
 	await imap("EXPUNGE");
 	imap.end();

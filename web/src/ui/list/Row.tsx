@@ -85,19 +85,20 @@ export function Row(p: RowProps) {
 		);
 	return (
 		<div class={`row${f.isUnread ? " unread" : ""}${p.isCursor ? " cursor" : ""}${p.isOpen ? " open" : ""}${p.isSelecting ? " selecting" : ""}`} role="option" id={`row-${p.index}`}
-			aria-setsize={p.total} aria-posinset={p.index + 1} aria-selected={p.isSelected} aria-label={rowLabel(f)} data-index={p.index} data-id={f.email.id} draggable>
+			aria-setsize={p.total} aria-posinset={p.index + 1} aria-selected={p.isSelected} data-index={p.index} data-id={f.email.id} draggable>
+			<span class="sr-only row-label">{rowLabel(f)}</span>
 			<span class="row-dot" aria-hidden title={f.isUnread ? t("list.unread") : undefined} />
 			<span class="row-check" data-act="select" aria-hidden><span class="box">{p.isSelected && <Icon name="check" />}</span></span>
-			<span class="row-people" dir="auto">{f.isDraft && <span class="row-draft">{t("list.draft")} </span>}{f.people}
+			<span class="row-people" dir="auto" aria-hidden>{f.isDraft && <span class="row-draft">{t("list.draft")} </span>}{f.people}
 				{f.emails.length > 1 && <span class="row-n"> {f.emails.length}</span>}</span>
-			<span class="row-time" title={fullDate(f.email.receivedAt)}>{shortDate(f.email.receivedAt)}</span>
-			<span class="row-text" dir="auto">
+			<span class="row-time" aria-hidden title={fullDate(f.email.receivedAt)}>{shortDate(f.email.receivedAt)}</span>
+			<span class="row-text" dir="auto" aria-hidden>
 				{p.chip && <span class={`chip ${p.chip.kind}`} data-act="trace">{p.chip.text}</span>}
 				{f.labels.map((l) => <Chip key={l.name} label={l.name} color={l.color} />)}
 				<span class="row-subject">{f.subject}</span>
 				<span class="row-preview"> {f.email.preview}</span>
 			</span>
-			<span class="row-icons">
+			<span class="row-icons" aria-hidden>
 				{f.isAnswered && <Icon name="reply" />}
 				{f.hasAttachment && <Icon name="attach" />}
 				<span class={`row-star${f.isStarred ? " on" : ""}`} data-act="star" title={t("list.star")}><Icon name="star" filled={f.isStarred} /></span>

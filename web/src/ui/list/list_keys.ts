@@ -22,7 +22,7 @@ export function listKeys(l: KeyedList): KeyBinding[] {
 	return [
 		{ group, keys: "j", label: t("list.key.next"), run: step(1) },
 		{ group, keys: "k", label: t("list.key.previous"), run: step(-1) },
-		{ group, keys: "o, Enter", label: t("list.key.open"), run: () => l.open(Math.max(0, l.cursor())) },
+		{ group, keys: "o", label: t("list.key.open"), run: () => l.open(Math.max(0, l.cursor())) },
 		{ group, keys: "x", label: t("list.key.select"), run: () => l.toggle(l.cursor()) },
 		{ group, keys: "* a", label: t("list.selectAll"), run: () => l.act.selectAll() },
 		{ group, keys: "Escape", label: t("list.clear"), run: () => l.clear() },

@@ -161,12 +161,14 @@ function Drawer() {
 		const from = document.activeElement as HTMLElement | null;
 		ref.current?.querySelector<HTMLElement>("a, button")?.focus();
 		const end = (e: KeyboardEvent) => {
-			if (e.key === "Escape" && !e.defaultPrevented)
-				isDrawerOpen.value = false;
+			if (e.key !== "Escape" || document.querySelector(".menu, dialog[open]"))
+				return;
+			isDrawerOpen.value = false;
+			e.stopPropagation(); // it is not meant for what is behind
 		};
-		document.addEventListener("keydown", end);
+		document.addEventListener("keydown", end, true);
 		return () => {
-			document.removeEventListener("keydown", end);
+			document.removeEventListener("keydown", end, true);
 			from?.focus?.();
 		};
 	}, []);
