@@ -119,6 +119,9 @@ function SourceList({ source, route: r }: { source: Source; route: MailRoute }) 
 		const c = cursor.value;
 		return c === null ? -1 : win.indexOf(c) >= 0 ? win.indexOf(c) : win.indexOfThread(store.email.peek(c)?.threadId ?? "");
 	});
+	const lastCursor = useRef(-1);
+	if (cursorIndex.value >= 0)
+		lastCursor.current = cursorIndex.value;
 	const emailsOf = (id: Id): Email[] => {
 		const e = store.email.peek(id);
 		if (!e)
@@ -157,6 +160,7 @@ function SourceList({ source, route: r }: { source: Source; route: MailRoute }) 
 		if (id) {
 			cursor.value = id;
 			source.cursor = id;
+			lastCursor.current = to;
 		}
 		scrollTo(to);
 	};
@@ -208,7 +212,7 @@ function SourceList({ source, route: r }: { source: Source; route: MailRoute }) 
 		go({ ...r, threadId: undefined }, true);
 	};
 	const say = (done: Done | null, isLeaving = true) => {
-		const was = cursorIndex.peek();
+		const was = lastCursor.current; // its row is hidden already
 		announce(done);
 		if (!done)
 			return toast({ kind: "bad", text: t("list.noSuchFolder") });
