@@ -206,6 +206,7 @@ static FIBER int start_all(struct host *h, struct fiber_group *control, struct e
 		fiber_start(control, "srs", host_router_keep, h, e) < 0 ||
 		fiber_start(control, "accounts", host_accounts_keep, h, e) < 0 ||
 		fiber_start(control, "jmap", host_jmap_main, h, e) < 0 ||
+		fiber_start(control, "push", host_jmap_push_main, h, e) < 0 ||
 		fiber_start(control, "tls", host_tls_keep, h, e) < 0)
 		return -1;
 	for (size_t i = 1; i < h->worker_count; i++) {

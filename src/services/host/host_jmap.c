@@ -259,3 +259,13 @@ void host_jmap_stop(struct host *h)
 {
 	jmapd_stop(h->jmapd);
 }
+
+FIBER int host_jmap_push_main(void *host)
+{
+	struct host *h = host;
+	struct err e = {0};
+
+	if (jmapd_push_run(h->jmapd, &e) < 0)
+		log_event(&h->log, LOG_ERROR, "jmap.push.failed", LF_STR("error", e.text));
+	return 0;
+}

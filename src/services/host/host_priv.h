@@ -353,6 +353,8 @@ void host_jmap_new(struct host *h);
 void host_jmap_free(struct host *h);
 /** A fiber of loop 0, until host_jmap_stop. */
 FIBER int host_jmap_main(void *host);
+/** Another one, until it is cancelled. */
+FIBER int host_jmap_push_main(void *host);
 void host_jmap_stop(struct host *h);
 
 /* host_maildrop.c */

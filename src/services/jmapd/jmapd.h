@@ -68,3 +68,5 @@ void jmapd_free(struct jmapd **d);
  * jmapd_stop. */
 FIBER int jmapd_run(struct jmapd *d, struct err *e);
 void jmapd_stop(struct jmapd *d);
+/** Another fiber of loop 0, until it is cancelled: tells subscriptions that something has changed. */
+FIBER int jmapd_push_run(struct jmapd *d, struct err *e);

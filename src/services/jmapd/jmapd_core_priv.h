@@ -39,6 +39,7 @@ struct jmapd {
 	pthread_mutex_t lock;  /* of what follows; never held across a yield */
 	struct list_node slots;
 	struct jmap_loop loops[JMAP_LOOPS_MAX];
+	unsigned push_generation; /* atomic */
 	/* on loop 0 */
 	struct fiber_cond changed;
 	bool is_stopping;
@@ -154,6 +155,24 @@ bool jmap_put_state_change(struct json_out *j, const struct jmap_wanted *w,
 
 #define JMAP_BLOB_SOURCES 64 /* maxDataSources of RFC 9404 */
 jmap_method_fn jmap_blob_get, jmap_blob_lookup, jmap_blob_upload, jmap_blob_copy;
+
+/** The watch of this loop, shared by those who look there; each that was taken is given back there. */
+struct watch *jmap_watch_take(struct jmapd *d);
+void jmap_watch_give(struct jmapd *d, struct watch *w);
+
+/* ---- push to subscriptions (RFC 8620 section 7.2) ---- */
+
+#define PUSH_KEY_OCTETS  65 /* a point of P-256, not compressed (RFC 8291 section 3.1) */
+#define PUSH_AUTH_OCTETS 16
+#define PUSH_PLAIN_MAX   3993 /* octets that fit one record of 4,096 */
+
+/** Subscriptions have changed: look again. Any thread. */
+void jmap_push_moved(struct jmapd *d);
+/** Encrypted for who has these keys (RFC 8291, aes128gcm of RFC 8188), appended to `b`. `p256dh` and `auth` are
+ * base64url. ERR_SYNTAX: they are no keys. Pure but for random numbers. */
+int jmap_push_encrypt(struct arena *a, struct span p256dh, struct span auth, struct span plain,
+	struct buf *b, struct err *e);
+void jmap_push_random(void *p, size_t n);
 
 void jmap_events_add(struct jmapd *d);
 void jmap_upload_add(struct jmapd *d);

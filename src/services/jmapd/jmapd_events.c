@@ -35,7 +35,7 @@ struct events {
 /* ---- one watch a loop ---- */
 
 /* On its own loop's thread; the lock is for the table. */
-static struct watch *watch_take(struct jmapd *d)
+struct watch *jmap_watch_take(struct jmapd *d)
 {
 	struct loop *loop = loop_current();
 	struct jmap_loop *free_one = NULL, *mine = NULL;
@@ -60,7 +60,7 @@ static struct watch *watch_take(struct jmapd *d)
 	return mine->watch;
 }
 
-static void watch_give(struct jmapd *d, struct watch *w)
+void jmap_watch_give(struct jmapd *d, struct watch *w)
 {
 	struct watch *last = NULL;
 
@@ -280,14 +280,14 @@ static FIBER int stream(struct events *x, struct err *e)
 	int rc;
 
 	fiber_cond_init(&x->news);
-	x->watch = watch_take(x->d);
+	x->watch = jmap_watch_take(x->d);
 	x->arenas[0] = arena_new();
 	x->arenas[1] = arena_new();
 	rc = http_events_begin(x->c->x, RETRY_MS, &why);
 	if (rc == 0)
 		rc = tell_all(x, &why);
 	unwatch(x);
-	watch_give(x->d, x->watch);
+	jmap_watch_give(x->d, x->watch);
 	arena_free(&x->arenas[0]);
 	arena_free(&x->arenas[1]);
 	/* the client has gone, or we stop: nobody is told */

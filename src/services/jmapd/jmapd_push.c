@@ -1,5 +1,362 @@
-#include "services/jmapd/jmapd_priv.h"
+#include "services/jmapd/jmapd_core_priv.h"
+
+#include <string.h>
+
+#include "base/enc.h"
+#include "run/loop.h"
+#include "store/push.h"
+
+/* PushSubscription/get and /set (RFC 8620 section 7.2): the user's own, without an account. What is secret (url,
+ * keys) is never told again. */
+
+#define LIFE_MAX_NS (30 * CLOCK_DAY)
+#define DEVICE_MAX  255
+#define URL_MAX     2000
+#define TYPES_MAX   64
+#define CODE_BYTES  16
+
+/* ---- /get ---- */
+
+static const char *const told[] = {
+	"id", "deviceClientId", "verificationCode", "expires", "types", NULL};
+static const struct jmap_type push_type = {.name = "PushSubscription",
+	.kind = 'P',
+	.properties = told,
+	.object = OBJECT_PUSH,
+	.is_without_account = true};
+
+static bool wants(const struct span *names, size_t count, const char *name)
+{
+	for (size_t i = 0; names && i < count; i++)
+		if (span_eq(names[i], span_str(name)))
+			return true;
+	return !names;
+}
+
+static void put_types(struct json_out *j, struct span types)
+{
+	struct span type;
+
+	json_key(j, "types");
+	if (!types.len) {
+		json_null(j);
+		return;
+	}
+	json_open_array(j);
+	while (types.len) {
+		span_cut(types, ' ', &type, &types);
+		json_span(j, type);
+	}
+	json_close(j);
+}
+
+static void put_push(
+	struct json_out *j, const struct push *p, const struct span *names, size_t count)
+{
+	json_open_object(j);
+	json_key(j, "id");
+	jmap_put_id(j, 'P', p->id);
+	if (wants(names, count, "deviceClientId"))
+		json_kv_span(j, "deviceClientId", p->device);
+	if (wants(names, count, "verificationCode")) {
+		json_key(j, "verificationCode");
+		if (p->is_verified)
+			json_span(j, p->code);
+		else
+			json_null(j);
+	}
+	if (wants(names, count, "expires")) {
+		json_key(j, "expires");
+		jmap_put_date(j, p->expires_ns);
+	}
+	if (wants(names, count, "types"))
+		put_types(j, p->types);
+	json_close(j);
+}
+
+static int check_names(struct jmap_call *c, const struct span *names, size_t count, struct err *e)
+{
+	for (size_t i = 0; i < count; i++) {
+		bool is_known = false;
+
+		if (span_eq(names[i], SPAN("url")) || span_eq(names[i], SPAN("keys")))
+			return jmap_fail(c, "forbidden", e, "url and keys are not told");
+		for (size_t k = 0; told[k]; k++)
+			is_known = is_known || span_eq(names[i], span_str(told[k]));
+		if (!is_known)
+			return jmap_fail_argument(
+				c, e, "properties", "one of them is no property of the type");
+	}
+	return 0;
+}
+
+static FIBER int push_get(struct jmap_call *c, struct err *e)
+{
+	struct span *names, *ids;
+	size_t name_count, id_count, count;
+	struct push *list;
+
+	if (jmap_arg_texts(c, "ids", &ids, &id_count, e) < 0 ||
+		jmap_arg_texts(c, "properties", &names, &name_count, e) < 0 ||
+		check_names(c, names, name_count, e) < 0)
+		return -1;
+	if (id_count > JMAP_GET_MAX)
+		return jmap_fail(c, "requestTooLarge", e, "more than %d ids", JMAP_GET_MAX);
+	if (push_list(c->d->opts.store, c->a, c->user.account_id, &list, &count, e) < 0)
+		return -1;
+	json_key(c->out, "list");
+	json_open_array(c->out);
+	for (size_t k = 0; k < count; k++) {
+		bool is_wanted = !ids;
+
+		for (size_t i = 0; i < id_count; i++) {
+			uint64_t id;
+
+			is_wanted = is_wanted ||
+				(jmap_id_of(c, ids[i], 'P', &id) && id == list[k].id);
+		}
+		if (is_wanted)
+			put_push(c->out, &list[k], names, name_count);
+	}
+	json_close(c->out);
+	json_key(c->out, "notFound");
+	json_open_array(c->out);
+	for (size_t i = 0; i < id_count; i++) {
+		bool is_there = false;
+		uint64_t id;
+
+		for (size_t k = 0; k < count; k++)
+			is_there = is_there ||
+				(jmap_id_of(c, ids[i], 'P', &id) && id == list[k].id);
+		if (!is_there)
+			json_span(c->out, ids[i]);
+	}
+	json_close(c->out);
+	return 0;
+}
+
+/* ---- /set ---- */
+
+static void invalid(struct jmap_set_error *why_r, const char *const *properties, const char *text)
+{
+	*why_r = (struct jmap_set_error){
+		.type = "invalidProperties", .properties = properties, .description = text};
+}
+
+static const char *const at_device[] = {"deviceClientId", NULL};
+static const char *const at_url[] = {"url", NULL};
+static const char *const at_keys[] = {"keys", NULL};
+static const char *const at_types[] = {"types", NULL};
+static const char *const at_expires[] = {"expires", NULL};
+static const char *const at_code[] = {"verificationCode", NULL};
+static const char *const at_others[] = {"id", NULL};
+
+static bool has_octets(struct arena *a, struct span text, size_t octets)
+{
+	struct buf *b = arena_buf(a, 256);
+
+	return enc_get_base64url(b, text) && buf_len(b) == octets;
+}
+
+static bool read_keys(struct arena *a, const struct json_in *keys, struct push *p)
+{
+	if (!keys || json_in_is_null(keys))
+		return true;
+	p->p256dh = json_in_text(keys, "p256dh");
+	p->auth = json_in_text(keys, "auth");
+	return has_octets(a, p->p256dh, PUSH_KEY_OCTETS) &&
+		has_octets(a, p->auth, PUSH_AUTH_OCTETS);
+}
+
+static bool read_types(struct arena *a, const struct json_in *types, struct push *p)
+{
+	struct buf *b = arena_buf(a, 4096);
+
+	p->types = SPAN("");
+	if (!types || json_in_is_null(types))
+		return true;
+	if (!json_in_is_array(types) || json_in_count(types) > TYPES_MAX)
+		return false;
+	for (size_t i = 0; i < json_in_count(types); i++) {
+		struct span type = json_in_span(json_in_at(types, i));
+
+		if (!jmap_is_id(type))
+			return false;
+		buf_str(b, i ? " " : "");
+		buf_span_put(b, type);
+	}
+	p->types = buf_ok(b) ? buf_span(b) : SPAN("");
+	return buf_ok(b);
+}
+
+/* Never longer than we like: the client reads what has become of it. */
+static bool read_expires(const struct json_in *expires, struct push *p)
+{
+	int64_t most = loop_wall_ns() + LIFE_MAX_NS, ns;
+
+	p->expires_ns = most / CLOCK_SEC * CLOCK_SEC;
+	if (!expires || json_in_is_null(expires))
+		return true;
+	if (!jmap_date(json_in_span(expires), &ns) || ns <= loop_wall_ns())
+		return false;
+	p->expires_ns = ns < p->expires_ns ? ns : p->expires_ns;
+	return true;
+}
+
+static struct span new_code(struct arena *a)
+{
+	unsigned char bytes[CODE_BYTES];
+	struct buf *b = arena_buf(a, 64);
+
+	jmap_push_random(bytes, sizeof(bytes));
+	enc_put_hex(b, span_of(bytes, sizeof(bytes)));
+	return buf_span(b);
+}
+
+static bool read_new(
+	struct arena *a, const struct json_in *o, struct push *p, struct jmap_set_error *why_r)
+{
+	const struct json_in *code = json_in_get(o, "verificationCode");
+
+	p->device = json_in_text(o, "deviceClientId");
+	p->url = json_in_text(o, "url");
+	if (!p->device.len || p->device.len > DEVICE_MAX)
+		invalid(why_r, at_device, "an id of the client is needed");
+	else if (!span_starts(p->url, SPAN("https://")) || p->url.len > URL_MAX ||
+		span_has_line_break(p->url))
+		invalid(why_r, at_url, "an https URL is needed");
+	else if (!read_keys(a, json_in_get(o, "keys"), p))
+		invalid(why_r, at_keys, "p256dh and auth of RFC 8291 are needed");
+	else if (!read_types(a, json_in_get(o, "types"), p))
+		invalid(why_r, at_types, "a list of types is needed");
+	else if (!read_expires(json_in_get(o, "expires"), p))
+		invalid(why_r, at_expires, "a time to come is needed");
+	else if (code && !json_in_is_null(code))
+		invalid(why_r, at_code, "it is told to the URL first");
+	else if (json_in_get(o, "id"))
+		invalid(why_r, at_others, "the server chooses it");
+	return !why_r->type;
+}
+
+static FIBER int push_create(struct jmap_set *s, const struct json_in *object, struct span *id_r,
+	struct span *server_set_r, struct jmap_set_error *why_r, struct err *e)
+{
+	struct jmap_call *c = s->call;
+	struct push p = {.account_id = c->user.account_id};
+	struct buf *b = arena_buf(c->a, 256), *id = arena_buf(c->a, 64);
+	struct err why = {0};
+	struct json_out j;
+
+	if (!read_new(c->a, object, &p, why_r))
+		return 0;
+	p.code = new_code(c->a);
+	if (push_add(c->d->opts.store, &p, &why) < 0) {
+		if (why.code != ERR_LIMIT)
+			return err_copy(e, &why);
+		*why_r = (struct jmap_set_error){.type = "overQuota"};
+		return 0;
+	}
+	enc_put_object(id, 'P', p.id);
+	*id_r = buf_span(id);
+	json_out_init(&j, b);
+	json_open_object(&j);
+	json_key(&j, "expires");
+	jmap_put_date(&j, p.expires_ns);
+	json_kv_str(&j, "keys", NULL);
+	json_close(&j);
+	*server_set_r = buf_span(b);
+	jmap_push_moved(c->d);
+	return 0;
+}
+
+static void patch_one(struct arena *a, struct push *p, const struct jmap_patch *line,
+	struct jmap_set_error *why_r)
+{
+	if (line->rest_count) {
+		*why_r = (struct jmap_set_error){.type = "invalidPatch"};
+	} else if (span_eq(line->property, SPAN("verificationCode"))) {
+		/* RFC 8620 section 7.2.2 */
+		if (span_eq(json_in_span(line->value), p->code))
+			p->is_verified = true;
+		else
+			invalid(why_r, at_code, "it is another one");
+	} else if (span_eq(line->property, SPAN("types"))) {
+		if (!read_types(a, line->value, p))
+			invalid(why_r, at_types, "a list of types is needed");
+	} else if (span_eq(line->property, SPAN("expires"))) {
+		if (!read_expires(line->value, p))
+			invalid(why_r, at_expires, "a time to come is needed");
+	} else {
+		invalid(why_r, at_others, "the property cannot be changed");
+	}
+}
+
+static FIBER int push_change(struct jmap_set *s, uint64_t id, struct span id_text,
+	const struct json_in *patch, struct span *server_set_r, struct jmap_set_error *why_r,
+	struct err *e)
+{
+	struct jmap_call *c = s->call;
+	struct buf *b = arena_buf(c->a, 256);
+	struct jmap_patch *lines;
+	struct push *list, *p = NULL;
+	size_t count, line_count;
+	struct json_out j;
+	int64_t was;
+
+	if (push_list(c->d->opts.store, c->a, c->user.account_id, &list, &count, e) < 0)
+		return -1;
+	for (size_t i = 0; i < count; i++)
+		p = list[i].id == id ? &list[i] : p;
+	if (!p) {
+		*why_r = (struct jmap_set_error){.type = "notFound"};
+		return 0;
+	}
+	was = p->expires_ns;
+	if (!jmap_patch_read(c->a, patch, &lines, &line_count, why_r))
+		return 0;
+	for (size_t i = 0; !why_r->type && i < line_count; i++)
+		patch_one(c->a, p, &lines[i], why_r);
+	if (why_r->type)
+		return 0;
+	if (push_update(c->d->opts.store, p, e) < 0)
+		return -1;
+	jmap_push_moved(c->d);
+	if (p->expires_ns == was)
+		return 0;
+	json_out_init(&j, b);
+	json_open_object(&j);
+	json_key(&j, "expires");
+	jmap_put_date(&j, p->expires_ns);
+	json_close(&j);
+	*server_set_r = buf_span(b);
+	return 0;
+}
+
+static FIBER int push_destroy(struct jmap_set *s, uint64_t id, struct span id_text,
+	struct jmap_set_error *why_r, struct err *e)
+{
+	struct err why = {0};
+
+	if (push_remove(s->call->d->opts.store, s->call->user.account_id, id, &why) == 0) {
+		jmap_push_moved(s->call->d);
+		return 0;
+	}
+	if (why.code != ERR_NOT_FOUND)
+		return err_copy(e, &why);
+	*why_r = (struct jmap_set_error){.type = "notFound"};
+	return 0;
+}
+
+static const struct jmap_set_type push_set_type = {
+	.type = &push_type, .create = push_create, .update = push_change, .destroy = push_destroy};
+
+static FIBER int push_set(struct jmap_call *c, struct err *e)
+{
+	return jmap_set_run(c, &push_set_type, NULL, e);
+}
 
 const struct jmap_method jmap_push_methods[] = {
+	{"PushSubscription/get", JMAP_CAP_PLACE_CORE, 0, push_get},
+	{"PushSubscription/set", JMAP_CAP_PLACE_CORE, 0, push_set},
 	{0},
 };

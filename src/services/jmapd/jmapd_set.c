@@ -390,12 +390,14 @@ static void put_outcomes(struct work *w, uint64_t old_state, uint64_t new_state)
 {
 	struct json_out *j = w->c->out;
 
-	json_key(j, "accountId");
-	jmap_put_id(j, 'A', w->s->account->id);
-	json_key(j, "oldState");
-	jmap_put_state(j, old_state);
-	json_key(j, "newState");
-	jmap_put_state(j, new_state);
+	if (!w->s->type->type->is_without_account) {
+		json_key(j, "accountId");
+		jmap_put_id(j, 'A', w->s->account->id);
+		json_key(j, "oldState");
+		jmap_put_state(j, old_state);
+		json_key(j, "newState");
+		jmap_put_state(j, new_state);
+	}
 	for (size_t i = 0; i < OUTCOMES; i++) {
 		struct outcome *o = &w->outcomes[i];
 
@@ -416,8 +418,14 @@ FIBER int jmap_set_run(
 	struct work w = {.s = &s, .c = c};
 	uint64_t old_state, new_state;
 
-	if (jmap_account(c, &s.account, e) < 0 || take_arguments(&w, e) < 0 ||
-		state_of(&s, &old_state, e) < 0 || check_state(&w, old_state, e) < 0)
+	if (type->type->is_without_account) {
+		s.account = ARENA_NEW(c->a, struct jmap_account);
+		jmap_own_account(&c->user, s.account);
+	} else if (jmap_account(c, &s.account, e) < 0) {
+		return -1;
+	}
+	if (take_arguments(&w, e) < 0 || state_of(&s, &old_state, e) < 0 ||
+		check_state(&w, old_state, e) < 0)
 		return -1;
 	if (create_all(&w, e) < 0 || update_all(&w, e) < 0 || destroy_all(&w, e) < 0 ||
 		state_of(&s, &new_state, e) < 0)
