@@ -82,7 +82,7 @@ test("45 proposals are taken by keys", async ({ page, station, login }) => {
 test("46 Enter splits a quote, in rich and in plain text", async ({ page, station, login }) => {
 	await station.deliver({ subject: "Quote 46", text: "first sentence. second sentence.\nthird line." });
 	await login("alice");
-	await page.getByText("Quote 46").first().click();
+	await page.getByRole("option", { name: /Quote 46/ }).first().click();
 	await page.locator("main").getByText("Quote 46").first().waitFor();
 	await page.locator("body").press("r");
 	const c = composerOf(page);
