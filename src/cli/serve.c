@@ -97,6 +97,24 @@ static void put_submission(const struct serving *s, const struct host *h, const 
 	}
 }
 
+/* The mail page. */
+static void put_page(const struct host *h)
+{
+	struct host_place place;
+	struct buf b;
+
+	for (size_t i = 0; host_place(h, i, &place); i++) {
+		if (place.protocol != CONFIG_HTTP || !addr_is_ip(place.addr))
+			continue;
+		buf_init(&b, 128);
+		addr_put(&b, place.addr);
+		printf("\nIn a browser, as one of the accounts:\n  %s://%s/mail/\n",
+			place.tls == CONFIG_TLS_IMPLICIT ? "https" : "http", buf_cstr(&b));
+		buf_fini(&b);
+		return;
+	}
+}
+
 /* Send one, list, read. Only what the build itself needs is used (meson is a Python program), so
  * that they work on a machine where nothing else was installed. */
 static void put_commands(const struct serving *s, const struct host *h, const char *to)
@@ -116,6 +134,7 @@ static void put_commands(const struct serving *s, const struct host *h, const ch
 		buf_cstr(&b), addr_port(place.addr), to);
 	printf("  %s --data %s mailbox list %s\n", program, data, to);
 	printf("  %s --data %s mailbox export %s --uid 1\n", program, data, to);
+	put_page(h);
 	put_submission(s, h, to);
 	buf_fini(&b);
 }

@@ -50,7 +50,8 @@ DB_SQL(sql_contact_total, "SELECT COUNT(*) FROM contact WHERE " CONTACT_FITS);
 DB_SQL(sql_contact_suggest,
 	"SELECT c.id, c.name, c.sent, c.used_ns, d.shown FROM contact c JOIN contact_address d ON "
 	"d.contact_id = c.id WHERE c.account_id = $1 AND (c.folded LIKE '% ' || $2 || '%' ESCAPE '!' "
-	"OR c.folded LIKE '%@' || $2 || '%' ESCAPE '!') ORDER BY c.used_ns DESC, c.id DESC LIMIT $3");
+	"OR c.folded LIKE '%@' || $2 || '%' ESCAPE '!' OR ($4 <> 0 AND "
+	"c.folded LIKE '%' || $2 || '%' ESCAPE '!')) ORDER BY c.used_ns DESC, c.id DESC LIMIT $3");
 DB_SQL(sql_contact_purge_addresses,
 	"DELETE FROM contact_address WHERE (account_id, address) IN (SELECT account_id, address FROM "
 	"contact_address WHERE account_id = $1 LIMIT $2)");
@@ -238,11 +239,17 @@ static double score_of(int64_t sent, int64_t used_ns, int64_t now_ns)
 	return (double)sent * CONTACT_FRESH_SEC / (CONTACT_FRESH_SEC + age);
 }
 
+/* Names in Chinese, Japanese, Korean have no blanks: a part of one stands anywhere. */
+static bool is_without_blanks(struct span text)
+{
+	return text.len > 0 && (unsigned char)text.ptr[0] >= 0xe1;
+}
+
 static int look_suggest(struct db *db, void *arg, struct err *e)
 {
 	struct contact_propose *p = arg;
-	struct db_stmt *st = db_query(db, e, &sql_contact_suggest, "iti", (int64_t)p->account_id,
-		p->text, (int64_t)PROPOSE_LOOKED_AT);
+	struct db_stmt *st = db_query(db, e, &sql_contact_suggest, "itii", (int64_t)p->account_id,
+		p->text, (int64_t)PROPOSE_LOOKED_AT, (int64_t)is_without_blanks(p->text));
 	bool is_row = false;
 	int rc = st ? 0 : -1;
 

@@ -327,10 +327,11 @@ static void letter_envelope(
 		.ret = (enum spool_ret)s->mail.ret,
 		.body_type = (enum spool_body)s->mail.body,
 		.is_smtputf8 = s->mail.is_smtputf8,
-		.origin = !addr_is_ip(s->peer) ? SPAN("unix")
-			: c->submission        ? SPAN("submission")
-			: s->is_lmtp           ? SPAN("lmtp")
-					       : SPAN("smtp"),
+		.origin = c->submission && c->submission->is_given ? SPAN("web")
+			: !addr_is_ip(s->peer)                     ? SPAN("unix")
+			: c->submission                            ? SPAN("submission")
+			: s->is_lmtp                               ? SPAN("lmtp")
+								   : SPAN("smtp"),
 		.peer = buf_span(peer),
 		.class = class_of(c, s),
 		.priority = s->mail.priority,

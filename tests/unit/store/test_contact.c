@@ -71,6 +71,8 @@ static FIBER int the_book_fills_itself_and_proposes_the_best(void *arg)
 	assert_suggests(f, a, "an", "Ana Lima<Ana@x.test>, <anton@y.test>, An Other<an@old.test>");
 	assert_suggests(f, a, "LIM", "Ana Lima<Ana@x.test>");
 	assert_suggests(f, a, "y.te", "<anton@y.test>");
+	sent(f, a, "王小明", "xm@cn.test", 99 * CLOCK_DAY);
+	assert_suggests(f, a, "小明", "王小明<xm@cn.test>");
 	assert_suggests(f, a, "ima", ""); /* words begin with it */
 	assert_suggests(f, a, "%", "");
 	assert_suggests(f, b, "ana", "");

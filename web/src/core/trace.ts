@@ -129,7 +129,7 @@ export function sentStrip(t: Trace): Strip {
 	const worst = [...t.recipients].sort((a, b) => order.indexOf(recipientTone(a)) - order.indexOf(recipientTone(b)))[0];
 	const boxes: Box[] = [];
 	if (accepted) {
-		boxes.push({ name: accepted.login || accepted.user || accepted.helo || "trace.box.you", detail: [accepted.peer, accepted.with, accepted.tls]
+		boxes.push({ name: accepted.login || accepted.user || accepted.helo || "trace.box.you", detail: [accepted.peer === "unix" ? "" : accepted.peer, accepted.with, accepted.tls]
 			.filter((s): s is string => !!s), seconds: null, isClaim: false, isWrong: false, tone: "plain", remarks: [] });
 		boxes.push({ name: "trace.box.accepted", detail: [], seconds: 0, isClaim: false, isWrong: false,
 			tone: accepted.event === "refused" ? "bad" : "good", remarks: [] });
