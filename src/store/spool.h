@@ -39,8 +39,9 @@ struct spool_envelope {
 	enum spool_ret ret;
 	enum spool_body body_type;
 	bool is_smtputf8;
-	struct span origin; /* "smtp", "lmtp", "submission", "web", "dsn", "unix": for logs and show */
-	struct span peer;   /* "192.0.2.1 (helo)" for show; may be empty */
+	struct span
+		origin; /* "smtp", "lmtp", "submission", "web", "dsn", "unix": for logs and show */
+	struct span peer; /* "192.0.2.1 (helo)" for show; may be empty */
 	enum spool_class class;
 	int priority;          /* SPOOL_PRIORITY_MIN to _MAX */
 	bool is_requiretls;    /* RFC 8689 */
