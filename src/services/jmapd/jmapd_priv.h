@@ -154,8 +154,8 @@ struct jmap_type {
 	const char *name;
 	char kind;                     /* of its ids; 0: they are words (singleton) */
 	const char *const *properties; /* NULL at the end; "id" first */
-	bool is_without_account;       /* the user's own, no account is named: PushSubscription */
 	enum object_kind object;       /* whose changes are told by object_changes */
+	bool is_without_account;       /* the user's own, no account is named: PushSubscription */
 };
 
 /* /get */
