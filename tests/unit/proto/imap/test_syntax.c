@@ -193,6 +193,7 @@ static const struct {
 	{"a STARTTLS", "STARTTLS"},
 	{"a IDLE", "IDLE"},
 	{"a NAMESPACE", "NAMESPACE"},
+	{"a GETJMAPACCESS", "GETJMAPACCESS"},
 	{"a UNAUTHENTICATE", "UNAUTHENTICATE"},
 	{"a CLOSE", "CLOSE"},
 	{"a UNSELECT", "UNSELECT"},
