@@ -16,7 +16,7 @@ SEED = 20261123
 MESSAGES = 60
 PROGRAMS = 250
 WORDS = ["courier", "Horse", "station", "résumé", "RESUME", "naïve", "Zürich", "straat", "über", "hop", "to", "x", "meeting",
-         "meetings", "eet", "驿站", "信差", "换马", "会议", "会议室", "東京", "한국어", "Ёлка", "ΣΊΣΥΦΟΣ", "A1", "42"]
+         "meetings", "eet", "驿站", "信差", "换马", "会议", "会议室", "東京", "한국어", "Ёлка", "ΣΊΣΥΦΟΣ", "L1", "U4"]  # no queue id has L or U
 CHARSETS = ["utf-8", "gb18030"]
 
 
