@@ -65,9 +65,9 @@ static int take_wanted(struct jmap_call *c, struct wanted *w, struct err *e)
 	return 0;
 }
 
-static void put_base64(struct jmap_call *c, const char *name, struct span octets)
+static void put_base64(struct jmap_call *c, struct arena *a, const char *name, struct span octets)
 {
-	struct buf *b = arena_buf(c->a, octets.len / 3 * 4 + 8);
+	struct buf *b = arena_buf(a, octets.len / 3 * 4 + 8);
 
 	enc_put_base64(b, octets);
 	json_kv_span(c->out, name, buf_span(b));
@@ -78,14 +78,15 @@ static void end_context(void *arg)
 	EVP_MD_CTX_free(arg);
 }
 
-static FIBER int put_digest(struct jmap_call *c, size_t which, struct span octets, struct err *e)
+static FIBER int put_digest(
+	struct jmap_call *c, struct arena *a, size_t which, struct span octets, struct err *e)
 {
-	unsigned char *value = arena_alloc(c->a, EVP_MAX_MD_SIZE);
+	unsigned char *value = arena_alloc(a, EVP_MAX_MD_SIZE);
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 	unsigned len = 0;
 	bool is_good;
 
-	arena_defer(c->a, end_context, ctx);
+	arena_defer(a, end_context, ctx);
 	is_good = EVP_DigestInit_ex(ctx, EVP_get_digestbyname(digests[which].engine), NULL);
 	for (size_t at = 0; is_good && at < octets.len; at += DIGEST_PIECE) {
 		struct span piece = span_sub(octets, at, DIGEST_PIECE);
@@ -96,12 +97,13 @@ static FIBER int put_digest(struct jmap_call *c, size_t which, struct span octet
 	}
 	if (!is_good || !EVP_DigestFinal_ex(ctx, value, &len))
 		return err_set(e, ERR_UNSUPPORTED, "no %s", digests[which].engine);
-	put_base64(c, digests[which].name, span_of(value, len));
+	put_base64(c, a, digests[which].name, span_of(value, len));
 	return 0;
 }
 
 /* Text if it is one, else what is text for every reader. */
-static void put_data(struct jmap_call *c, const struct wanted *w, struct span octets)
+static void put_data(
+	struct jmap_call *c, struct arena *a, const struct wanted *w, struct span octets)
 {
 	bool is_text = utf8_is_valid(octets);
 
@@ -112,7 +114,7 @@ static void put_data(struct jmap_call *c, const struct wanted *w, struct span oc
 			json_kv_str(c->out, "data:asText", NULL);
 	}
 	if (w->as_base64 || (w->data && !is_text))
-		put_base64(c, "data:asBase64", octets);
+		put_base64(c, a, "data:asBase64", octets);
 	if ((w->as_text || w->data) && !is_text)
 		json_kv_bool(c->out, "isEncodingProblem", true);
 }
@@ -127,8 +129,8 @@ static bool wants_octets(const struct wanted *w)
 }
 
 /* The range that was asked for, as far as it is there. */
-static FIBER int read_range(struct jmap_call *c, const struct wanted *w, struct jmap_blob *b,
-	struct span *octets_r, bool *is_cut_r, struct err *e)
+static FIBER int read_range(struct jmap_call *c, struct arena *a, const struct wanted *w,
+	struct jmap_blob *b, struct span *octets_r, bool *is_cut_r, struct err *e)
 {
 	uint64_t from = (uint64_t)w->offset < b->size ? (uint64_t)w->offset : b->size;
 	uint64_t left = b->size - from;
@@ -141,7 +143,7 @@ static FIBER int read_range(struct jmap_call *c, const struct wanted *w, struct 
 	if (n > READ_MAX)
 		return jmap_fail(
 			c, "requestTooLarge", e, "more than %u octets of a blob at once", READ_MAX);
-	all = arena_alloc(c->a, (size_t)n + 1);
+	all = arena_alloc(a, (size_t)n + 1);
 	while (at < n) {
 		if (b->source.read(b->source.arg, from + at, all + at, (size_t)n - at, &got, e) < 0)
 			return -1;
@@ -153,8 +155,8 @@ static FIBER int read_range(struct jmap_call *c, const struct wanted *w, struct 
 	return 0;
 }
 
-static FIBER int put_blob(struct jmap_call *c, const struct wanted *w, struct span id,
-	struct jmap_blob *b, struct err *e)
+static FIBER int put_blob(struct jmap_call *c, struct arena *a, const struct wanted *w,
+	struct span id, struct jmap_blob *b, struct err *e)
 {
 	struct span octets;
 	bool is_cut = false;
@@ -162,11 +164,11 @@ static FIBER int put_blob(struct jmap_call *c, const struct wanted *w, struct sp
 	json_open_object(c->out);
 	json_kv_span(c->out, "id", id);
 	if (wants_octets(w)) {
-		if (read_range(c, w, b, &octets, &is_cut, e) < 0)
+		if (read_range(c, a, w, b, &octets, &is_cut, e) < 0)
 			return -1;
-		put_data(c, w, octets);
+		put_data(c, a, w, octets);
 		for (size_t i = 0; i < ARRAY_LEN(digests); i++)
-			if (w->digests[i] && put_digest(c, i, octets, e) < 0)
+			if (w->digests[i] && put_digest(c, a, i, octets, e) < 0)
 				return -1;
 		if (is_cut)
 			json_kv_bool(c->out, "isTruncated", true);
@@ -201,6 +203,23 @@ static void put_missing(struct json_out *j, const struct span *missing, size_t c
 	json_close(j);
 }
 
+/* In an arena of its own: of all the blobs of a call only one is held at a time. */
+static FIBER int get_one(struct jmap_call *c, const struct jmap_account *account,
+	const struct wanted *w, struct span id, bool *is_found_r, struct err *e)
+{
+	struct arena *a = arena_new();
+	struct jmap_blob blob;
+	int rc = jmap_blob_find(c->d, a, account, id, &blob, is_found_r, e);
+
+	if (rc == 0 && *is_found_r)
+		rc = put_blob(c, a, w, id, &blob, e);
+	/* what is cut off is read for nothing */
+	if (rc == 0 && !buf_ok(c->out->buf))
+		rc = err_set(e, ERR_LIMIT, "the answer is too large");
+	arena_free(&a);
+	return rc;
+}
+
 FIBER int jmap_blob_get(struct jmap_call *c, struct err *e)
 {
 	struct jmap_account *account;
@@ -217,15 +236,12 @@ FIBER int jmap_blob_get(struct jmap_call *c, struct err *e)
 	json_key(c->out, "list");
 	json_open_array(c->out);
 	for (size_t i = 0; i < count; i++) {
-		struct jmap_blob blob;
-		bool is_found;
+		bool is_found = false;
 
-		if (jmap_blob_find(c->d, c->a, account, ids[i], &blob, &is_found, e) < 0)
+		if (get_one(c, account, &w, ids[i], &is_found, e) < 0)
 			return -1;
 		if (!is_found)
 			missing[missing_count++] = ids[i];
-		else if (put_blob(c, &w, ids[i], &blob, e) < 0)
-			return -1;
 	}
 	json_close(c->out);
 	put_missing(c->out, missing, missing_count);
@@ -288,6 +304,29 @@ static void put_matches(struct jmap_call *c, const bool *types, const struct ema
 	json_close(c->out);
 }
 
+/* In an arena of its own, as above. */
+static FIBER int look_up_one(struct jmap_call *c, const struct jmap_account *account,
+	const bool *types, struct span id, bool *is_found_r, struct err *e)
+{
+	struct arena *a = arena_new();
+	struct email *email = ARENA_NEW(a, struct email);
+	struct jmap_blob blob;
+	uint64_t state;
+	int rc = jmap_blob_find(c->d, a, account, id, &blob, is_found_r, e);
+
+	if (rc == 0 && *is_found_r && blob.email_id)
+		rc = email_get(c->d->opts.store, a, &account->eyes, &blob.email_id, 1,
+			MAILBOX_WANT_ROW, email, &state, e);
+	if (rc == 0 && *is_found_r) {
+		json_open_object(c->out);
+		json_kv_span(c->out, "id", id);
+		put_matches(c, types, blob.email_id && email->row_count ? email : NULL);
+		json_close(c->out);
+	}
+	arena_free(&a);
+	return rc;
+}
+
 FIBER int jmap_blob_lookup(struct jmap_call *c, struct err *e)
 {
 	struct jmap_account *account;
@@ -304,25 +343,12 @@ FIBER int jmap_blob_lookup(struct jmap_call *c, struct err *e)
 	json_key(c->out, "list");
 	json_open_array(c->out);
 	for (size_t i = 0; i < count; i++) {
-		struct email *email = ARENA_NEW(c->a, struct email);
-		struct jmap_blob blob;
-		bool is_found;
-		uint64_t state;
+		bool is_found = false;
 
-		if (jmap_blob_find(c->d, c->a, account, ids[i], &blob, &is_found, e) < 0)
+		if (look_up_one(c, account, types, ids[i], &is_found, e) < 0)
 			return -1;
-		if (is_found && blob.email_id &&
-			email_get(c->d->opts.store, c->a, &account->eyes, &blob.email_id, 1,
-				MAILBOX_WANT_ROW, email, &state, e) < 0)
-			return -1;
-		if (!is_found) {
+		if (!is_found)
 			missing[missing_count++] = ids[i];
-			continue;
-		}
-		json_open_object(c->out);
-		json_kv_span(c->out, "id", ids[i]);
-		put_matches(c, types, blob.email_id && email->row_count ? email : NULL);
-		json_close(c->out);
 	}
 	json_close(c->out);
 	put_missing(c->out, missing, missing_count);

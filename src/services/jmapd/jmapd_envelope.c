@@ -121,7 +121,8 @@ static bool read_hold(
 				return false;
 			*until_r = now_ns + (int64_t)seconds * CLOCK_SEC;
 		} else if (span_eq_nocase(n, SPAN("HOLDUNTIL"))) {
-			if (*until_r || !clock_parse_rfc3339(value, &sec))
+			if (*until_r || !clock_parse_rfc3339(value, &sec) || sec < 0 ||
+				sec > INT64_MAX / CLOCK_SEC)
 				return false;
 			*until_r = sec * CLOCK_SEC;
 		}

@@ -5,9 +5,12 @@
 /* PatchObject (RFC 8620 section 5.3): pointers with an implicit "/" in front. Pure. */
 
 #define PATCH_DEPTH_MAX 16
+#define PATCH_LINES_MAX 1000 /* each copies the object that it changes */
 
 static const struct jmap_set_error bad_pointer = {
 	.type = "invalidPatch", .description = "A path of the patch is no JSON Pointer."};
+static const struct jmap_set_error too_many = {
+	.type = "invalidPatch", .description = "A patch has too many paths."};
 static const struct jmap_set_error prefix_of_another = {.type = "invalidPatch",
 	.description = "A path of the patch is the beginning of another one."};
 static const struct jmap_set_error leads_nowhere = {.type = "invalidPatch",
@@ -72,6 +75,10 @@ bool jmap_patch_read(struct arena *a, const struct json_in *patch, struct jmap_p
 	const char *name;
 	void *at = NULL;
 
+	if (size > PATCH_LINES_MAX) {
+		*why_r = too_many;
+		return false;
+	}
 	while (json_in_next(patch, &at, &name, &value)) {
 		list[n].value = value;
 		if (!read_path(a, span_str(name), &list[n++])) {

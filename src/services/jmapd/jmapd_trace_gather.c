@@ -11,13 +11,17 @@
 
 uint64_t jmap_trace_id_of(struct span prefix)
 {
-	ptrdiff_t at = span_find_span(prefix, SPAN("Received: "));
-	struct span rest, word;
+	struct span rest = prefix, word;
 	uint64_t id = 0;
+	ptrdiff_t at;
 
-	if (at < 0)
-		return 0;
-	rest = span_skip(prefix, (size_t)at);
+	/* at the beginning of a line: the reverse-path above it may say whatever its sender likes */
+	while (!span_starts(rest, SPAN("Received: "))) {
+		at = span_find(rest, '\n');
+		if (at < 0)
+			return 0;
+		rest = span_skip(rest, (size_t)at + 1);
+	}
 	while ((at = span_find_span(rest, SPAN("id "))) >= 0) {
 		bool is_word = at > 0 && (rest.ptr[at - 1] == ' ' || rest.ptr[at - 1] == '\t');
 
@@ -255,7 +259,8 @@ static FIBER int gather_rcpts(struct jmapd *d, struct arena *a, struct jmap_trac
 
 		if (t->events[i].kind == TRAIL_ACCEPTED)
 			name_targets(t, &x, t->facts[i], at_ns);
-		else if (t->events[i].kind == TRAIL_REFUSED) {
+		else if (t->events[i].kind == TRAIL_REFUSED &&
+			t->rcpt_count < JMAP_TRACE_RECIPIENTS_MAX) {
 			struct jmap_trace_rcpt *r = rcpt_add(t, json_in_text(t->facts[i], "to"));
 
 			r->state = JMAP_TRACE_REFUSED;
