@@ -1,26 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { mboxEntry, splitMbox } from "../src/core/mbox";
 import { qrCode } from "../src/core/qr";
+import { importLines } from "../src/core/transfer";
 import { readAutoconfig } from "../src/ui/settings/autoconfig";
 
-const octets = (s: string) => new TextEncoder().encode(s);
-const text = (b: Uint8Array) => new TextDecoder().decode(b);
-
-test("letters go into an mbox and come out as they were", () => {
-	const letters = ["Subject: a\r\n\r\nFrom here\r\n>From there\r\n\r\nend\r\n", "Subject: b\r\n\r\n", "Subject: 中\r\n\r\n\r\nFrom \r\n\r\n", "X: y\r\n\r\nFrom\r\n"];
-	const at = new Date(Date.UTC(2026, 0, 5, 6, 7, 8));
-	const file = Buffer.concat(letters.map((l) => mboxEntry(octets(l), "ana@x.org", at)));
-	assert.match(file.toString(), /^From ana@x\.org Mon Jan  5 06:07:08 2026\n/);
-	const back = splitMbox(file);
-	assert.deepEqual(back.map((l) => text(l.octets)), letters);
-	assert.deepEqual(back.map((l) => l.at?.getTime()), letters.map(() => at.getTime()));
-});
-
-test("a single letter, an mbox of others, nothing", () => {
-	assert.deepEqual(splitMbox(octets("Subject: a\n\nb\n")).map((l) => text(l.octets)), ["Subject: a\r\n\r\nb\r\n"]);
-	assert.deepEqual(splitMbox(octets("From x@y Thu Jan  1 00:00:00 1970\nSubject: a\n\nb\n")).map((l) => text(l.octets)), ["Subject: a\r\n\r\nb\r\n"]);
-	assert.deepEqual(splitMbox(octets("")), []);
+test("the lines of an import tell how far it is, and how it ended", () => {
+	const one = `{"done":50,"added":48,"present":2,"bad":0}\n`;
+	assert.deepEqual(importLines(""), { read: 0, end: null, error: null });
+	assert.deepEqual(importLines(one + `{"done":9`), { read: 50, end: null, error: null });
+	assert.deepEqual(importLines(one + `{"end":{"added":60,"present":2,"bad":1}}\n`), { read: 50, end: { added: 60, present: 2, bad: 1 }, error: null });
+	assert.deepEqual(importLines(one + `{"error":"overQuota","done":50,"added":48,"present":2,"bad":0}\n`), { read: 50, end: null, error: "overQuota" });
 });
 
 test("a square code has its patterns, and grows with what it says", () => {
