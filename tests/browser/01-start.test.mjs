@@ -11,15 +11,26 @@ const { test, shared } = browserTests({ before: async ({ station }) => {
 test("1 cold start: few requests, none to elsewhere", async ({ page, station, login }) => {
 	await login();
 	await untilCount(page, 3);
+	await page.evaluate(() => navigator.serviceWorker.ready); // what comes behind the list has come
+	await page.waitForFunction(() => performance.getEntriesByType("resource").some((r) => /\/Reader-\w+\.js$/.test(r.name)));
 	const asked = [];
-	page.on("request", (r) => asked.push(new URL(r.url()).pathname));
+	const said = [];
+	page.on("request", (r) => {
+		asked.push(new URL(r.url()).pathname);
+		if (asked.at(-1) === "/jmap/api")
+			said.push(JSON.parse(r.postData()).methodCalls.map(([name]) => name));
+	});
 	await page.context().addCookies(await page.context().cookies());
 	await page.reload();
 	await untilCount(page, 3);
 	const own = asked.filter((p) => p !== "/jmap/events" && !/\/icon-\w+\.svg$/.test(p)); // not the browser's own favicon
-	const list = own.slice(0, own.indexOf("/jmap/api") + 1);
+	const list = own.slice(own.indexOf("/mail/inbox"), own.indexOf("/jmap/api") + 1);
 	assert.equal(list.filter((p) => p === "/jmap/session").length, 1, "the session is asked for once: " + list);
-	assert.ok(list.length <= 6, "until the list is asked for: " + list.join(" "));
+	assert.ok(list.length <= 5, "until the list is asked for: " + list.join(" "));
+	for (const name of ["Mailbox/get", "WebSettings/get", "Email/query", "Email/get"])
+		assert.ok(said[0].includes(name), `one request has all that is shown first: ${said[0]}`);
+	await until(() => asked.some((p) => /\/Reader-\w+\.js$/.test(p)), 5000, "behind the list, the code of the reader");
+	assert.ok(asked.findIndex((p) => p.includes("/Reader-")) > asked.indexOf("/jmap/api"));
 	assert.ok(station.url);
 });
 
@@ -40,15 +51,50 @@ test("2 login: wrong, right, and where one wanted to go", async ({ page, context
 	await page.locator(".settings-page h1").waitFor();
 });
 
+test("2 login: who guesses has to wait, and is told how long, at the page and over what is open", async ({ page, context, station, login }) => {
+	context.setQuiet(/40[13]|429/);
+	const who = station.account("bob");
+	await login("bob");
+	await page.locator(LIST).waitFor();
+	let guesses = 0;
+	const guess = () => fetch(station.url + "/login", { method: "POST", body: JSON.stringify({ user: who.address, password: "guess " + ++guesses }),
+		headers: { "Content-Type": "application/json", "X-Yizhan": "1", Origin: station.url } });
+	await until(async () => (await guess()).status === 429, 20_000, "429");
+	await context.clearCookies(); // the session is gone while a list is open
+	await page.keyboard.press("c");
+	const dialog = page.getByRole("dialog", { name: "Sign in again" });
+	await dialog.waitFor({ timeout: 15_000 });
+	await dialog.getByLabel("Password").fill(who.password);
+	await dialog.getByRole("button", { name: "Sign in" }).click();
+	await dialog.getByText(/Too many attempts. Try again in (\d+ (sec|min|hr)|1 hr)/).waitFor();
+	await page.goto("/login");
+	await page.fill("input[name=user]", who.address);
+	await page.fill("input[name=password]", who.password);
+	const [answer] = await Promise.all([page.waitForNavigation(), page.click("main button")]);
+	assert.equal(answer.status(), 429);
+	assert.ok(Number(answer.headers()["retry-after"]) > 0);
+	assert.match(await page.locator("#note[role=alert]").textContent(), /Too many tries.* \d+ (minutes|seconds)/);
+});
+
 test("5 signing out leaves nothing in the browser", async ({ page, context, login }) => {
 	context.setQuiet(/401/);
 	await login();
 	await untilCount(page, 3);
+	await page.locator(".row").first().click();
+	await page.locator(".card.open .card-body").waitFor();
+	const kept = await until(() => page.evaluate(async () => {
+		const all = [];
+		for (const name of await caches.keys())
+			all.push(...(await (await caches.open(name)).keys()).map((r) => new URL(r.url).pathname));
+		return all.length ? all : null;
+	}), 8000, "the worker's files");
+	assert.deepEqual(kept.filter((p) => !p.startsWith("/assets/")), [], "files of the page alone, never mail");
 	await page.getByRole("button", { name: "Account" }).click();
 	await page.getByRole("menuitem", { name: "Sign out" }).click();
 	await page.waitForURL(/\/login/);
-	const left = await page.evaluate(async () => ({ local: localStorage.length, session: sessionStorage.length, workers: (await navigator.serviceWorker.getRegistrations()).length }));
-	assert.deepEqual(left, { local: 0, session: 0, workers: 0 });
+	const left = await page.evaluate(async () => ({ local: localStorage.length, session: sessionStorage.length, workers: (await navigator.serviceWorker.getRegistrations()).length,
+		caches: (await caches.keys()).length }));
+	assert.deepEqual(left, { local: 0, session: 0, workers: 0, caches: 0 });
 	await page.goto("/mail/inbox");
 	await page.waitForURL(/\/login/);
 });

@@ -1,8 +1,8 @@
 // The second factor, as people switch it on (web.md section 10, 3).
 
 import { createHmac } from "node:crypto";
-import { untilCount } from "./lib/list.mjs";
-import { assert, browserTests, talk, until } from "./lib/browser.mjs";
+import { LIST, untilCount } from "./lib/list.mjs";
+import { assert, browserTests, login as loginAs, newContext, talk, until } from "./lib/browser.mjs";
 
 const { test } = browserTests({ before: async ({ station }) => { await station.deliver({ subject: "Hello" }); } });
 
@@ -46,11 +46,55 @@ async function imapSays(station) {
 	}
 }
 
+test("89 app passwords with their bounds, sessions that are ended, who tried to log in", async ({ page, browser, context, station, login }) => {
+	await login("bob", "/settings/security");
+	const who = station.account("bob");
+	await page.getByRole("button", { name: "New app password" }).click();
+	const dialog = page.locator("dialog");
+	await dialog.getByLabel("What it is for").fill("Phone");
+	await dialog.getByLabel("read mail (IMAP)").check();
+	await dialog.getByLabel(/Only from these networks/).fill("192.0.2.0/24");
+	await dialog.getByLabel(/^Valid until/).fill("2031-05-06");
+	await dialog.getByRole("button", { name: "Create" }).click();
+	const secret = await page.locator("dialog code.secret").textContent();
+	assert.ok(secret.length >= 16);
+	await page.getByRole("dialog").getByRole("button", { name: "Close" }).first().click();
+	const line = page.locator(".settings-list li", { hasText: "Phone" });
+	await line.waitFor();
+	assert.match((await line.textContent()).replace(/\s+/g, " "), /not used yet · until 6 May 2031 · from 192\.0\.2\.0\/24 only/);
+	assert.doesNotMatch(await page.locator(".settings-page").textContent(), new RegExp(secret.slice(0, 8)), "shown once");
+	await line.getByRole("button", { name: "Revoke" }).click();
+	await page.locator("dialog").getByRole("button", { name: "Revoke" }).click();
+	await line.waitFor({ state: "detached" });
+
+	// another browser: it is listed, ended from here, and notices
+	const other = await newContext(browser, station, { quiet: /401/ }), there = await other.newPage();
+	await loginAs(there, station, "bob");
+	await there.locator(LIST).waitFor();
+	await page.reload();
+	const session = page.locator(".settings-list li", { hasText: "Chrome on" }).filter({ hasNotText: "this browser" });
+	await session.waitFor();
+	await session.getByRole("button", { name: "Sign out" }).click();
+	await session.waitFor({ state: "detached" });
+	await there.keyboard.press("c");
+	await there.getByRole("dialog", { name: "Sign in again" }).waitFor({ timeout: 15_000 });
+	await other.close();
+
+	await fetch(station.url + "/login", { method: "POST", body: JSON.stringify({ user: who.address, password: "not it" }),
+		headers: { "Content-Type": "application/json", "X-Yizhan": "1", Origin: station.url } });
+	await until(async () => {
+		await page.reload();
+		await page.locator(".settings-table tbody tr").first().waitFor();
+		return await page.locator(".settings-table .bad-text").count() === 1;
+	}, 8000, "the try that was refused");
+	assert.ok(context);
+});
+
 test("3 second factor: switched on, a code logs in, a recovery code does once, the password alone is not enough", async ({ page, context, station, login }) => {
 	context.setQuiet(/40[13]/);
 	assert.match(await imapSays(station), /^a OK/);
 	await login("alice", "/settings/security");
-	await page.getByRole("button", { name: "Set up a second factor" }).click();
+	await page.getByRole("button", { name: "Set up two-step verification" }).click();
 	const secret = await page.locator("dialog code.secret").textContent();
 	await page.fill("dialog input[name=word]", totp(secret));
 	await page.keyboard.press("Enter");

@@ -28,9 +28,9 @@ test("9 new mail does not move the rows in sight", async ({ page, station, login
 	await login();
 	await untilCount(page, left);
 	const box = page.locator(LIST);
-	await box.evaluate((b) => { b.scrollTop = 40 * 56; });
-	await untilShown(page, "Letter 255");
-	const where = () => row(page, "Letter 255").evaluate((r) => Math.round(r.getBoundingClientRect().top));
+	await box.evaluate((b) => { b.scrollTop = 200 * 56; }); // behind rows that nobody has looked at
+	await untilShown(page, "Letter 95");
+	const where = () => row(page, "Letter 95").evaluate((r) => Math.round(r.getBoundingClientRect().top));
 	await until(async () => await page.locator(".row.skeleton").count() === 0);
 	const before = await where();
 	for (let i = 0; i < 3; i++)

@@ -57,6 +57,25 @@ test("34 send plain and rich: what leaves, octet by octet", async ({ page, login
 	assert.match(plain.body, /^one\r\n\.\r\ntwo/);
 });
 
+test("34 a text that is larger than a request to JMAP is kept as a draft and leaves whole", async ({ page, station, login }) => {
+	await login("alice");
+	const n = peer.messages.length, line = `中文 and English, ${"word after word, ".repeat(7)}and on.`;
+	const c = await write(page, { to: "ana@far.example", subject: "Long 34" });
+	await c.button("Plain text").click();
+	await c.plain.evaluate((el, [l, n]) => { // Chromium types long texts for minutes
+		el.value = `${l}\n`.repeat(n) + "the end";
+		el.dispatchEvent(new Event("input", { bubbles: true }));
+	}, [line, 9000]);
+	await c.saved();
+	await c.send();
+	await c.box.waitFor({ state: "detached" });
+	const mail = parseMail((await arrived(n)).data);
+	assert.equal(shapeOf(mail), "text/plain");
+	const lines = mail.body.trimEnd().split("\r\n");
+	assert.deepEqual([lines.length, lines[0], lines[8999], lines[9000]], [9001, line, line, "the end"]);
+	assert.ok(!(await station.jmap("alice", [["Email/query", { filter: { hasKeyword: "$draft" } }]]))[0][1].ids.length, "the draft is gone");
+});
+
 test("34 an answer is threaded, and the letter says that it was answered", async ({ page, station, login }) => {
 	await station.deliver({ subject: "Question 34", from: "Ana <ana@far.example>", id: "<q34@far.example>", headers: { References: "<older@far.example>" } });
 	await login("alice");
@@ -141,6 +160,31 @@ test("41 undo send, also after a reload", async ({ page, station, login }) => {
 	}
 });
 
+test("41 what is taken back after a reload has not answered anything", async ({ page, station, login }) => {
+	await settings(station, "alice", { undoSeconds: 20 });
+	try {
+		await station.deliver({ subject: "Question 41", from: "Ana <ana@far.example>" });
+		const isAnswered = async () => {
+			const [[, q]] = await station.jmap("alice", [["Email/query", { filter: { subject: "Question 41", inMailboxOtherThan: [] } }]]);
+			const [[, got]] = await station.jmap("alice", [["Email/get", { ids: q.ids, properties: ["keywords", "subject"] }]]);
+			return !!got.list.find((e) => e.subject === "Question 41").keywords.$answered;
+		};
+		await login("alice");
+		await page.getByRole("option", { name: /Question 41/ }).first().click();
+		await page.locator(".quick-buttons button").first().click();
+		const c = composerOf(page);
+		await c.rich.waitFor();
+		await c.send();
+		await until(isAnswered, 8000, "answered");
+		await page.reload();
+		await page.locator(".held").getByRole("button", { name: "Undo" }).click();
+		await composerOf(page).rich.waitFor();
+		await until(async () => !await isAnswered(), 8000, "not answered any more");
+	} finally {
+		await settings(station, "alice", { undoSeconds: 0 });
+	}
+});
+
 test("42 schedule, look at it, and cancel", async ({ page, station, login }) => {
 	await login("alice");
 	const n = peer.messages.length;
@@ -153,14 +197,18 @@ test("42 schedule, look at it, and cancel", async ({ page, station, login }) => 
 	const at = new Date(s.sendAt);
 	assert.deepEqual([at.getHours(), at.getMinutes()], [8, 0]);
 	assert.ok(at > Date.now());
-	await page.getByRole("navigation", { name: "Folders" }).getByRole("button", { name: /Scheduled/ }).click();
+	await page.getByRole("navigation", { name: "Folders" }).getByRole("link", { name: /Scheduled/ }).click();
+	await page.locator(".row", { hasText: "Tomorrow" }).waitFor();
+	await page.getByRole("button", { name: "Change or cancel" }).click();
 	const list = page.getByRole("dialog", { name: "Scheduled messages" });
 	await list.getByText("Tomorrow").first().waitFor();
 	await list.getByRole("button", { name: "Cancel sending" }).click();
-	await list.getByText("No message waits").waitFor();
+	await list.getByText("No scheduled messages").waitFor();
 	const [[, after2]] = await station.jmap("alice", [["EmailSubmission/get", { ids: [s.id] }]]);
 	assert.equal(after2.list[0].undoStatus, "canceled");
 	assert.equal(peer.messages.length, n);
+	await page.getByRole("dialog").getByRole("button", { name: "Close" }).last().click();
+	await page.locator(".row", { hasText: "Tomorrow" }).waitFor({ state: "detached" });
 });
 
 test("43 a letter that cannot be delivered comes back with the reason", async ({ page, login }) => {
@@ -170,7 +218,7 @@ test("43 a letter that cannot be delivered comes back with the reason", async ({
 	await c.box.waitFor({ state: "detached" });
 	const toast = page.locator(".toast.bad");
 	await toast.getByText("550 5.1.1").waitFor({ timeout: 20_000 });
-	await toast.getByRole("button", { name: "Open the letter" }).click();
+	await toast.getByRole("button", { name: "Open the message" }).click();
 	const again = composerOf(page);
 	await again.rich.getByText("precious words").waitFor();
 	await again.box.locator(".composer-problem").getByText("nobody@hard.example").waitFor();

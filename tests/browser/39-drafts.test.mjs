@@ -15,11 +15,11 @@ test("4 the session ends while composing: log in on top, the text is kept", asyn
 	await c.saved();
 	await page.keyboard.type(" and after");
 	await context.clearCookies();
-	const dialog = page.getByRole("dialog", { name: /log in/i });
+	const dialog = page.getByRole("dialog", { name: /sign in/i });
 	await dialog.waitFor();
 	assert.match(await c.state.textContent(), /Not saved/);
 	await dialog.getByLabel("Password").fill(station.account("alice").password);
-	await dialog.getByRole("button", { name: "Log in", exact: true }).click();
+	await dialog.getByRole("button", { name: "Sign in", exact: true }).click();
 	await dialog.waitFor({ state: "detached" });
 	await c.saved();
 	assert.match(await c.rich.textContent(), /before/);
@@ -68,12 +68,25 @@ test("39 another client takes the draft away: told, and not lost", async ({ page
 	await c.saved();
 	const [id] = await drafts(station, "Taken 39");
 	await station.jmap("alice", [["Email/set", { destroy: [id] }]]);
-	await c.box.getByText("changed or removed elsewhere").waitFor({ timeout: 10_000 });
+	await c.box.getByText("changed or deleted elsewhere").waitFor({ timeout: 10_000 });
 	await c.button("Keep what is here").click();
 	await until(async () => {
 		const ids = await drafts(station, "Taken 39");
 		return ids.length === 1 && ids[0] !== id;
 	}, 10_000, "saved as a draft of its own");
+});
+
+test("39 the same draft in two tabs: both are told", async ({ page, context, login }) => {
+	await login("alice");
+	const c = await write(page, { subject: "Twice 39", text: "one" });
+	await c.saved();
+	const second = await context.newPage();
+	await second.goto("/mail/drafts");
+	await second.getByRole("option", { name: /Twice 39/ }).click();
+	await second.getByText("open in another tab").waitFor();
+	await c.box.getByText("open in another tab").waitFor();
+	await second.close();
+	await c.box.getByText("open in another tab").waitFor({ state: "detached" });
 });
 
 test("40 two composers, each its own draft", async ({ page, station, login }) => {

@@ -145,7 +145,7 @@ test("48 a forgotten file, subject and recipient are asked for in one dialog", a
 	await c.rich.click();
 	await page.keyboard.press("Control+Enter");
 	const dialog = page.locator("dialog[open]");
-	await dialog.getByText("There is nobody to send it to.").waitFor();
+	await dialog.getByText("There is no recipient.").waitFor();
 	assert.equal(await dialog.getByRole("listitem").count(), 3);
 	await dialog.getByText("附件").waitFor();
 	assert.equal(await dialog.getByRole("button", { name: "Send anyway" }).count(), 0);

@@ -1,55 +1,12 @@
 // The trace page: where a message is (55 to 62).
 
-import { assert, browserTests, letter, shot, talk, until } from "./lib/browser.mjs";
+import { assert, browserTests, letter, login as loginAs, newContext, shot, until } from "./lib/browser.mjs";
+import { settings, write } from "./lib/compose.mjs";
 import { startPeer } from "./lib/peer.mjs";
+import { openTrace, peerFor, submit, traceId } from "./lib/trace.mjs";
 
 const { test, shared } = browserTests();
 
-/** Hand a letter in as a client that has logged in does; its Message-ID. */
-async function submit(station, { to, name = "alice", id = `<${Math.random().toString(36).slice(2)}@alice.test>`, ...more }) {
-	const who = station.account(name), t = talk(station.ports.submissions, true);
-	const rcpts = [to].flat();
-	const ask = async (line, code) => {
-		if (line !== null)
-			t.send(line);
-		const r = await t.reply();
-		assert.ok(r[r.length - 1].startsWith(code), `${line}: ${r.join(" / ")}`);
-	};
-	try {
-		await ask(null, "220");
-		await ask("EHLO laptop.test", "250");
-		await ask("AUTH PLAIN " + Buffer.from(`\0${who.address}\0${who.password}`).toString("base64"), "235");
-		await ask(`MAIL FROM:<${who.address}>`, "250");
-		for (const r of rcpts)
-			await ask(`RCPT TO:<${r}>`, "250");
-		await ask("DATA", "354");
-		t.socket.write(letter({ from: who.address, to: rcpts[0], id, ...more }) + ".\r\n", "latin1");
-		await ask(null, "250");
-	} finally {
-		t.end();
-	}
-	return id;
-}
-
-/** A peer that the domain's mail goes to. */
-async function peerFor(station, domain, script) {
-	const peer = await startPeer(script);
-	station.cli("route", "set", domain, `127.0.0.1:${peer.port}`);
-	return peer;
-}
-
-/** The trace's id of a letter that alice sent, once the log has it. */
-async function traceId(station, id, name = "alice") {
-	return await until(async () => {
-		const [[, found]] = await station.jmap(name, [["Trace/query", { filter: { messageId: id } }]]);
-		return found.ids?.[0];
-	}, 8000, "the trace of " + id);
-}
-async function openTrace({ station, page, login }, id) {
-	await login("alice", "/mail/inbox");
-	await page.goto("/trace/" + await traceId(station, id));
-	await page.waitForSelector(".trace-verdict");
-}
 const verdict = (page) => page.innerText(".trace-verdict p");
 const untilVerdict = (page, pattern) => until(async () => pattern.test(await verdict(page).catch(() => "")), 20_000, "verdict " + pattern);
 
@@ -144,6 +101,54 @@ test("59 received mail: six hops, a clock that differs, claims marked as such", 
 	assert.ok(hops.some((h) => /clock differs/.test(h.text)));
 	assert.equal(await c.page.locator(".trace-seen").count(), 1);
 	await shot(c.page, "trace-received");
+});
+
+test("60 who was written to in secret stays unknown to the others, in what leaves, in the page and in the trace", async (c) => {
+	const peer = await peerFor(c.station, "open.example", {});
+	try {
+		await settings(c.station, "alice", { undoSeconds: 0 });
+		await c.login("alice", "/mail/inbox");
+		const w = await write(c.page, { to: "ana@open.example", subject: "In confidence", text: "Good morning." });
+		await w.button("Bcc").click();
+		await w.box.getByRole("combobox", { name: "Bcc", exact: true }).fill("bob@yizhan.test");
+		await w.box.getByRole("combobox", { name: "Bcc", exact: true }).press("Enter");
+		await w.send();
+		await until(() => peer.messages.length, 10_000, "ana's copy");
+		assert.deepEqual(peer.messages[0].to, ["ana@open.example"]);
+		assert.doesNotMatch(peer.messages[0].data, /bob|^Bcc/im);
+		const sent = await until(async () => {
+			const [[, q]] = await c.station.jmap("alice", [["Email/query", { filter: { subject: "In confidence" } }]]);
+			return q.ids?.[0];
+		});
+		await c.page.goto("/trace/" + sent);
+		await c.page.waitForSelector(".trace-verdict");
+		assert.match(await c.page.innerText(".trace-recipients"), /bob@yizhan.test/, "who wrote it sees all");
+		assert.equal(await c.page.innerText(".trace h1"), "In confidence");
+		await c.page.getByText("Your copy lies in Sent · read").waitFor();
+		await c.page.getByRole("button", { name: "Header" }).click();
+		assert.match(await c.page.locator(".trace-header-text").innerText(), /Subject: +In confidence/);
+		await c.page.keyboard.press("Escape");
+		await c.page.getByRole("link", { name: "Open the message" }).click();
+		await c.page.waitForURL(/\/mail\/sent\/T/);
+		// bob: neither that he was alone in secret with others, nor anything of ana's delivery
+		const bobs = await until(async () => {
+			const [[, q]] = await c.station.jmap("bob", [["Email/query", { filter: { subject: "In confidence" } }]]);
+			return q.ids?.[0];
+		});
+		const [, [, got]] = await c.station.jmap("bob", [["Core/echo", {}], ["Trace/get", { ids: [bobs] }]]);
+		assert.doesNotMatch(JSON.stringify([got.list[0].recipients, got.list[0].events]), /ana@open|127\.0\.0\.1:/);
+		const theirs = await newContext(c.browser, c.station), page = await theirs.newPage();
+		await loginAs(page, c.station, "bob");
+		await page.locator(".row", { hasText: "In confidence" }).click();
+		await page.locator(".card.open .card-body").waitFor();
+		await page.locator(".card.open .recipients").click();
+		const people = await page.locator(".card.open .people").innerText();
+		assert.match(people, /ana@open\.example/);
+		assert.doesNotMatch(people, /bcc/i);
+		await theirs.close();
+	} finally {
+		await peer.stop();
+	}
 });
 
 test("60 nobody sees another's trace, nor recipients that were hidden from him", async (c) => {

@@ -1,7 +1,9 @@
 // What holds everywhere (74 to 79, 82): accessible, by keys alone, narrow, in Chinese, from right to left, large, still.
 
+import { settings } from "./lib/compose.mjs";
 import { LIST, fill, row, untilCount, untilShown } from "./lib/list.mjs";
 import { assert, axe, browserTests, shot, until } from "./lib/browser.mjs";
+import { startPeer } from "./lib/peer.mjs";
 
 const { test } = browserTests({ before: async ({ station }) => {
 	await fill(station, "alice", 40, { make: (i) => ({ subject: `Letter ${i} about something that is rather long, so that it does not fit`, from: `Sender ${i % 9} <s${i % 9}@example.org>` }) });
@@ -34,12 +36,78 @@ for (const colorScheme of ["light", "dark"])
 		assert.deepEqual(await axe(page), [], "help");
 	}, { colorScheme, timeout: 120_000 });
 
+test("75 by keys alone: read, reply, send, and write a new letter", async ({ page, station, login }) => {
+	const peer = await startPeer();
+	station.cli("route", "set", "example.org", `127.0.0.1:${peer.port}`);
+	try {
+		await settings(station, "alice", { undoSeconds: 0 });
+		await login();
+		await untilCount(page, 41);
+		await page.evaluate(() => { for (const t of ["pointerdown", "mousedown", "click"]) addEventListener(t, (e) => { if (e.detail) throw new Error("a pointer"); }, true); });
+		await page.locator(LIST).focus();
+		await page.keyboard.press("j");
+		await page.keyboard.press("j");
+		await page.keyboard.press("o");
+		await page.waitForURL(/\/T/);
+		await page.locator(".card.open .card-body").waitFor();
+		await page.keyboard.press("r");
+		await until(() => page.evaluate(() => !!document.activeElement?.closest(".rich-text")), 8000, "the text has the keys");
+		await page.keyboard.type("Answered by keys.");
+		await page.keyboard.press("Control+Enter");
+		await until(() => peer.messages.length === 1, 10_000, "the answer at the peer");
+		assert.match(peer.messages[0].data, /In-Reply-To: /);
+		assert.match(peer.messages[0].data, /Answered by keys\./);
+		await page.locator(".composer").waitFor({ state: "detached" });
+		await until(() => page.evaluate(() => !!document.activeElement?.closest(".pane-reader, [role=listbox]")), 3000, "the keys are back in what was read");
+		await page.keyboard.press("u");
+		await page.waitForURL(/inbox$/);
+		await page.keyboard.press("c");
+		await until(() => page.evaluate(() => document.activeElement?.getAttribute("role") === "combobox"), 8000, "the first field has the keys");
+		await page.keyboard.type("new@example.org");
+		await page.keyboard.press("Enter");
+		for (let i = 0; i < 6 && !await page.evaluate(() => document.activeElement?.closest(".address-field")?.textContent.includes("Subject")); i++)
+			await page.keyboard.press("Tab");
+		await page.keyboard.type("By keys");
+		await page.keyboard.press("Enter"); // goes on to the text
+		await page.keyboard.type("Good morning.");
+		await page.keyboard.press("Control+Enter");
+		await until(() => peer.messages.length === 2, 10_000, "the new letter at the peer");
+		assert.deepEqual(peer.messages[1].to, ["new@example.org"]);
+	} finally {
+		await peer.stop();
+	}
+});
+
+test("75 the help lists all keys, wherever one is, in the language that was just chosen", async ({ page, login }) => {
+	await login();
+	await page.goto("/settings/general");
+	await page.locator(".settings-page h1").waitFor();
+	const lines = async () => {
+		await page.keyboard.press("?");
+		await page.locator("dialog .help").waitFor();
+		const all = await page.$$eval("dialog .help dl > div", (list) => list.map((d) => d.innerText.replace(/\s+/g, " ")));
+		await page.keyboard.press("Escape");
+		return all;
+	};
+	const english = await lines();
+	for (const line of ["c Compose", "/ Search", "j Next", "k Previous", "o Open", "u Back to the list", "e Archive", "# Delete", "! Junk", "r Reply", "a Reply to all", "f Forward",
+		"s Star", "l Label", "v Move", "b Snooze", "x Select", "* a Select all", "n Next message of the conversation", "Shift+U Mark as unread", "z Undo", "g i Go to Inbox", "t Trace",
+		". More", "Ctrl+Enter Send"])
+		assert.ok(english.includes(line), `${line} in ${english.join(" | ")}`);
+	await page.getByLabel("Language").selectOption("zh-CN");
+	await until(() => page.evaluate(() => document.documentElement.lang === "zh-CN"));
+	await page.evaluate(() => document.activeElement.blur());
+	assert.deepEqual((await lines()).filter((l) => /[a-z]{4}/.test(l.replace(/Ctrl\+Enter|Shift\+\w|Escape/, ""))), []);
+	await page.getByLabel("语言").selectOption("auto");
+	await page.waitForResponse((r) => (r.request().postData() ?? "").includes("WebSettings/set"));
+});
+
 test("75 by keys alone: to the list, through it, into a letter and back", async ({ page, login }) => {
 	await login();
 	await untilCount(page, 41);
 	await page.keyboard.press("Tab");
 	await page.keyboard.press("Enter"); // skip to the messages
-	await until(() => page.evaluate(() => !!document.activeElement?.closest("#content, [role=listbox]")), 3000, "the skip link");
+	await until(() => page.evaluate(() => !!document.activeElement?.closest("#content, .rows-box")), 3000, "the skip link");
 	await page.locator(LIST).focus();
 	await page.keyboard.press("ArrowDown");
 	await page.keyboard.press("ArrowDown");

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { buildEmail, carriedParts, letterOfDraft, localDate, newMessageId, readNote, usedCids, writeNote } from "../src/core/compose_email";
+import { buildEmail, carriedParts, letterOfDraft, localDate, newMessageId, readNote, TEXT_IN_REQUEST, uploadTexts, usedCids, writeNote } from "../src/core/compose_email";
 import { afterSendRequest, failedRecipients, isScheduled, isUndoable, recipientsOf, sendOutcome, sendRequest, type SendOptions } from "../src/core/compose_send";
 import { emptyLetter, type Attachment, type Identity, type Letter, type SourceEmail } from "../src/core/compose_types";
 
@@ -28,6 +28,26 @@ test("the structure fits what is in it", () => {
 		assert.equal(shape(build(l).bodyStructure as never), want, JSON.stringify(l));
 });
 
+test("a long text travels as octets of its own, a short one within the request", async () => {
+	const long = build({ format: "rich", html: "x\n".repeat(TEXT_IN_REQUEST / 2) });
+	const went: { type: string; text: string }[] = [];
+	const upload = async (b: Blob) => {
+		went.push({ type: b.type, text: await b.text() });
+		return "Glong";
+	};
+	await uploadTexts(long, upload);
+	assert.deepEqual(long.bodyStructure, { type: "multipart/alternative", subParts: [{ type: "text/plain", partId: "text" },
+		{ type: "text/html", blobId: "Glong", charset: "utf-8" }] });
+	assert.deepEqual(Object.keys(long.bodyValues as object), ["text"]);
+	assert.equal(went.length, 1);
+	assert.equal(went[0]!.type, "text/html");
+	assert.match(went[0]!.text, /<body>x\r\nx\r\n/);
+	const short = build({ format: "plain" });
+	await uploadTexts(short, upload);
+	assert.deepEqual(short.bodyStructure, { type: "text/plain", partId: "text" });
+	assert.equal(went.length, 1);
+});
+
 test("fields that are empty are not there, and none can break a line", () => {
 	const e = build({ subject: "a\r\nBcc: x@y", inReplyTo: ["p@x"], references: ["p@x"] });
 	assert.equal(e.subject, "a Bcc: x@y");
@@ -41,6 +61,8 @@ test("the note of a draft stays in the draft", () => {
 	assert.equal(Object.keys(build({})).some((k) => k.startsWith("header:")), false);
 	const n = readNote(build({}, true)["header:X-Yizhan-Draft:asText"] as string);
 	assert.deepEqual(n, { identityId: "I1", origin: null, instance: "abc", format: "rich" });
+	const foreign = { identityId: null, origin: { emailId: "M9", how: "reply" as const, accountId: "A7" }, instance: "q", format: "plain" as const };
+	assert.deepEqual(readNote(writeNote(foreign)), foreign);
 	assert.deepEqual(readNote(writeNote({ identityId: null, origin: { emailId: "M9", how: "forward" }, instance: "q", format: "plain" })),
 		{ identityId: null, origin: { emailId: "M9", how: "forward" }, instance: "q", format: "plain" });
 	assert.equal(readNote(undefined), null);
@@ -91,6 +113,8 @@ test("sending holds, files and marks", () => {
 			destroy: ["M1"],
 		}, "after"],
 	]);
+	assert.deepEqual(afterSendRequest({ ...OPTIONS, draftId: null, origin: { emailId: "M5", how: "forward", accountId: "A7" } }),
+		[["Email/set", { accountId: "A7", update: { M5: { "keywords/$forwarded": true } } }, "mark"]]);
 	assert.deepEqual(afterSendRequest({ ...OPTIONS, origin: null, draftId: null }), []);
 	const at = sendRequest({ ...OPTIONS, holdUntil: "2026-11-04T08:00:00Z" })[1]![1] as typeof args;
 	assert.deepEqual(at.create.send.envelope.mailFrom, { email: "alice@our.example", parameters: { HOLDUNTIL: "2026-11-04T08:00:00Z" } });

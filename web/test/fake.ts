@@ -183,7 +183,8 @@ export class FakeServer {
 		const ids: Id[] = a.ids ?? (type === "Mailbox" ? [...this.mailboxes.keys()] : []);
 		if (ids.length > 500)
 			throw new Refusal("requestTooLarge");
-		const list = [...new Set(ids)].map(find).filter((o) => o).map((o) => structuredClone(o));
+		const list = [...new Set(ids)].map(find).filter((o) => o)
+			.map((o) => Object.fromEntries(Object.entries(structuredClone(o)!).filter(([name]) => !a.properties || a.properties.includes(name))));
 		return { state: String(this.modseq), list, notFound: ids.filter((id) => !find(id)) };
 	}
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Jmap, MethodError, NetworkError } from "../src/core/jmap";
+import { Jmap, MethodError, NetworkError, retryAfterMs } from "../src/core/jmap";
 import { FakeServer, settle } from "./fake";
 
 async function make() {
@@ -82,4 +82,44 @@ test("without a network calls fail; when the login ends they wait for the next o
 test("download addresses are escaped", async () => {
 	const { jmap } = await make();
 	assert.equal(jmap.downloadUrl("G1", "a/b ?.txt", "text/plain"), "/d/A1/G1/a%2Fb%20%3F.txt?type=text%2Fplain");
+});
+
+/** A server that refuses the first requests in this way. */
+async function refusing(times: number, status: number, headers: Record<string, string>, problem: object = {}) {
+	const server = new FakeServer();
+	const at: number[] = [];
+	const jmap = new Jmap({ fetch: (async (url: string, init: RequestInit) => {
+		if (url !== "/jmap/api")
+			return server.fetch(url, init);
+		at.push(Date.now());
+		return at.length <= times ? new Response(JSON.stringify(problem), { status, headers }) : server.fetch(url, init);
+	}) as typeof fetch });
+	await jmap.start();
+	return { jmap, at };
+}
+
+test("when all requests that an account may have at once are taken, by other tabs, the same is asked again a moment later", async () => {
+	const { jmap, at } = await refusing(2, 400, {}, { type: "urn:ietf:params:jmap:error:limit", limit: "maxConcurrentRequests" });
+	assert.equal((await jmap.call("Core/echo", { x: 7 })).x, 7);
+	assert.equal(at.length, 3);
+	assert.ok(at[1]! - at[0]! >= 200);
+});
+
+test("Retry-After is waited for, and nothing else is asked meanwhile", async () => {
+	const { jmap, at } = await refusing(1, 429, { "Retry-After": "1" });
+	const first = jmap.call("Core/echo", { x: 1 });
+	await settle();
+	const second = jmap.call("Core/echo", { x: 2 });
+	assert.deepEqual([(await first).x, (await second).x], [1, 2]);
+	assert.equal(at.length, 2, "both in the request that came after the time");
+	assert.ok(at[1]! - at[0]! >= 990, String(at[1]! - at[0]!));
+});
+
+test("what would take long is told with its time; a limit of ours is no reason to ask again", async () => {
+	const long = await refusing(9, 503, { "Retry-After": "120" });
+	await assert.rejects(long.jmap.call("Core/echo"), (e) => e instanceof NetworkError && e.afterMs === 120_000);
+	const ours = await refusing(9, 400, {}, { type: "urn:ietf:params:jmap:error:limit", limit: "maxSizeRequest" });
+	await assert.rejects(ours.jmap.call("Core/echo"));
+	assert.deepEqual([long.at.length, ours.at.length], [1, 1]);
+	assert.deepEqual(["7", "Thu, 01 Jan 1970 00:01:00 GMT", "soon", null].map((f) => retryAfterMs(f, 0)), [7000, 60_000, 0, 0]);
 });

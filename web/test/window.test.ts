@@ -12,6 +12,8 @@ test("changes folded into a list with holes", () => {
 	// x stood in the hole, or nowhere: what is behind is not known any more
 	assert.deepEqual(foldChanges(["a", undefined, "c"], at(["x"], [], 2)), ["a", undefined]);
 	assert.deepEqual(foldChanges(["a", undefined, "c"], at(["x"], [{ id: "d", index: 1 }], 3)), ["a", "d", undefined]);
+	// x never stood there, the totals say so: what is behind the hole stays where it is
+	assert.deepEqual(foldChanges(["a", undefined, "c"], at(["x"], [{ id: "x", index: 0 }], 4)), ["x", "a", undefined, "c"]);
 	assert.equal(foldChanges(["a"], at([], [{ id: "d", index: 5 }], 2)), null);
 	assert.equal(foldChanges(["a"], at([], [], 7)), null);
 });
@@ -78,6 +80,40 @@ test("what leaves is hidden at once, and the list is not read anew", async () =>
 	assert.equal(win.total, 29);
 	assert.equal(server.calls.filter(([m]) => m === "Email/query").length, 1);
 	win.close();
+});
+
+test("of the others in a conversation less is asked for, until they are looked at", async () => {
+	const server = new FakeServer(), jmap = new Jmap({ fetch: server.fetch });
+	await jmap.start();
+	const store = new Store(jmap);
+	const older = server.add({ threadId: "T1" }), newer = server.add({ threadId: "T1" });
+	const win = new QueryWindow(store, { filter: { inMailbox: "F1" }, sort: [{ property: "receivedAt", isAscending: false }], collapseThreads: true,
+		matches: (e) => !!e.mailboxIds.F1 });
+	const before = server.requests;
+	win.ensure(0, 10);
+	await settle();
+	assert.equal(server.requests, before + 1);
+	assert.equal(store.email.peek(newer.id)!.preview, newer.preview);
+	assert.equal(store.email.peek(older.id)!.subject, older.subject);
+	assert.ok(!store.email.isFull(older.id) && store.email.isFull(newer.id));
+	await store.email.load([older.id, newer.id]);
+	assert.equal(store.email.peek(older.id)!.preview, older.preview);
+	assert.equal(server.requests, before + 2);
+	// a row of its own shows all of it, also when nobody asked before
+	const fresh = new Store(jmap);
+	const list = new QueryWindow(fresh, { filter: { inMailbox: "F1" }, sort: [{ property: "receivedAt", isAscending: false }], collapseThreads: true,
+		matches: (e) => !!e.mailboxIds.F1 });
+	list.ensure(0, 10);
+	await settle();
+	server.destroy(newer.id);
+	await fresh.sync(["Email", "Thread"]);
+	await settle();
+	assert.equal(list.at(0), older.id);
+	list.ensure(0, 10);
+	await settle();
+	assert.equal(fresh.email.peek(older.id)!.preview, older.preview);
+	win.close();
+	list.close();
 });
 
 test("a list far down is asked for where it is looked at", async () => {

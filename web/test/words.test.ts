@@ -6,7 +6,7 @@ import { addCatalogue, chooseLanguage, formatSize, ready, setLanguage, t } from 
 import { Keys, isTyping } from "../src/core/keys";
 import { keepPending, takeOrphans } from "../src/core/offline";
 import { EventParser } from "../src/core/push";
-import { clean, DEFAULTS } from "../src/core/settings";
+import { changeSettings, clean, cleanPatch, DEFAULTS, loadSettings, saveSettings, settings, startSettings } from "../src/core/settings";
 import { UndoStack } from "../src/core/undo";
 
 test("addresses as they are typed and pasted", () => {
@@ -127,6 +127,47 @@ test("events of a stream, cut anywhere", () => {
 test("settings from elsewhere fit or stay away", () => {
 	assert.deepEqual(clean({ theme: "dark", keys: "yes", labels: {}, evil: 1 }), { ...DEFAULTS, theme: "dark" });
 	assert.deepEqual(clean(null), DEFAULTS);
+});
+
+test("a setting that was not saved when its tab went is saved by the next one", async () => {
+	const map = new Map<string, string>();
+	const of = (k: string) => JSON.parse(map.get(k) ?? "null");
+	const sent: unknown[] = [];
+	let isLost = false, lose = () => {};
+	const server = { has: () => true, call: async (name: string, args: { update?: { singleton: object } }) => {
+		if (name === "WebSettings/get")
+			return { list: [{ id: "singleton", language: "en", density: "roomy" }] };
+		sent.push(args.update!.singleton);
+		return isLost ? new Promise((_, bad) => { lose = () => bad(new Error("gone")); }) : {};
+	} } as unknown as Parameters<typeof loadSettings>[0];
+	const was = { localStorage: globalThis.localStorage, document: globalThis.document };
+	Object.assign(globalThis, { localStorage: { getItem: (k: string) => map.get(k) ?? null, setItem: (k: string, v: string) => void map.set(k, v), removeItem: (k: string) => void map.delete(k) },
+		document: { documentElement: { dataset: {} } } });
+	try {
+		map.set("yizhan.settings", JSON.stringify({ language: "en" }));
+		map.set("yizhan.settings.waiting", JSON.stringify({ density: "compact", evil: 1 }));
+		await startSettings();
+		await loadSettings(server);
+		assert.equal(settings.value.density, "compact", "what the server does not know yet counts");
+		await saveSettings();
+		assert.deepEqual(sent, [{ density: "compact" }]);
+		assert.equal(of("yizhan.settings.waiting"), null);
+		isLost = true;
+		changeSettings({ theme: "dark" });
+		const saving = saveSettings(); // and the tab goes
+		assert.deepEqual(of("yizhan.settings.waiting"), { theme: "dark" });
+		changeSettings({ density: "roomy" });
+		assert.deepEqual(of("yizhan.settings.waiting"), { theme: "dark", density: "roomy" });
+		lose();
+		await saving;
+		assert.deepEqual(of("yizhan.settings.waiting"), { theme: "dark", density: "roomy" });
+		isLost = false;
+		await saveSettings();
+		assert.deepEqual([sent.at(-1), of("yizhan.settings.waiting")], [{ theme: "dark", density: "roomy" }, null]);
+		assert.deepEqual(cleanPatch({ theme: 7, labels: [] }), { labels: [] });
+	} finally {
+		Object.assign(globalThis, was);
+	}
 });
 
 test("changes of a tab that is gone are taken by one other tab, once", async () => {

@@ -19,11 +19,13 @@ const PACKAGES = ["@preact/signals", "@preact/signals-core", "dompurify", "preac
 /** Every room begins with the page itself. So all that rooms share is in one file, which the page loads, and not in
  * many small ones. */
 export const ROOMS = { reader: "ui/reader/Reader.tsx", compose: "ui/compose/Composers.tsx", settings: "ui/settings/Settings.tsx",
-	trace: "ui/trace/TracePage.tsx" };
+	trace: "ui/trace/TracePage.tsx", search: "ui/search/SearchOptions.tsx" };
+/** What else comes when it is first asked for: it begins so too, or esbuild cuts what it shares out of the page's file. */
+const ALSO = ["ui/list/save_letters.ts"];
 const withMain = { name: "with-main", setup(b) {
-	const rooms = new Set(Object.values(ROOMS).map((f) => path.join(src, f)));
-	b.onLoad({ filter: /\.tsx$/ }, (a) => rooms.has(a.path)
-		? { contents: `import "../../main";\n${readFileSync(a.path, "utf8")}`, loader: "tsx", resolveDir: path.dirname(a.path) } : undefined);
+	const rooms = new Set([...Object.values(ROOMS), ...ALSO].map((f) => path.join(src, f)));
+	b.onLoad({ filter: /\.tsx?$/ }, (a) => rooms.has(a.path)
+		? { contents: `import "../../main";\n${readFileSync(a.path, "utf8")}`, loader: a.path.endsWith("x") ? "tsx" : "ts", resolveDir: path.dirname(a.path) } : undefined);
 	// words as plain modules, which need nothing around them
 	b.onLoad({ filter: /i18n\/[^/]*\.json$/ }, (a) => ({ contents: "export default " + readFileSync(a.path, "utf8"), loader: "js" }));
 } };
@@ -50,14 +52,16 @@ export async function build({ plugins = [] } = {}) {
 		const made = await esbuild.build({ ...common, entryPoints: [path.join(src, file)] });
 		styles[name] = put(`${name}.css`, made.outputFiles[0].contents);
 	}
-	const icons = put("icons.svg", readFileSync(path.join(src, "ui/kit/icons.svg")));
+	// in the page itself: one request less before the first list
+	const icons = readFileSync(path.join(src, "ui/kit/icons.svg"), "utf8").replace("<svg ", '<svg id="icons" width="0" height="0" aria-hidden="true" ')
+		.replaceAll('<symbol id="', '<symbol id="i-').replace(/>\s+</g, "><").trim();
 	const icon = put("icon.svg", readFileSync(path.join(top, "static/icon.svg")));
 	const licences = put("licenses.txt", licenceText());
 
 	const made = await esbuild.build({
 		...common, entryPoints: { entry: path.join(src, "entry.ts") }, plugins: [...plugins, withMain], format: "esm", splitting: true, metafile: true,
 		jsx: "automatic", jsxImportSource: "preact", entryNames: "assets/[name]-[hash]", chunkNames: "assets/[name]-[hash]",
-		define: { __STYLES__: JSON.stringify(JSON.stringify(styles)), __ICONS__: JSON.stringify(icons), __LICENCES__: JSON.stringify(licences) },
+		define: { __STYLES__: JSON.stringify(JSON.stringify(styles)), __LICENCES__: JSON.stringify(licences) },
 	});
 	let main = "";
 	for (const file of made.outputFiles) {
@@ -79,7 +83,7 @@ export async function build({ plugins = [] } = {}) {
 	html = html.replaceAll("{{version}}", version);
 	files.set("index.html", Buffer.from(html));
 	const worker = await esbuild.build({ ...common, entryPoints: [path.join(src, "sw.ts")], format: "iife",
-		define: { __VERSION__: JSON.stringify(version), __FILES__: JSON.stringify([...needed, styles.main, icons]) } });
+		define: { __VERSION__: JSON.stringify(version), __FILES__: JSON.stringify([...needed, styles.main]) } });
 	files.set("sw.js", Buffer.from(worker.outputFiles[0].contents));
 	const list = [...files.keys()].sort().map((name) => `${name} ${hash(files.get(name))}\n`).join("");
 	files.set("assets.txt", Buffer.from(list));

@@ -16,7 +16,7 @@ rmSync(out, { recursive: true, force: true });
 mkdirSync(out);
 await esbuild.build({ entryPoints: names.map((n) => path.join(top, "test", n)), bundle: true, platform: "node", format: "esm",
 	target: "node18", outdir: out, outExtension: { ".js": ".mjs" }, sourcemap: "inline", logLevel: "error",
-	define: { __STYLES__: '"{}"', __ICONS__: '""', __LICENCES__: '""' }, jsx: "automatic", jsxImportSource: "preact" });
+	define: { __STYLES__: '"{}"', __LICENCES__: '""' }, jsx: "automatic", jsxImportSource: "preact" });
 const files = names.map((n) => path.join(out, n.replace(/\.ts$/, ".mjs")));
 const done = spawnSync(process.execPath, ["--enable-source-maps", "--test", ...files], { stdio: "inherit" });
 process.exit(done.status ?? 1);

@@ -2,7 +2,7 @@
 
 import { until } from "./station.mjs";
 
-export const LIST = "[role=listbox].rows-box";
+export const LIST = ".rows-box";
 export const rows = (page) => page.locator(".row:not(.skeleton)");
 /** Subjects in sight, from the top. */
 export const subjects = (page) => page.evaluate(() => [...document.querySelectorAll(".row:not(.skeleton)")]

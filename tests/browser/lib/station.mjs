@@ -105,6 +105,7 @@ export function letter({ from = "Ana Lima <ana@example.org>", to = "alice@yizhan
 export class Station {
 	constructor(options) {
 		this.options = options;
+		this.data = options.data;
 		this.log = "";
 	}
 	async start() {
@@ -159,6 +160,17 @@ export class Station {
 		if (done.status)
 			throw new Error(`yizhan ${args.join(" ")}: ${done.status}\n${done.stdout}${done.stderr}`);
 		return done.stdout;
+	}
+	/** The same for one that takes its time: the station's log is read meanwhile. */
+	async cliLong(...args) {
+		const p = spawn(this.program, ["--data", this.data, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+		let said = "";
+		p.stdout.on("data", (d) => { said += d; });
+		p.stderr.on("data", (d) => { said += d; });
+		const status = await new Promise((done) => p.once("close", done));
+		if (status)
+			throw new Error(`yizhan ${args.join(" ")}: ${status}\n${said}`);
+		return said;
 	}
 	/** Mail from outside, by SMTP. `raw`: the whole message; else as letter() takes it. */
 	async deliver(what = {}, { from = "ana@example.org", rcpt } = {}) {

@@ -13,6 +13,7 @@ interface PartOut {
 	type: string;
 	partId?: string;
 	blobId?: string;
+	charset?: string;
 	name?: string;
 	cid?: string;
 	disposition?: string;
@@ -36,6 +37,8 @@ export function writeNote(n: DraftNote): string {
 		words.push(`identity=${n.identityId}`);
 	if (n.origin !== null)
 		words.push(`${n.origin.how}=${n.origin.emailId}`);
+	if (n.origin?.accountId)
+		words.push(`of=${n.origin.accountId}`);
 	return words.join("; ");
 }
 
@@ -50,9 +53,10 @@ export function readNote(text: string | null | undefined): DraftNote | null {
 	}
 	const reply = m.get("reply");
 	const forward = m.get("forward");
+	const whose = m.has("of") ? { accountId: m.get("of")! } : {};
 	return {
 		identityId: m.get("identity") ?? null,
-		origin: reply ? { emailId: reply, how: "reply" } : forward ? { emailId: forward, how: "forward" } : null,
+		origin: reply ? { emailId: reply, how: "reply", ...whose } : forward ? { emailId: forward, how: "forward", ...whose } : null,
 		instance: m.get("instance") ?? "",
 		format: m.get("format") === "plain" ? "plain" : "rich",
 	};
@@ -134,6 +138,27 @@ export function buildEmail(letter: Letter, o: BuildOptions): Record<string, unkn
 			delete email[k];
 	}
 	return email;
+}
+
+/** A text of more characters than this does not travel within the request, which has a limit (maxSizeRequest), but as
+ * octets of its own, as files do. */
+export const TEXT_IN_REQUEST = 64 * 1024;
+
+/** Take the long texts out of what buildEmail made; `upload` gives the blob's id. */
+export async function uploadTexts(email: Record<string, unknown>, upload: (text: Blob) => Promise<string>): Promise<void> {
+	const values = email.bodyValues as Record<string, { value: string }>;
+	const walk = async (part: PartOut): Promise<void> => {
+		const text = part.partId === undefined ? "" : values[part.partId]!.value;
+		if (text.length > TEXT_IN_REQUEST) {
+			part.blobId = await upload(new Blob([text.replace(/\n/g, "\r\n")], { type: part.type }));
+			part.charset = "utf-8";
+			delete values[part.partId!];
+			delete part.partId;
+		}
+		for (const sub of part.subParts ?? [])
+			await walk(sub);
+	};
+	await walk(email.bodyStructure as PartOut);
 }
 
 function missing(list: Person[] | null, there: Person[]): Person[] {

@@ -63,11 +63,18 @@ export function sendRequest(o: SendOptions): Invocation[] {
 	return calls;
 }
 
+/** What a letter bears that was answered or forwarded. */
+export function markOf(origin: Origin): string {
+	return origin.how === "reply" ? "keywords/$answered" : "keywords/$forwarded";
+}
+
 /** What follows once the letter is handed over: the draft goes, the letter that was answered says so. */
 export function afterSendRequest(o: SendOptions): Invocation[] {
 	const update: Record<string, Record<string, unknown>> = {};
-	if (o.origin !== null)
-		update[o.origin.emailId] = { [o.origin.how === "reply" ? "keywords/$answered" : "keywords/$forwarded"]: true };
+	const mark = o.origin ? { [o.origin.emailId]: { [markOf(o.origin)]: true } } : {};
+	const whose = o.origin?.accountId ?? o.accountId;
+	if (whose === o.accountId)
+		Object.assign(update, mark);
 	for (const id of o.archive?.emailIds ?? [])
 		update[id] = { ...update[id], [`mailboxIds/${o.archive!.fromId}`]: null, [`mailboxIds/${o.archive!.toId}`]: true };
 	const args: Record<string, unknown> = { accountId: o.accountId };
@@ -75,7 +82,10 @@ export function afterSendRequest(o: SendOptions): Invocation[] {
 		args.update = update;
 	if (o.draftId !== null)
 		args.destroy = [o.draftId];
-	return args.update || args.destroy ? [["Email/set", args, "after"]] : [];
+	const calls: Invocation[] = args.update || args.destroy ? [["Email/set", args, "after"]] : [];
+	if (whose !== o.accountId)
+		calls.push(["Email/set", { accountId: whose, update: mark }, "mark"]);
+	return calls;
 }
 
 export interface SetError {

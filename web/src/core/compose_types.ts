@@ -22,6 +22,7 @@ export interface Attachment {
 export interface Origin {
 	emailId: string;
 	how: "reply" | "forward";
+	accountId?: string; /* none: one's own */
 }
 
 export interface Letter {

@@ -56,10 +56,10 @@ export function spokenDate(iso: string, now = new Date()): string {
 	return shortDate(iso, now);
 }
 
-/** "in 12 min", "3 hours ago" */
+/** "in 12 minutes", "3 hours ago" */
 export function relativeTime(iso: string, now = Date.now()): string {
 	const s = (new Date(iso).getTime() - now) / 1000;
-	const f = new Intl.RelativeTimeFormat(language.value, { numeric: "auto", style: "short" });
+	const f = new Intl.RelativeTimeFormat(language.value, { numeric: "auto" });
 	const a = Math.abs(s);
 	if (a < 60)
 		return f.format(Math.round(s), "second");

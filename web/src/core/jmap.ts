@@ -22,6 +22,9 @@ export const CAPABILITIES = {
 	page: "https://yizhan.dev/jmap/page",
 } as const;
 export const REQUESTS_AT_ONCE = 2;
+const BUSY_MS = 250; // other tabs have all requests that an account may have at once
+const BUSY_TIMES = 12;
+const WAIT_MAX_MS = 30_000; // longer than that is told as a network that fails
 const SPARE_CALLS = 16; // when the session does not say how many fit into a request
 
 export class MethodError extends Error {
@@ -29,7 +32,14 @@ export class MethodError extends Error {
 		super(`${type}: ${details.description ?? ""}`);
 	}
 }
-export class NetworkError extends Error {}
+export class NetworkError extends Error {
+	/** The server says that it is of no use to ask again sooner. */
+	constructor(message?: string, readonly afterMs = 0) {
+		super(message);
+	}
+}
+/** Nothing of the request was done: the same again, a moment later. */
+class BusyError extends NetworkError {}
 export class RequestError extends Error {
 	constructor(readonly status: number, readonly type: string) {
 		super(`${status} ${type}`);
@@ -59,6 +69,28 @@ export interface JmapOptions {
 	url?: string;
 }
 
+/** What Retry-After says (RFC 9110 section 10.2.3: seconds, or a date); 0: nothing. */
+export function retryAfterMs(field: string | null, now = Date.now()): number {
+	const said = field?.trim() ?? "";
+	const ms = /^\d+$/.test(said) ? Number(said) * 1000 : Date.parse(said) - now;
+	return Number.isFinite(ms) ? Math.max(0, ms) : 0;
+}
+/** 429, and 503 with a time, say that nothing was done; other failures of gateways leave that open. */
+function refusal(status: number, field: string | null): NetworkError {
+	const ms = retryAfterMs(field), text = `the server answered ${status}`;
+	return (status === 429 || (status === 503 && field)) && ms <= WAIT_MAX_MS ? new BusyError(text, Math.max(ms, BUSY_MS)) : new NetworkError(text, ms);
+}
+function isBusy(problem: { type?: string; limit?: string }): boolean {
+	return problem.type === "urn:ietf:params:jmap:error:limit" && (problem.limit === "maxConcurrentRequests" || problem.limit === "maxConcurrentUpload");
+}
+function parsed(text: string): { type?: string; limit?: string } {
+	try {
+		return JSON.parse(text) as { type?: string };
+	} catch {
+		return {};
+	}
+}
+
 export class Jmap {
 	readonly session = signal<Session | null>(null);
 	/** Called once for each end of the login: the page asks for the password on top of what is there. */
@@ -72,6 +104,8 @@ export class Jmap {
 	#underWay = 0;
 	#count = 0;
 	#isEnded = false;
+	#busyTimes = 0;
+	#isResting = false; // the server has asked for a while of silence
 
 	constructor(options: JmapOptions = {}) {
 		this.#fetch = options.fetch ?? ((...a) => fetch(...a));
@@ -131,7 +165,7 @@ export class Jmap {
 	}
 
 	#send() {
-		while (this.#waiting.length && this.#underWay < REQUESTS_AT_ONCE && !this.#isEnded && this.session.value)
+		while (this.#waiting.length && this.#underWay < REQUESTS_AT_ONCE && !this.#isEnded && !this.#isResting && this.session.value)
 			void this.#request(this.#take());
 	}
 
@@ -155,6 +189,7 @@ export class Jmap {
 		this.#underWay++;
 		try {
 			const answers = await this.#post(calls);
+			this.#busyTimes = 0;
 			for (const c of calls) {
 				const a = answers.find((x) => x[2] === c.id && (x[0] === c.method || x[0] === "error"));
 				if (!a)
@@ -169,6 +204,9 @@ export class Jmap {
 				// they wait for the next login: nothing is lost
 				this.#waiting.unshift(...calls);
 				this.#end();
+			} else if (e instanceof BusyError && ++this.#busyTimes <= BUSY_TIMES) {
+				this.#waiting.unshift(...calls);
+				this.#rest(e.afterMs);
 			} else {
 				for (const c of calls)
 					c.reject(e);
@@ -177,6 +215,14 @@ export class Jmap {
 			this.#underWay--;
 			this.#send();
 		}
+	}
+
+	#rest(ms: number) {
+		this.#isResting = true;
+		setTimeout(() => {
+			this.#isResting = false;
+			this.#send();
+		}, ms);
 	}
 
 	async #post(calls: Pending[]): Promise<[string, Record<string, unknown>, string][]> {
@@ -196,9 +242,11 @@ export class Jmap {
 		if (answer.status === 401)
 			throw new SessionEnded();
 		if (answer.status === 429 || answer.status === 502 || answer.status === 503 || answer.status === 504)
-			throw new NetworkError(`the server answered ${answer.status}`);
+			throw refusal(answer.status, answer.headers.get("Retry-After"));
 		if (!answer.ok) {
-			const problem = await answer.json().catch(() => ({})) as { type?: string };
+			const problem = await answer.json().catch(() => ({})) as { type?: string; limit?: string };
+			if (isBusy(problem))
+				throw new BusyError("busy", BUSY_MS * (1 + Math.random()));
 			throw new RequestError(answer.status, problem.type ?? "");
 		}
 		let json: { methodResponses: [string, Record<string, unknown>, string][]; sessionState?: string };
@@ -246,7 +294,8 @@ export class Jmap {
 					this.#end();
 					reject(new SessionEnded());
 				} else if (xhr.status < 200 || xhr.status > 299) {
-					reject(xhr.status >= 502 ? new NetworkError("upload") : new RequestError(xhr.status, "upload"));
+					reject(xhr.status >= 502 || xhr.status === 429 || isBusy(parsed(xhr.responseText))
+						? new NetworkError("upload", retryAfterMs(xhr.getResponseHeader("Retry-After"))) : new RequestError(xhr.status, "upload"));
 				} else {
 					try {
 						resolve(JSON.parse(xhr.responseText));

@@ -99,7 +99,8 @@ export class Mail {
 		const text = t("mail.snoozed", { n: emails.length, when: until.toLocaleString(locale.value, { dateStyle: "medium", timeStyle: "short" }) });
 		const result = this.store.change("Email", { update: Object.fromEntries(emails.map((e) => [e.id, { snoozed }])) });
 		result.catch(() => {});
-		const undoing = Object.fromEntries(emails.map((e) => [e.id, { snoozed: null }]));
+		// without its mailboxes it would only be forgotten, and stay where it is
+		const undoing = Object.fromEntries(emails.map((e) => [e.id, { snoozed: null, mailboxIds: { ...e.mailboxIds } }]));
 		const undoable: Undoable = { text, undo: () => this.store.change("Email", { update: undoing }).catch(() => {}) };
 		this.undoStack.push(undoable);
 		return { text, undoable, result };

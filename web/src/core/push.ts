@@ -13,6 +13,7 @@ const POLL_MS = 30_000;
 const RETRY_MS = [500, 2000, 5000, 15_000, 30_000];
 const FAILURES_TO_POLL = 3;
 const NAME = "yizhan-push";
+const GONE = "0"; // the state of an account that is not shared with us any more
 
 interface Notice { kind: "change" | "status"; changed?: Record<Id, Record<string, string>>; status?: Status; at?: number }
 
@@ -59,7 +60,21 @@ export class Push {
 	#pollTimer: ReturnType<typeof setInterval> | undefined;
 	#wake: (() => void) | null = null;
 
+	/** Stores of other accounts that are followed too. */
+	others: () => Iterable<Store> = () => [];
+	/** News of an account that nobody follows: it has just been shared with us, or is not any more. */
+	onAccount: (accountId: Id) => void = () => {};
+
 	constructor(readonly jmap: Jmap, readonly store: Store) {}
+
+	#syncAll() {
+		for (const s of [this.store, ...this.others()])
+			void s.syncAll();
+	}
+	#flush() {
+		for (const s of [this.store, ...this.others()])
+			void s.flush();
+	}
 
 	start(): void {
 		if (typeof BroadcastChannel !== "undefined") {
@@ -87,8 +102,8 @@ export class Push {
 	retry(): void {
 		if (this.#isLeader)
 			this.#wake?.();
-		this.jmap.session.value && void this.store.flush();
-		void this.store.syncAll();
+		this.jmap.session.value && this.#flush();
+		this.#syncAll();
 	}
 	/** The store's word on the network: without a stream it is the only one. */
 	network(isUp: boolean): void {
@@ -116,14 +131,21 @@ export class Push {
 			this.status.value = n.status;
 			this.updatedAt.value = n.at ?? 0;
 			if (n.status === "live" && !wasLive)
-				void this.store.syncAll();
+				this.#syncAll();
 		} else if (!n.status && this.#isLeader) {
 			this.#say(this.status.value);
 		}
 	}
 	#changed(changed: Record<Id, Record<string, string>>) {
 		this.updatedAt.value = Date.now();
-		const mine = changed[this.store.accountId ?? this.jmap.accountId];
+		const own = this.store.accountId ?? this.jmap.accountId;
+		for (const [id, states] of Object.entries(changed)) {
+			const other = id === own ? null : [...this.others()].find((s) => s.accountId === id);
+			other?.stateChange(states);
+			if (id !== own && (!other || Object.values(states).includes(GONE)))
+				this.onAccount(id);
+		}
+		const mine = changed[own];
 		if (!mine)
 			return;
 		this.store.stateChange(mine);
@@ -161,7 +183,7 @@ export class Push {
 	#poll() {
 		if (this.status.value !== "polling")
 			this.#say("polling");
-		this.#pollTimer ??= setInterval(() => void this.store.syncAll(), POLL_MS);
+		this.#pollTimer ??= setInterval(() => this.#syncAll(), POLL_MS);
 	}
 
 	/** True when it has told anything before it ended. */
@@ -184,8 +206,8 @@ export class Push {
 			this.#say("live");
 			clearInterval(this.#pollTimer);
 			this.#pollTimer = undefined;
-			void this.store.flush();
-			void this.store.syncAll(); // whatever happened while nobody listened
+			this.#flush();
+			this.#syncAll(); // whatever happened while nobody listened
 			const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
 			const parser = new EventParser();
 			for (;;) {

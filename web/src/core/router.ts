@@ -4,13 +4,14 @@
 //	/mail/inbox/T123       a conversation in it
 //	/mail/search?q=…       what was found; /mail/search/T123?q=…
 //	/mail/label/work       a label's messages
+//	/mail/@A7/F12/T123     the same in another account, whose mailboxes its owner shares
 //	/trace/M9              the way of a message; also /mail/inbox/T123/trace/M9
 //	/settings/general
 
 import { signal } from "@preact/signals-core";
 
 export type Route =
-	| { page: "mail"; folder: string; label?: string; query?: string; threadId?: string; traceId?: string }
+	| { page: "mail"; /** None: one's own. */ account?: string; folder: string; label?: string; query?: string; threadId?: string; traceId?: string }
 	| { page: "settings"; section: string }
 	| { page: "trace"; id: string }
 	| { page: "none" };
@@ -29,8 +30,9 @@ export function parseRoute(path: string, search: string): Route {
 		return { page: "trace", id: rest[0] ?? "" };
 	if (first !== "mail" && first !== undefined)
 		return { page: "none" };
-	const folder = rest[0] ?? "inbox";
-	const route: Route = { page: "mail", folder };
+	const account = rest[0]?.startsWith("@") ? rest.shift()!.slice(1) : undefined;
+	const folder = rest[0] ?? (account ? "" : "inbox");
+	const route: Route = { page: "mail", ...(account ? { account } : {}), folder };
 	let at = 1;
 	if (folder === "search")
 		route.query = new URLSearchParams(search).get("q") ?? "";
@@ -53,7 +55,7 @@ export function formatRoute(r: Route): string {
 	case "none":
 		return "/mail/inbox";
 	case "mail": {
-		let path = "/mail/" + put(r.folder);
+		let path = "/mail/" + (r.account ? "@" + put(r.account) + (r.folder ? "/" : "") : "") + put(r.folder);
 		if (r.folder === "label")
 			path += "/" + put(r.label ?? "");
 		if (r.threadId)

@@ -31,17 +31,17 @@ export interface Settings {
 	defaultIdentity: string;
 	askOutside: boolean;
 	notify: boolean;
-	notifySound: boolean;
-	recentSearches: string[];
 	dateFormat: "auto" | "24" | "12";
 }
 export const DEFAULTS: Settings = {
 	language: "auto", theme: "system", density: "normal", conversations: true, readerPane: "side", folderWidth: 240, listWidth: 420,
 	keys: true, afterAction: "list", markReadSeconds: 0, labels: [], searches: [], collapsed: [], images: "ask", imageSenders: [],
-	undoSeconds: 10, composeMode: "rich", defaultIdentity: "", askOutside: false, notify: false, notifySound: false, recentSearches: [], dateFormat: "auto",
+	undoSeconds: 10, composeMode: "rich", defaultIdentity: "", askOutside: false, notify: false, dateFormat: "auto",
 };
 
 const LOCAL = "yizhan.settings";
+/** What the server does not have yet: a tab that goes leaves it to the next one. */
+const WAITING = "yizhan.settings.waiting";
 const SAVE_AFTER_MS = 800;
 
 export const settings = signal<Settings>(DEFAULTS);
@@ -57,14 +57,21 @@ export function clean(value: unknown): Settings {
 	return out as unknown as Settings;
 }
 
+export function cleanPatch(value: unknown): Patch {
+	const all = clean(value) as unknown as Record<string, unknown>;
+	return Object.fromEntries(Object.entries(value ?? {}).filter(([k, v]) => all[k] === v));
+}
+
 let jmap: Jmap | null = null;
 let unsaved: Patch = {};
+let sending: Patch | null = null;
 let timer: ReturnType<typeof setTimeout> | undefined;
 
 /** From the browser's own memory, before anything is asked. */
 export function startSettings(): Promise<void> {
 	try {
 		settings.value = clean(JSON.parse(localStorage.getItem(LOCAL) ?? "{}"));
+		unsaved = cleanPatch(JSON.parse(localStorage.getItem(WAITING) ?? "{}"));
 	} catch { /* nothing kept, or not by us */ }
 	effect(() => {
 		const root = document.documentElement;
@@ -86,14 +93,21 @@ export async function loadSettings(client: Jmap): Promise<void> {
 		return;
 	const got = await client.call<{ list: Record<string, unknown>[] }>("WebSettings/get", { ids: null });
 	const kept = got.list[0]?.value ?? got.list[0];
-	settings.value = { ...clean(kept), ...(unsaved as Partial<Settings>) };
+	settings.value = { ...clean(kept), ...(sending as Partial<Settings> | null), ...(unsaved as Partial<Settings>) };
 	keep();
+	if (Object.keys(unsaved).length)
+		saveSoon();
 	await applyLanguage();
 }
 
 function keep() {
 	try {
 		localStorage.setItem(LOCAL, JSON.stringify(settings.value));
+		const waiting = { ...sending, ...unsaved };
+		if (Object.keys(waiting).length)
+			localStorage.setItem(WAITING, JSON.stringify(waiting));
+		else
+			localStorage.removeItem(WAITING);
 	} catch { /* no room: the server has it */ }
 }
 
@@ -103,6 +117,10 @@ export function changeSettings(patch: Partial<Settings>): void {
 	keep();
 	if ("language" in patch)
 		void applyLanguage();
+	saveSoon();
+}
+
+function saveSoon() {
 	clearTimeout(timer);
 	timer = setTimeout(() => void saveSettings(), SAVE_AFTER_MS);
 }
@@ -111,13 +129,19 @@ export async function saveSettings(): Promise<void> {
 	clearTimeout(timer);
 	if (!jmap?.has("page") || !Object.keys(unsaved).length)
 		return;
-	const sent = unsaved;
+	if (sending) {
+		saveSoon(); // one after the other: the later one counts
+		return;
+	}
+	sending = unsaved;
 	unsaved = {};
 	try {
-		await jmap.call("WebSettings/set", { update: { singleton: sent } });
+		await jmap.call("WebSettings/set", { update: { singleton: sending } });
 	} catch {
-		unsaved = { ...sent, ...unsaved }; // with the next change, or the next start: the browser has them
+		unsaved = { ...sending, ...unsaved }; // with the next change, or the next start: the browser has them
 	}
+	sending = null;
+	keep();
 }
 
 /** Somebody signs out: nothing stays in this browser. */

@@ -12,6 +12,8 @@ import type { ChangesResponse, Email, EmailSubmission, GetResponse, Id, Identity
 
 export const LIST_PROPERTIES = ["id", "blobId", "threadId", "mailboxIds", "keywords", "size", "receivedAt", "from", "to", "subject",
 	"hasAttachment", "preview"];
+/** Of the others in a conversation a row shows less: they are most of the list's octets. */
+export const OTHERS_PROPERTIES = ["id", "threadId", "mailboxIds", "keywords", "receivedAt", "from", "subject", "hasAttachment"];
 const KEPT_MAX = 6000; // Emails; the least recently looked at go
 const RETRY_MS = [1000, 2000, 5000, 10000, 30000];
 
@@ -33,7 +35,7 @@ interface Op {
 	fail(e: unknown): void;
 }
 /** What is kept of changes that were not sent yet, for the next start of the page. */
-export interface KeptChange { type: string; update: Record<Id, Patch>; destroy: Id[]; args: Record<string, unknown> }
+export interface KeptChange { /** None: one's own. */ accountId?: Id; type: string; update: Record<Id, Patch>; destroy: Id[]; args: Record<string, unknown> }
 
 /** An object with a patch applied (RFC 8620 section 5.3). */
 export function applyPatch<T extends object>(object: T, patch: Patch): T {
@@ -67,6 +69,8 @@ export class Table<T extends Obj> {
 		/** All of them are kept, so new ones are fetched too. */
 		isWhole?: boolean;
 		properties?: string[];
+		/** An object without this property is known in part: good enough to look at, fetched when it is asked for. */
+		inFull?: string;
 		capability?: "mail" | "submission" | "quota" | "trace" | "page";
 	} = {}) {}
 
@@ -86,6 +90,11 @@ export class Table<T extends Obj> {
 	/** As the server has it, without what waits to be sent. */
 	server(id: Id): T | undefined {
 		return this.#base.get(id);
+	}
+	/** All of it is known that is asked for by default. */
+	isFull(id: Id): boolean {
+		const o = this.#base.get(id);
+		return !!o && (this.options.inFull === undefined || this.options.inFull in o);
 	}
 	/** It was asked for and is not there. */
 	isGone(id: Id): boolean {
@@ -172,7 +181,7 @@ export class Table<T extends Obj> {
 
 	/** Fetch what is not here yet. */
 	async load(ids: Id[]): Promise<void> {
-		const wanted = [...new Set(ids)].filter((id) => !this.#base.has(id) && !this.#missing.has(id));
+		const wanted = [...new Set(ids)].filter((id) => !this.isFull(id) && !this.#missing.has(id));
 		const fresh = wanted.filter((id) => !this.#loading.has(id));
 		const max = this.store.jmap.limit("maxObjectsInGet", 500);
 		for (let i = 0; i < fresh.length; i += max) {
@@ -197,7 +206,7 @@ export class Table<T extends Obj> {
 
 export class Store {
 	readonly mailbox = new Table<Mailbox>(this, "Mailbox", { isWhole: true, capability: "mail" });
-	readonly email = new Table<Email>(this, "Email", { properties: LIST_PROPERTIES, capability: "mail" });
+	readonly email = new Table<Email>(this, "Email", { properties: LIST_PROPERTIES, inFull: "preview", capability: "mail" });
 	readonly thread = new Table<Thread>(this, "Thread", { capability: "mail" });
 	readonly identity = new Table<Identity>(this, "Identity", { isWhole: true, capability: "submission" });
 	readonly submission = new Table<EmailSubmission>(this, "EmailSubmission", { capability: "submission" });
@@ -222,6 +231,7 @@ export class Store {
 	#count = 0;
 	#isSending = false;
 	#retry = 0;
+	#notBefore = 0;
 	#retryTimer: ReturnType<typeof setTimeout> | undefined;
 	#syncing: Promise<void> | null = null;
 	#wanted = new Set<string>();
@@ -289,7 +299,13 @@ export class Store {
 	#told() {
 		const left = this.#ops.filter((o) => o.state !== "acked");
 		this.pendingCount.value = left.length;
-		this.onPending(left.map((o) => ({ type: o.type, update: Object.fromEntries(o.update), destroy: [...o.destroy], args: o.args })));
+		this.onPending(left.map((o) => ({ ...(this.accountId ? { accountId: this.accountId } : {}), type: o.type,
+			update: Object.fromEntries(o.update), destroy: [...o.destroy], args: o.args })));
+	}
+	/** Nobody asks for it any more: what waits is forgotten. */
+	close() {
+		clearTimeout(this.#retryTimer);
+		this.#remove(this.#ops);
 	}
 	/** What an earlier life of the page could not send. */
 	restore(kept: KeptChange[]) {
@@ -321,7 +337,7 @@ export class Store {
 	}
 	#later() {
 		this.onNetwork(false);
-		this.#retryTimer = setTimeout(() => void this.flush(), RETRY_MS[Math.min(this.#retry++, RETRY_MS.length - 1)]);
+		this.#retryTimer = setTimeout(() => void this.flush(), Math.max(RETRY_MS[Math.min(this.#retry++, RETRY_MS.length - 1)]!, this.#notBefore - Date.now()));
 		(this.#retryTimer as { unref?(): void }).unref?.();
 	}
 	/** False: the network failed, it waits again. */
@@ -344,6 +360,7 @@ export class Store {
 			}
 			if (a.reason instanceof NetworkError || a.reason instanceof SessionEnded
 				|| (a.reason instanceof MethodError && a.reason.type === "serverUnavailable")) {
+				this.#notBefore = Date.now() + (a.reason instanceof NetworkError ? a.reason.afterMs : 0);
 				op.state = "waiting"; // patches say where to go, not how far: sent again they do the same
 				this.#told();
 				return false;

@@ -13,6 +13,8 @@ export interface Session {
 	uploadUrl: string;
 	eventSourceUrl: string;
 	state: string;
+	/** Our server's word, so that the first list need not wait for the mailboxes. */
+	"https://yizhan.dev/jmap/page"?: { inboxId: Id };
 }
 export interface Account {
 	name: string;

@@ -4,7 +4,7 @@
 import { signal } from "@preact/signals-core";
 import { MethodError } from "./jmap";
 import type { Store } from "./store";
-import { LIST_PROPERTIES } from "./store";
+import { LIST_PROPERTIES, OTHERS_PROPERTIES } from "./store";
 import type { Comparator, Email, Filter, GetResponse, Id, QueryChangesResponse, QueryResponse, Thread } from "./types";
 
 export const PAGE = 50;
@@ -32,7 +32,9 @@ export function foldChanges(ids: (Id | undefined)[], c: QueryChangesResponse): (
 			else
 				known += removed.has(id) ? 1 : 0;
 		}
-		unknown = holes ? removed.size - known : 0;
+		// a removed id may never have stood there (RFC 8620 section 5.6 lets it be told all the same): the totals tell how many did
+		const gone = c.total === undefined ? removed.size : ids.length + c.added.length - c.total;
+		unknown = holes ? Math.max(0, gone - known) : 0;
 		out = out.filter((id) => id === undefined || !removed.has(id));
 		if (out.length !== before - known)
 			return null;
@@ -176,7 +178,7 @@ export class QueryWindow {
 			for (let i = page * PAGE; i < Math.min((page + 1) * PAGE, this.total) && !isMissing; i++) {
 				const id = this.#ids[i];
 				isMissing = id === undefined;
-				if (id !== undefined && !this.store.email.peek(id) && i >= a && i <= b)
+				if (id !== undefined && !this.store.email.isFull(id) && !this.store.email.isGone(id) && i >= a && i <= b)
 					lost.push(id);
 			}
 			if (isMissing && !this.#loading.has(page)) {
@@ -209,8 +211,8 @@ export class QueryWindow {
 			if (this.query.collapseThreads) {
 				const threads = jmap.call<GetResponse<Thread>>("Thread/get", this.store.args({ "#ids": get.ref("/list/*/threadId") }));
 				const others = jmap.call<GetResponse<Email>>("Email/get",
-					this.store.args({ "#ids": threads.ref("/list/*/emailIds"), properties: LIST_PROPERTIES }));
-				rest.push(threads.then((a) => this.store.thread.put(a, true)));
+					this.store.args({ "#ids": threads.ref("/list/*/emailIds"), properties: OTHERS_PROPERTIES }));
+				rest.push(threads.then((a) => this.store.thread.put(a, true)).catch(() => {}));
 				// threads so long that all their mails do not fit into one answer: those that are missing are asked for by row
 				rest.push(others.then((a) => this.store.email.put(a)).catch(() => {}));
 			}

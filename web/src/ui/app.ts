@@ -19,5 +19,6 @@ export const push = new Push(jmap, store);
 export const isLoginLost = signal(false);
 /** Another version of the page is on the server. */
 export const isNewVersion = signal(false);
-/** A room's code could not be fetched, most likely because the server has a newer version. */
 export const isHelpOpen = signal(false);
+/** A first list is on the screen: what is needed next may be fetched. */
+export const isListShown = signal(false);

@@ -40,15 +40,16 @@ export async function loadRoom<T>(name: string, load: () => Promise<T>): Promise
 		await ready();
 		return room;
 	} catch (e) {
-		isNewVersion.value = true; // files of another version are not there any more
+		// where the server answers, files of another version are not there any more
+		fetch("/healthz", { cache: "no-store" }).then((r) => { isNewVersion.value ||= r.ok; }, () => {});
 		throw e;
 	}
 }
 
-/** A component that is fetched when it is first shown. */
-export function lazy<P extends object>(name: string, load: () => Promise<ComponentType<P>>): ComponentType<P> {
+/** A component that is fetched when it is first shown, or before, by fetch(), which may fail in silence. */
+export function lazy<P extends object>(name: string, load: () => Promise<ComponentType<P>>): ComponentType<P> & { fetch: () => void } {
 	let found: ComponentType<P> | null = null;
-	return function Lazy(props: P) {
+	function Lazy(props: P) {
 		const [state, setState] = useState<"waiting" | "there" | "failed">(found ? "there" : "waiting");
 		useEffect(() => {
 			if (state !== "waiting")
@@ -70,5 +71,6 @@ export function lazy<P extends object>(name: string, load: () => Promise<Compone
 				</div>
 			);
 		return <Spinner />;
-	};
+	}
+	return Object.assign(Lazy, { fetch: () => void loadRoom(name, load).then((c) => { found = c; }, () => {}) });
 }

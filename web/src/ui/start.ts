@@ -2,14 +2,14 @@
 
 import { effect, signal } from "@preact/signals";
 import { NetworkError, SessionEnded } from "../core/jmap";
-import { keepPending, takeOrphans } from "../core/offline";
-import { startRouter } from "../core/router";
+import { takeOrphans } from "../core/offline";
+import { route, startRouter } from "../core/router";
 import { forgetAll, loadSettings, saveSettings, settings, startSettings } from "../core/settings";
-import { t } from "../core/i18n";
-import { toast } from "./kit/kit";
 import { startNotices } from "./notices";
 import { isLoginLost, isNewVersion, jmap, keys, push, store } from "./app";
 import { startCompose } from "./compose/compose";
+import { sourceOf } from "./list/list_source";
+import { restorePending, startSpaces } from "./spaces";
 
 export const startFailure = signal<"network" | "refused" | null>(null);
 const CHECK_VERSION_MS = 30 * 60 * 1000;
@@ -22,9 +22,7 @@ export async function startApp(): Promise<void> {
 	keys.listen(document);
 	jmap.onEnd = () => { isLoginLost.value = true; };
 	jmap.onSessionChange = () => void jmap.start().catch(() => {});
-	store.onNetwork = (isUp) => push.network(isUp);
-	store.onPending = keepPending;
-	store.onRefused = () => toast({ kind: "bad", text: t("shell.changeRefused") });
+	startSpaces();
 	push.listeners.add((changed) => {
 		if ("WebSettings" in changed)
 			void loadSettings(jmap).catch(() => {});
@@ -48,11 +46,14 @@ async function connect(): Promise<void> {
 			await new Promise((done) => setTimeout(done, RETRY_MS));
 		}
 	}
+	const r = route.peek();
+	if (r.page === "mail" && !r.account)
+		sourceOf(r)?.window.ensure(0, 0); // in one request with what follows
 	void store.mailbox.loadAll().catch(() => {});
 	void loadSettings(jmap).catch(() => {});
 	push.start();
 	startCompose();
-	store.restore(await takeOrphans());
+	restorePending(await takeOrphans());
 	addEventListener("pagehide", () => void saveSettings());
 	watchVersion();
 	startNotices();

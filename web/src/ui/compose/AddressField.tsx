@@ -2,7 +2,7 @@
 
 import { useSignal } from "@preact/signals";
 import { useEffect, useId, useRef } from "preact/hooks";
-import { formatAddress, isAddress, shortName } from "../../core/address";
+import { formatAddress, isAddress } from "../../core/address";
 import { endsAddress, isCompleteAddress, parseRecipients } from "../../core/compose_address";
 import type { Person } from "../../core/compose_types";
 import { t } from "../../core/i18n";
@@ -146,7 +146,7 @@ function PersonChip({ p, isBad, reply, onRemove, onEdit }: { p: Person; isBad: b
 	return (
 		<li class={`person${isBad ? " bad" : ""}`} title={title}>
 			{isBad && <Icon name="warning" title={t("compose.notAnAddress")} />}
-			<button type="button" class="person-name" onClick={onEdit} dir="auto" aria-label={t("compose.editAddress", { who: formatAddress(p) })}>{shortName(p)}</button>
+			<button type="button" class="person-name" onClick={onEdit} dir="auto" aria-label={t("compose.editAddress", { who: formatAddress(p) })}>{p.name?.trim() || p.email}</button>
 			<button type="button" class="chip-remove" aria-label={t("kit.remove", { what: formatAddress(p) })} onClick={onRemove}><Icon name="close" /></button>
 		</li>
 	);

@@ -149,6 +149,7 @@ function Alerts({ c }: { c: Composer }) {
 					<Button small kind="plain" icon="close" label={t("kit.close")} onClick={() => { c.problem.value = null; }} />
 				</div>
 			)}
+			{c.isElsewhere.value && !conflict && <div class="banner" role="status"><span>{t("compose.elsewhere")}</span></div>}
 			{conflict && (
 				<div class="banner" role="alert">
 					<span>{conflict === "changed" ? t("compose.conflict.changed") : t("compose.conflict.gone")}</span>
@@ -172,7 +173,7 @@ function Fields({ c }: { c: Composer }) {
 		<div class="composer-fields">
 			<div class="address-field from">
 				<label for={fromId}>{t("compose.from")}</label>
-				<select id={fromId} class="from-select" value={l.from ? "from" : l.identityId ?? ""} onChange={(e) => {
+				<select id={fromId} class="from-select" dir="auto" value={l.from ? "from" : l.identityId ?? ""} onChange={(e) => {
 					if (e.currentTarget.value !== "from")
 						c.changeIdentity(e.currentTarget.value);
 				}}>

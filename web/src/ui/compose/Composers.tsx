@@ -7,6 +7,7 @@ import { addCatalogue } from "../../core/i18n";
 import en from "../../i18n/compose.en.json";
 import { jmap } from "../app";
 import { ComposerPanel } from "./ComposerPanel";
+import { width } from "../shell/width";
 import { Held } from "./Held";
 import { Scheduled } from "./Scheduled";
 import { activeComposer, composers, isScheduledOpen, isWanted, openComposer } from "./compose";
@@ -45,6 +46,20 @@ export function Composers() {
 	for (const o of list)
 		if (!open.has(o.number))
 			open.set(o.number, new Composer(o));
+	const covers = list.some((o) => {
+		const view = open.get(o.number)!.view.value;
+		return view === "full" || view === "tab" || view === "docked" && width.value === "narrow" && o.number === activeComposer.value;
+	});
+	useEffect(() => {
+		// what a letter covers is out of reach of the keys too
+		const shell = document.querySelector<HTMLElement>(".shell");
+		if (shell)
+			shell.inert = covers;
+		return () => {
+			if (shell)
+				shell.inert = false;
+		};
+	}, [covers]);
 	return (
 		<>
 			<div class="composers">

@@ -140,7 +140,7 @@ function Toolbar({ c }: { c: Composer }) {
 		{ icon: "clear", label: t("compose.clear"), run: () => e.squire.removeAllFormatting() },
 	];
 	return (
-		<div class="toolbar" role="toolbar" aria-label={t("compose.format")} ref={ref}
+		<div class="format-bar" role="toolbar" aria-label={t("compose.format")} ref={ref}
 			onMouseDown={(m) => m.preventDefault() /* the text keeps its selection */}
 			onKeyDown={(k) => {
 				const isRtl = getComputedStyle(k.currentTarget).direction === "rtl";

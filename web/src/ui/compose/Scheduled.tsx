@@ -9,7 +9,7 @@ import type { EmailSubmission } from "../../core/types";
 import { store } from "../app";
 import { Button, Dialog, Spinner, toast } from "../kit/kit";
 import { openComposer, scheduledCount } from "./compose";
-import { cancelSubmission, readPending, scheduledOf } from "./sending";
+import { cancelScheduled, readPending, scheduledOf } from "./sending";
 
 export function Scheduled({ onClose }: { onClose(): void }) {
 	const list = useSignal<EmailSubmission[] | null>(null);
@@ -21,10 +21,11 @@ export function Scheduled({ onClose }: { onClose(): void }) {
 	};
 	useEffect(() => void load(), []);
 	const cancel = async (s: EmailSubmission, isEditing: boolean) => {
-		if (!await cancelSubmission(s.id, s.emailId)) {
+		const origin = await cancelScheduled(s);
+		if (origin === undefined) {
 			toast({ text: t("compose.tooLate"), kind: "bad" });
 		} else if (isEditing) {
-			openComposer({ kind: "draft", emailId: s.emailId });
+			openComposer({ kind: "draft", emailId: s.emailId, origin });
 			onClose();
 			return;
 		} else {

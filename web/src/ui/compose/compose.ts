@@ -11,6 +11,8 @@ export interface ComposeInit {
 	kind: "new" | "reply" | "reply-all" | "forward" | "forward-file" | "draft" | "again" | "local";
 	/** What it answers, forwards, or goes on with. */
 	emailId?: Id;
+	/** Whose that is; none: one's own. */
+	accountId?: Id;
 	to?: EmailAddress[];
 	cc?: EmailAddress[];
 	bcc?: EmailAddress[];
@@ -21,7 +23,7 @@ export interface ComposeInit {
 	/** Why the letter is back. */
 	problem?: { reason: string; detail: string; recipients: { email: string; reply: string }[] };
 	/** What it was about, when the letter itself does not say. */
-	origin?: { emailId: Id; how: "reply" | "forward" } | null;
+	origin?: { emailId: Id; how: "reply" | "forward"; accountId?: Id } | null;
 }
 export interface Opened { number: number; init: ComposeInit; isTab: boolean }
 
@@ -39,6 +41,8 @@ export function openScheduled(): void {
 /** Which one hears of files that are dropped anywhere. */
 export const activeComposer = signal(0);
 let count = 0;
+/** Where the keys were before each was opened. */
+const cameFrom = new Map<number, Element | null>();
 
 export function openComposer(init: ComposeInit, isTab = false): number {
 	const open = init.kind === "draft" ? composers.value.find((c) => c.init.kind === "draft" && c.init.emailId === init.emailId) : undefined;
@@ -46,14 +50,28 @@ export function openComposer(init: ComposeInit, isTab = false): number {
 		activeComposer.value = open.number;
 		return open.number;
 	}
-	composers.value = [...composers.value, { number: ++count, init, isTab }];
+	cameFrom.set(++count, document.activeElement);
+	composers.value = [...composers.value, { number: count, init, isTab }];
 	activeComposer.value = count;
 	return count;
 }
 export function closeComposer(number: number): void {
 	composers.value = composers.value.filter((c) => c.number !== number);
+	backToWhere(number);
 	if (activeComposer.value === number)
 		activeComposer.value = composers.value[composers.value.length - 1]?.number ?? 0;
+}
+
+/** Keys go on where they were; when that is gone, in what is read or listed. */
+function backToWhere(number: number): void {
+	const from = cameFrom.get(number) as HTMLElement | null | undefined;
+	cameFrom.delete(number);
+	setTimeout(() => {
+		if (document.activeElement && document.activeElement !== document.body)
+			return;
+		const to = from?.isConnected && from !== document.body ? from : document.querySelector<HTMLElement>(".pane-reader .card.current .card-from, [role=listbox].rows-box");
+		to?.focus({ preventScroll: true });
+	}, 0);
 }
 
 /** Once the session is there: is there a letter of a tab that crashed, one that can still be taken back, or is this tab

@@ -5,8 +5,9 @@ import { type Signal, batch, effect, signal } from "@preact/signals";
 import { addPeople } from "../../core/compose_address";
 import { ownText } from "../../core/compose_checks";
 import { type DraftEvent, type DraftState, draftState, draftStep, isDirty } from "../../core/compose_draft";
-import { buildEmail, localDate } from "../../core/compose_email";
+import { buildEmail, localDate, uploadTexts } from "../../core/compose_email";
 import { ImeGuard } from "../../core/compose_ime";
+import { DraftTabs } from "../../core/compose_tabs";
 import { LOCAL_PREFIX, dropLocal, keepLocal } from "../../core/compose_local";
 import { htmlSignature, swapPlain } from "../../core/compose_signature";
 import { type NodeLike, htmlOfText, textOf } from "../../core/compose_text";
@@ -28,6 +29,8 @@ export function randomId(): string {
 	return [...crypto.getRandomValues(new Uint8Array(16))].map((b) => b.toString(16).padStart(2, "0")).join("");
 }
 
+export const sendText = async (text: Blob) => (await jmap.upload(text).done).blobId;
+
 export class Composer {
 	readonly number: number;
 	instance = randomId();
@@ -37,6 +40,8 @@ export class Composer {
 	readonly view: Signal<View>;
 	readonly problem = signal<Problem | null>(null);
 	readonly saveProblem = signal("");
+	/** The same draft is open in another tab of this browser. */
+	readonly isElsewhere = signal(false);
 	readonly showsCc = signal(false);
 	readonly showsBcc = signal(false);
 	readonly format = signal<EditorState>({ active: new Set(), color: "", size: "" });
@@ -48,11 +53,13 @@ export class Composer {
 	isLocalFull = false;
 	#editor: Editor | null = null;
 	#urls = new Map<string, string>();
+	#chosen = new Map<string, number>(); // key of a file: its place among those that were uploaded
 	#ends: (() => void)[] = [];
 	#timer: ReturnType<typeof setTimeout> | undefined;
 	#localTimer: ReturnType<typeof setTimeout> | undefined;
 	#saving: Promise<void> | null = null;
 	#release: (() => void) | null = null;
+	#tabs: DraftTabs | null = null;
 
 	constructor(readonly opened: Opened) {
 		this.number = opened.number;
@@ -92,6 +99,13 @@ export class Composer {
 			? new Promise<void>((done) => { this.#release = done; }) : undefined).catch(() => {});
 	}
 	#follow() {
+		if (typeof BroadcastChannel !== "undefined") {
+			const tabs = this.#tabs = new DraftTabs(randomId(), () => this.draft.peek().emailId, (is) => { this.isElsewhere.value = is; }, new BroadcastChannel("yizhan-drafts"));
+			this.#ends.push(() => tabs.end());
+			const gone = () => tabs.end(); // a tab that is closed says so, too
+			addEventListener("pagehide", gone);
+			this.#ends.push(() => removeEventListener("pagehide", gone));
+		}
 		const leaving = () => {
 			this.#keepLocal();
 			this.step({ kind: "flush", now: Date.now() });
@@ -233,8 +247,12 @@ export class Composer {
 		const a = this.letter.value.attachments.find((x) => x.cid === cid && x.blobId !== null);
 		return a ? jmap.downloadUrl(a.blobId!, a.name, a.type) : null;
 	}
+	/** In the order in which they were chosen, whichever came first. */
 	#arrived(a: Attachment) {
-		this.set({ attachments: [...this.letter.value.attachments, { ...a, key: newKey() }] });
+		const key = newKey(), n = Number(a.key.slice(1)), all = this.letter.value.attachments;
+		this.#chosen.set(key, n);
+		const later = all.findIndex((x) => (this.#chosen.get(x.key) ?? 0) > n), at = later < 0 ? all.length : later;
+		this.set({ attachments: [...all.slice(0, at), { ...a, key }, ...all.slice(at)] });
 	}
 	removeFile(key: string) {
 		this.set({ attachments: this.letter.value.attachments.filter((a) => a.key !== key) });
@@ -275,6 +293,7 @@ export class Composer {
 			const old = this.draft.value.emailId;
 			const email = buildEmail(letter, { identity: this.identity, plainText: this.plainText(), mailboxId: drafts.id, sentAt: localDate(new Date()),
 				messageId: null, isDraft: true, note: { identityId: letter.identityId, origin: letter.origin, instance: this.instance, format: letter.format } });
+			await uploadTexts(email, sendText);
 			const done = await jmap.call<SetResponse>("Email/set", { create: { draft: email }, ...(old ? { destroy: [old] } : {}) });
 			const made = done.created?.draft;
 			if (!made) {
@@ -286,6 +305,7 @@ export class Composer {
 			this.saveProblem.value = "";
 			this.step({ kind: "saved", now: Date.now(), emailId: made.id, oldWasGone: !!old && !!done.notDestroyed?.[old] });
 			this.#keepLocal();
+			this.#tabs?.moved();
 			await this.#afterSave(made.id, letter);
 		} catch {
 			this.step({ kind: "failed", now: Date.now() });
@@ -327,8 +347,8 @@ export class Composer {
 		if (this.phase.value === "opening" || this.draft.value.phase === "ended")
 			return;
 		const dirty = isDirty(this.draft.value);
-		if (!dirty && this.draft.value.emailId === null)
-			return; // nothing was written
+		if (this.draft.value.emailId === null && (!dirty || this.isEmpty()))
+			return dropLocal(localStorage, this.instance); // nothing was written
 		this.isLocalFull = !keepLocal(localStorage, { instance: this.instance, username: jmap.session.value?.username ?? "", at: Date.now(),
 			emailId: this.draft.value.emailId, isDirty: dirty, letter: this.snapshot() });
 	}

@@ -49,7 +49,7 @@ export async function openLetter(init: ComposeInit): Promise<OpenedLetter> {
 			await startSanitizer().catch(() => { asPlain(letter); });
 		return { letter, emailId: null, instance: null, isDirty: false, focus: letter.to.length ? "body" : "to" };
 	}
-	const [of] = await Promise.all([fetchSource(init.emailId), startSanitizer().catch(() => {})]);
+	const [of] = await Promise.all([fetchSource(init.emailId, init.accountId), startSanitizer().catch(() => {})]);
 	if (init.kind === "draft" || init.kind === "again") {
 		const letter = letterOfDraft(of, identities, newKey);
 		if (init.origin !== undefined)
@@ -57,7 +57,10 @@ export async function openLetter(init: ComposeInit): Promise<OpenedLetter> {
 		letter.identityId ??= chooseIdentity(identities, null)?.identity.id ?? null;
 		return { letter, emailId: init.kind === "draft" ? of.id : null, instance: null, isDirty: init.kind === "again", focus: "body" };
 	}
-	return { letter: answer(init, of), emailId: null, instance: null, isDirty: false, focus: init.kind.startsWith("reply") ? "body" : "to" };
+	const letter = answer(init, of);
+	if (init.accountId)
+		await bringFiles(letter, init.accountId);
+	return { letter, emailId: null, instance: null, isDirty: false, focus: init.kind.startsWith("reply") ? "body" : "to" };
 }
 
 /** The default one first. */
@@ -66,8 +69,19 @@ function ourIdentities() {
 	return [...all].sort((a, b) => Number(b.id === first) - Number(a.id === first));
 }
 
-async function fetchSource(id: string): Promise<SourceEmail> {
-	const got = await jmap.call<{ list: SourceEmail[] }>("Email/get", { ids: [id], properties: SOURCE_PROPERTIES, fetchTextBodyValues: true,
+/** Files of a letter of another account are ours before they go with one of ours (RFC 8620 section 6.3). */
+async function bringFiles(letter: Letter, fromAccountId: string): Promise<void> {
+	const blobIds = [...new Set(letter.attachments.map((a) => a.blobId).filter((b): b is string => !!b))];
+	if (!blobIds.length)
+		return;
+	const { copied } = await jmap.call<{ copied: Record<string, string> | null }>("Blob/copy", { fromAccountId, accountId: jmap.accountId, blobIds });
+	if (blobIds.some((b) => !copied?.[b]))
+		throw new Error("a file could not be brought here");
+	letter.attachments = letter.attachments.map((a) => a.blobId ? { ...a, blobId: copied![a.blobId]! } : a);
+}
+
+async function fetchSource(id: string, accountId = jmap.accountId): Promise<SourceEmail> {
+	const got = await jmap.call<{ list: SourceEmail[] }>("Email/get", { accountId, ids: [id], properties: SOURCE_PROPERTIES, fetchTextBodyValues: true,
 		fetchHTMLBodyValues: true, maxBodyValueBytes: BODY_MAX,
 		bodyProperties: ["partId", "blobId", "size", "name", "type", "charset", "disposition", "cid"] });
 	if (!got.list[0])
@@ -122,7 +136,7 @@ function answer(init: ComposeInit, of: SourceEmail): Letter {
 	const identity = chosen?.identity ?? null;
 	const letter: Letter = { ...emptyLetter(), format: settings.value.composeMode, identityId: identity?.id ?? null, from: chosen?.from ?? null,
 		text: (init.text ?? "") + plainBody(identity, quote.text), html: (init.text ? htmlOfText(init.text) : "") + htmlBody(identity, quote.html),
-		origin: { emailId: of.id, how: isReply ? "reply" : "forward" } };
+		origin: { emailId: of.id, how: isReply ? "reply" : "forward", ...(init.accountId ? { accountId: init.accountId } : {}) } };
 	const parts = carriedParts(of, newKey);
 	const used = usedCids(letter.html);
 	if (isReply) {

@@ -1,9 +1,10 @@
 // Letters on their way: handing one over, the seconds in which it can be taken back, what becomes of it.
 
 import { effect, signal } from "@preact/signals";
-import { buildEmail, localDate, newMessageId, sender } from "../../core/compose_email";
+import { buildEmail, localDate, newMessageId, sender, uploadTexts } from "../../core/compose_email";
 import { type Invocation, type SendOptions, type SendOutcome, type Submission, afterSendRequest, cancelRequest, failedRecipients, isScheduled, isSettled,
-	isUndoable, recipientsOf, sendOutcome, sendRequest } from "../../core/compose_send";
+	isUndoable, markOf, recipientsOf, sendOutcome, sendRequest } from "../../core/compose_send";
+import { dropHeld, keepHeld, readHeld } from "../../core/compose_held";
 import type { Origin } from "../../core/compose_types";
 import { fullDate } from "../../core/dates";
 import { t } from "../../core/i18n";
@@ -12,8 +13,11 @@ import { settings } from "../../core/settings";
 import type { EmailSubmission, GetResponse, SetResponse } from "../../core/types";
 import { jmap, mail, store, undo } from "../app";
 import { toast } from "../kit/kit";
+import { type Space, may, own, spaceOf } from "../spaces";
 import { isWanted, openComposer, scheduledCount } from "./compose";
-import { type Composer, randomId } from "./composer";
+import { type Composer, randomId, sendText } from "./composer";
+
+const SCHEDULED = "Scheduled";
 
 export interface Held {
 	submissionId: string;
@@ -40,7 +44,10 @@ export async function send(c: Composer, how: SendHow = {}): Promise<void> {
 	try {
 		await c.settle();
 		await store.mailbox.loadAll();
+		if (how.at && !mail.byRole("scheduled"))
+			await makeScheduled();
 		const options = makeOptions(c, how, seconds);
+		await uploadTexts(options.email, sendText);
 		let outcome: SendOutcome;
 		try {
 			outcome = await submit(options);
@@ -65,6 +72,14 @@ export async function send(c: Composer, how: SendHow = {}): Promise<void> {
 	}
 }
 
+/** Where letters wait for their time: the server takes them to Sent then. Without it they stand in Sent at once. */
+async function makeScheduled(): Promise<void> {
+	const there = store.mailbox.all.value.find((m) => m.parentId === null && !m.role && m.name === SCHEDULED);
+	await jmap.call("Mailbox/set", there ? { update: { [there.id]: { role: "scheduled" } } }
+		: { create: { box: { name: SCHEDULED, role: "scheduled", isSubscribed: true } } }).catch(() => {});
+	await store.sync(["Mailbox"]);
+}
+
 function makeOptions(c: Composer, how: SendHow, seconds: number): SendOptions {
 	const letter = c.snapshot(), identity = c.identity;
 	const drafts = mail.byRole("drafts"), target = (how.at && mail.byRole("scheduled")) || mail.byRole("sent") || drafts;
@@ -76,7 +91,7 @@ function makeOptions(c: Composer, how: SendHow, seconds: number): SendOptions {
 	const origin = letter.origin;
 	let archive: SendOptions["archive"] = null;
 	const inbox = mail.byRole("inbox"), to = mail.byRole("archive");
-	const of = origin && store.email.peek(origin.emailId);
+	const of = origin && !origin.accountId && store.email.peek(origin.emailId);
 	if (how.archive && of && inbox && to)
 		archive = { emailIds: mail.ofThread(of.threadId, inbox.id).map((e) => e.id), fromId: inbox.id, toId: to.id };
 	return { accountId: jmap.accountId, identityId: identity.id, email, draftId: c.draft.value.emailId, draftsId: drafts.id, targetId: target.id, mailFrom: from.email,
@@ -134,10 +149,20 @@ async function refused(c: Composer, outcome: SendOutcome & { kind: "failed" }): 
 	c.changed();
 }
 
+/** Where the letter that was answered may say so; null: it may not. */
+function markable(origin: Origin | null): Space | null {
+	const space = spaceOf(origin?.accountId), e = space?.store.email.peek(origin?.emailId ?? "");
+	return space && (!space.id || (e && may(space, "maySetKeywords", undefined, [e]))) ? space : null;
+}
+
 function followUp(o: SendOptions, outcome: SendOutcome & { kind: "sent" }, at: Date | null): void {
 	const after = afterSendRequest(o);
-	for (const [, args] of after)
-		void store.change("Email", { update: args.update as never, destroy: args.destroy as never }).catch(() => {});
+	for (const [, args, id] of after) {
+		const space = id === "mark" ? markable(o.origin) : own;
+		void space?.store.change("Email", { update: args.update as never, destroy: args.destroy as never }).catch(() => {});
+	}
+	keepHeld(localStorage, outcome.submissionId, { username: jmap.session.value?.username ?? "", origin: o.origin, archived: o.archive,
+		until: Math.max(at?.getTime() ?? 0, outcome.sendAt ? Date.parse(outcome.sendAt) : 0) });
 	watch(outcome.submissionId, outcome.sendAt ? Date.parse(outcome.sendAt) : undefined);
 	void store.sync(["Email", "Mailbox", "Thread", "EmailSubmission"]);
 	if (at) {
@@ -164,6 +189,7 @@ function hold(h: Held): void {
 	const undoable = { text: t("compose.sending"), undo: () => takeBack(h) };
 	undo.push(undoable);
 	setTimeout(() => {
+		dropHeld(localStorage, h.submissionId);
 		undo.drop(undoable);
 		if (held.value.some((x) => x.submissionId === h.submissionId)) {
 			setHeld(held.value.filter((x) => x.submissionId !== h.submissionId));
@@ -177,6 +203,7 @@ export async function takeBack(h: Held): Promise<void> {
 	setHeld(held.value.filter((x) => x.submissionId !== h.submissionId));
 	if (await cancelSubmission(h.submissionId, h.emailId)) {
 		undoMarks(h);
+		dropHeld(localStorage, h.submissionId);
 		openComposer({ kind: "draft", emailId: h.emailId, origin: h.origin });
 	} else {
 		toast({ text: t("compose.tooLate"), kind: "bad" });
@@ -184,8 +211,11 @@ export async function takeBack(h: Held): Promise<void> {
 }
 function undoMarks(h: Held): void {
 	const update: Record<string, Record<string, unknown>> = {};
-	if (h.origin)
-		update[h.origin.emailId] = { [h.origin.how === "reply" ? "keywords/$answered" : "keywords/$forwarded"]: null };
+	const mark = h.origin ? { [h.origin.emailId]: { [markOf(h.origin)]: null } } : {};
+	if (!h.origin?.accountId)
+		Object.assign(update, mark);
+	else
+		void markable(h.origin)?.store.change("Email", { update: mark }).catch(() => {});
 	for (const id of h.archived?.emailIds ?? [])
 		update[id] = { ...update[id], [`mailboxIds/${h.archived!.toId}`]: null, [`mailboxIds/${h.archived!.fromId}`]: true };
 	void store.change("Email", { update }).catch(() => {});
@@ -223,12 +253,26 @@ export async function readPending(): Promise<EmailSubmission[]> {
 	const got = await jmap.call<GetResponse<EmailSubmission>>("EmailSubmission/get", { ids: q.ids });
 	return got.list;
 }
+/** What it answered, as far as this browser knows. */
+function whatOf(s: EmailSubmission): Pick<Held, "origin" | "archived"> {
+	const note = readHeld(localStorage, s.id, jmap.session.value?.username ?? "", Date.now());
+	return { origin: note?.origin ?? null, archived: note?.archived ?? null };
+}
+/** A scheduled letter is taken back: it is a draft again, and nothing was answered. */
+export async function cancelScheduled(s: EmailSubmission): Promise<Origin | null | undefined> {
+	const what = whatOf(s);
+	if (!await cancelSubmission(s.id, s.emailId))
+		return undefined;
+	undoMarks({ submissionId: s.id, emailId: s.emailId, until: 0, ...what });
+	dropHeld(localStorage, s.id);
+	return what.origin;
+}
 export async function restoreHeld(): Promise<void> {
 	const now = Date.now();
 	for (const s of await readPending().catch(() => [])) {
 		watch(s.id, Date.parse(s.sendAt));
 		if (isUndoable(s, now) && !held.value.some((h) => h.submissionId === s.id))
-			hold({ submissionId: s.id, emailId: s.emailId, until: Date.parse(s.sendAt), origin: null, archived: null });
+			hold({ submissionId: s.id, emailId: s.emailId, until: Date.parse(s.sendAt), ...whatOf(s) });
 	}
 }
 export function scheduledOf(list: EmailSubmission[]): EmailSubmission[] {
@@ -264,6 +308,8 @@ function watch(id: string, sendAt = Date.now()): void {
 	});
 }
 function look(s: Submission): void {
+	if (s.undoStatus === "canceled")
+		return queueMicrotask(() => watched.delete(s.id)); // nobody waits for it
 	const failed = failedRecipients(s).filter((f) => !told.has(`${s.id} ${f.email}`));
 	if (isSettled(s))
 		queueMicrotask(() => watched.delete(s.id));

@@ -95,7 +95,7 @@ export class Uploads {
 						this.#set(i.key, { state: "waiting" });
 						this.#next();
 					}
-				}, RETRY_MS * f.tries);
+				}, Math.max(RETRY_MS * f.tries, e instanceof NetworkError ? e.afterMs : 0));
 		}
 		this.#next();
 	}

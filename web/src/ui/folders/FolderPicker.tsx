@@ -6,6 +6,7 @@ import { t } from "../../core/i18n";
 import { settings } from "../../core/settings";
 import type { Id, Mailbox } from "../../core/types";
 import { Dialog, Listbox, type Option, optionId } from "../kit/kit";
+import { type Space, own, shared } from "../spaces";
 import { folderIcon, folderPathName, orderedFolders } from "./folder_names";
 
 interface Asked { title: string; options(): Option[]; done(id: string | null): void }
@@ -19,9 +20,17 @@ function ask(title: string, options: () => Option[]): Promise<string | null> {
 	return new Promise((done) => { asked.value = { title, options, done }; });
 }
 /** A folder that mail may be put into. `extra`: one more choice, like "top level". */
-export function pickFolder(title: string, isChoice: (m: Mailbox) => boolean, extra?: Option): Promise<Id | null> {
-	return ask(title, () => [...(extra ? [extra] : []), ...orderedFolders().filter(({ mailbox }) => isChoice(mailbox))
-		.map(({ mailbox }) => ({ id: mailbox.id, label: folderPathName(mailbox), icon: folderIcon(mailbox) }))]);
+export function pickFolder(title: string, isChoice: (m: Mailbox) => boolean, extra?: Option, { store } = own): Promise<Id | null> {
+	return ask(title, () => [...(extra ? [extra] : []), ...orderedFolders(store).filter(({ mailbox }) => isChoice(mailbox))
+		.map(({ mailbox }) => ({ id: mailbox.id, label: folderPathName(mailbox, store), icon: folderIcon(mailbox) }))]);
+}
+/** A folder of any account that mail may be put into: those of `first` stand first. */
+export async function pickPlace(title: string, isChoice: (m: Mailbox) => boolean, first: Space): Promise<{ space: Space; mailbox: Mailbox } | null> {
+	const spaces = [first, ...[own, ...shared.value].filter((s) => s !== first)];
+	const places = () => spaces.flatMap((space) => orderedFolders(space.store).filter(({ mailbox }) => isChoice(mailbox)).map(({ mailbox }) => ({ space, mailbox })));
+	const id = await ask(title, () => places().map(({ space, mailbox }) => ({ id: `${space.id ?? ""}/${mailbox.id}`, icon: folderIcon(mailbox),
+		label: (space.id ? space.name + " / " : "") + folderPathName(mailbox, space.store) })));
+	return places().find(({ space, mailbox }) => `${space.id ?? ""}/${mailbox.id}` === id) ?? null;
 }
 /** A label; `has`: which of them are on. */
 export function pickLabel(title: string, has: (keyword: string) => boolean): Promise<string | null> {

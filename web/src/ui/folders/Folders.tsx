@@ -3,7 +3,7 @@
 import { signal } from "@preact/signals";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { formatNumber, formatSize, t } from "../../core/i18n";
-import { go, route } from "../../core/router";
+import { formatRoute, go, route } from "../../core/router";
 import { type Label, changeSettings, settings } from "../../core/settings";
 import type { Mailbox } from "../../core/types";
 import { jmap, mail, store } from "../app";
@@ -12,26 +12,28 @@ import { Button, Dot, Icon, type MenuEntry, openMenu } from "../kit/kit";
 import { announce } from "../actions";
 import { DRAG_TYPE, dragged } from "../list/drag";
 import { LABEL_COLORS, colorLabel, createFolder, createLabel, deleteFolder, deleteLabel, deleteSearch, emptyFolder, markAllRead, moveFolder, renameFolder,
-	renameLabel } from "./folder_actions";
-import { ROLES, byName, folderIcon, folderName, isSystem } from "./folder_names";
+	renameLabel, useAsEntry } from "./folder_actions";
+import { type Space, moveAcross, own, shared } from "../spaces";
+import { ROLES, byName, folderIcon, folderName, isReadOnly, isSystem } from "./folder_names";
 
 const FOLDER_DRAG = "application/x-yizhan-folder";
 const over = signal<string | null>(null);
 
-function menuOf(m: Mailbox): MenuEntry[] {
+function menuOf(m: Mailbox, space: Space, at: Element | { x: number; y: number }): MenuEntry[] {
 	const may = m.myRights;
 	return [
-		{ label: t("folders.newSub"), icon: "plus", disabled: !may.mayCreateChild, run: () => void createFolder(m) },
-		{ label: t("folders.rename"), icon: "compose", disabled: !may.mayRename || isSystem(m), run: () => void renameFolder(m) },
-		{ label: t("folders.move"), icon: "move", disabled: !may.mayRename || isSystem(m), run: () => void moveFolder(m) },
+		{ label: t("folders.newSub"), icon: "plus", disabled: !may.mayCreateChild, run: () => void createFolder(m, space) },
+		{ label: t("folders.rename"), icon: "compose", disabled: !may.mayRename || isSystem(m), run: () => void renameFolder(m, space) },
+		{ label: t("folders.move"), icon: "move", disabled: !may.mayRename || isSystem(m), run: () => void moveFolder(m, undefined, space) },
+		...(space.id ? [] : [useAsEntry(m, at)]),
 		"rule",
-		{ label: t("folders.markRead"), icon: "read", disabled: !may.maySetSeen || !m.unreadEmails, run: () => markAllRead(m) },
+		{ label: t("folders.markRead"), icon: "read", disabled: !may.maySetSeen || !m.unreadEmails, run: () => markAllRead(m, space) },
 		...(m.role === "trash" || m.role === "junk" ? [{ label: t("folders.empty"), icon: "trash" as const, danger: true,
-			disabled: !may.mayRemoveItems || !m.totalEmails, run: () => void emptyFolder(m) }] : []),
-		{ label: t("folders.export"), icon: "download", run: () => go(`/settings/transfer?export=${encodeURIComponent(m.id)}`) },
-		{ label: t("folders.import"), icon: "upload", disabled: !may.mayAddItems, run: () => go(`/settings/transfer?import=${encodeURIComponent(m.id)}`) },
+			disabled: !may.mayRemoveItems || !m.totalEmails, run: () => void emptyFolder(m, space) }] : []),
+		...(space.id ? [] : [{ label: t("folders.export"), icon: "download" as const, run: () => go(`/settings/transfer?export=${encodeURIComponent(m.id)}`) },
+		{ label: t("folders.import"), icon: "upload" as const, disabled: !may.mayAddItems, run: () => go(`/settings/transfer?import=${encodeURIComponent(m.id)}`) }]),
 		"rule",
-		{ label: t("folders.delete"), icon: "trash", danger: true, disabled: !may.mayDelete || isSystem(m), run: () => void deleteFolder(m) },
+		{ label: t("folders.delete"), icon: "trash", danger: true, disabled: !may.mayDelete || isSystem(m), run: () => void deleteFolder(m, space) },
 	];
 }
 function labelMenu(l: Label): MenuEntry[] {
@@ -45,16 +47,17 @@ function labelMenu(l: Label): MenuEntry[] {
 }
 
 /** Right-click, and Shift+F10 or the menu key, on whatever has a menu. */
-function menuProps(label: string, entries: () => MenuEntry[]) {
+function menuProps(label: string, entries: (at: Element | { x: number; y: number }) => MenuEntry[]) {
 	return {
 		onContextMenu: (e: MouseEvent & { currentTarget: HTMLElement }) => {
 			e.preventDefault();
-			openMenu(label, entries(), e.clientX || e.clientY ? { x: e.clientX, y: e.clientY } : e.currentTarget);
+			const at = e.clientX || e.clientY ? { x: e.clientX, y: e.clientY } : e.currentTarget;
+			openMenu(label, entries(at), at);
 		},
 		onKeyDown: (e: KeyboardEvent & { currentTarget: HTMLElement }) => {
 			if ((e.key === "F10" && e.shiftKey) || e.key === "ContextMenu") {
 				e.preventDefault();
-				openMenu(label, entries(), e.currentTarget);
+				openMenu(label, entries(e.currentTarget), e.currentTarget);
 			}
 		},
 	};
@@ -64,7 +67,8 @@ function countOf(m: Mailbox): number {
 	return m.role === "drafts" || m.role === "scheduled" || m.role === "snoozed" ? m.totalEmails : m.unreadEmails;
 }
 
-function Row({ mailbox: m, depth, here }: { mailbox: Mailbox; depth: number; here: string }) {
+function Row({ space, mailbox: m, depth, here }: { space: Space; mailbox: Mailbox; depth: number; here: string }) {
+	const { store, mail } = space;
 	const children = isSystem(m) && m.role === "inbox" ? [] : store.mailbox.all.value.filter((c) => c.parentId === m.id && !isSystem(c)).sort(byName);
 	const isFolded = settings.value.collapsed.includes(m.id);
 	const path = mail.folderPath(m), isHere = here === path || here === m.id;
@@ -75,7 +79,7 @@ function Row({ mailbox: m, depth, here }: { mailbox: Mailbox; depth: number; her
 	const takes = (e: DragEvent) => e.dataTransfer?.types.includes(DRAG_TYPE) ? m.myRights.mayAddItems
 		: e.dataTransfer?.types.includes(FOLDER_DRAG) ? m.myRights.mayCreateChild && !isSystem(m) : false;
 	const fold = (yes: boolean) => changeSettings({ collapsed: yes ? [...settings.value.collapsed, m.id] : settings.value.collapsed.filter((c) => c !== m.id) });
-	const menu = menuProps(name, () => menuOf(m));
+	const menu = menuProps(name, (at) => menuOf(m, space, at));
 	return (
 		<>
 			<li class="folder-row" ref={ref}>
@@ -84,7 +88,7 @@ function Row({ mailbox: m, depth, here }: { mailbox: Mailbox; depth: number; her
 						<Icon name={isFolded ? "right" : "down"} />
 					</button>
 				)}
-				<a class={`folder${over.value === m.id ? " over" : ""}`} href={`/mail/${encodeURIComponent(path)}`} aria-current={isHere ? "page" : undefined}
+				<a class={`folder${over.value === m.id ? " over" : ""}`} href={formatRoute({ page: "mail", account: space.id, folder: path })} aria-current={isHere ? "page" : undefined}
 					title={t("folders.title2", { name, n: m.totalEmails, unread: m.unreadEmails })} draggable={!isSystem(m)} data-folder={m.id}
 					{...menu}
 					onKeyDown={(e) => {
@@ -110,20 +114,24 @@ function Row({ mailbox: m, depth, here }: { mailbox: Mailbox; depth: number; her
 						e.preventDefault();
 						const folder = e.dataTransfer!.getData(FOLDER_DRAG);
 						const what = folder ? store.mailbox.peek(folder) : undefined;
+						const letters = dragged.value;
 						if (what)
-							void moveFolder(what, m.id);
-						else if (dragged.value)
-							announce(mail.move(dragged.value.emails(), m, dragged.value.from));
+							void moveFolder(what, m.id, space);
+						else if (letters && letters.space !== space)
+							void moveAcross(letters.space, space, letters.emails(), m, name, letters.from);
+						else if (letters)
+							announce(mail.move(letters.emails(), m, letters.from?.id));
 					}}>
 					<Icon name={folderIcon(m)} />
 					<span class="folder-name" dir="auto">{name}</span>
+					{isReadOnly(m) && <span class="folder-note">{t("folders.readOnly")}</span>}
 					{count > 0 && <span class="folder-count"><span aria-hidden>{formatNumber(count)}</span>
 						<span class="sr-only">{m.role === "drafts" ? t("folders.messages", { n: count }) : t("folders.unread", { n: count })}</span></span>}
 				</a>
 				<button type="button" class="folder-more" aria-label={t("folders.menuOf", { what: name })} tabIndex={-1}
-					onClick={(e) => openMenu(name, menuOf(m), e.currentTarget)}><Icon name="more" /></button>
+					onClick={(e) => openMenu(name, menuOf(m, space, e.currentTarget), e.currentTarget)}><Icon name="more" /></button>
 			</li>
-			{!isFolded && children.map((c) => <Row key={c.id} mailbox={c} depth={depth + 1} here={here} />)}
+			{!isFolded && children.map((c) => <Row key={c.id} space={space} mailbox={c} depth={depth + 1} here={here} />)}
 		</>
 	);
 }
@@ -131,12 +139,13 @@ function Row({ mailbox: m, depth, here }: { mailbox: Mailbox; depth: number; her
 export function Folders() {
 	const all = store.mailbox.all.value;
 	const r = route.value;
-	const here = r.page === "mail" ? r.folder : "";
+	const here = r.page === "mail" && !r.account ? r.folder : "";
 	const byRole = ROLES.map((role) => all.find((m) => m.role === role)).filter((m): m is Mailbox => !!m)
 		.filter((m) => (m.role !== "scheduled" && m.role !== "snoozed") || m.totalEmails > 0 || here === m.role);
 	const ids = new Set(all.map((m) => m.id));
-	const own = all.filter((m) => !isSystem(m) && (!m.parentId || !ids.has(m.parentId) || store.mailbox.peek(m.parentId)?.role === "inbox")).sort(byName);
+	const others = all.filter((m) => !isSystem(m) && (!m.parentId || !ids.has(m.parentId) || store.mailbox.peek(m.parentId)?.role === "inbox")).sort(byName);
 	const { labels, searches } = settings.value;
+	const isScheduled = scheduledCount.value > 0 && !byRole.some((m) => m.role === "scheduled");
 	useEffect(() => {
 		if (jmap.has("quota"))
 			void store.quota.loadAll().catch(() => {});
@@ -155,15 +164,14 @@ export function Folders() {
 			}}>
 			<Button kind="primary" icon="compose" both label={t("shell.compose")} keyName="c" class="compose-button" onClick={() => openComposer({ kind: "new" })} />
 			<ul>
-				{byRole.map((m) => <Row key={m.id} mailbox={m} depth={0} here={here} />)}
-				{scheduledCount.value > 0 && !byRole.some((m) => m.role === "scheduled") && (
-					<li class="folder-row">
+				{byRole.flatMap((m) => [<Row key={m.id} space={own} mailbox={m} depth={0} here={here} />, m.role === "drafts" && isScheduled && (
+					<li class="folder-row" key="scheduled">
 						<button type="button" class="folder folder-button" aria-haspopup="dialog" onClick={openScheduled}>
 							<Icon name="scheduled" /><span class="folder-name">{t("folders.role.scheduled")}</span>
 							<span class="folder-count">{formatNumber(scheduledCount.value)}</span>
 						</button>
 					</li>
-				)}
+				)])}
 			</ul>
 			<Heading title={t("folders.own")} add={t("folders.new")} onAdd={() => void createFolder(null)}
 				onDrop={(id) => {
@@ -171,7 +179,8 @@ export function Folders() {
 					if (m)
 						void moveFolder(m, null);
 				}} />
-			<ul>{own.map((m) => <Row key={m.id} mailbox={m} depth={0} here={here} />)}</ul>
+			<ul>{others.map((m) => <Row key={m.id} space={own} mailbox={m} depth={0} here={here} />)}</ul>
+			{shared.value.map((s) => <Shared key={s.id} space={s} />)}
 			<Heading title={t("folders.labels")} add={t("folders.newLabel")} onAdd={() => void createLabel()} />
 			<ul>
 				{labels.map((l) => (
@@ -215,6 +224,22 @@ export function Folders() {
 			</ul>
 			<Quota />
 		</nav>
+	);
+}
+
+/** What somebody else shares. */
+function Shared({ space }: { space: Space }) {
+	const all = space.store.mailbox.all.value, r = route.value;
+	const ids = new Set(all.map((m) => m.id));
+	const here = r.page === "mail" && r.account === space.id ? r.folder : "";
+	const byRole = ROLES.map((role) => all.find((m) => m.role === role)).filter((m): m is Mailbox => !!m);
+	const others = all.filter((m) => !isSystem(m) && (!m.parentId || !ids.has(m.parentId) || space.store.mailbox.peek(m.parentId)?.role === "inbox")).sort(byName);
+	const title = t("folders.sharedBy", { who: space.name });
+	return (
+		<section class="folder-shared" aria-label={title} data-account={space.id}>
+			<Heading title={title} />
+			<ul>{[...byRole, ...others].map((m) => <Row key={m.id} space={space} mailbox={m} depth={0} here={here} />)}</ul>
+		</section>
 	);
 }
 

@@ -6,17 +6,18 @@ import { MethodError } from "../../core/jmap";
 import { go, route } from "../../core/router";
 import { type Label, changeSettings, settings } from "../../core/settings";
 import type { Id, Mailbox, SetResponse } from "../../core/types";
-import { jmap, mail, store } from "../app";
-import { confirmDialog, promptDialog, toast } from "../kit/kit";
+import { jmap } from "../app";
+import { confirmDialog, type MenuEntry, openMenu, promptDialog, toast } from "../kit/kit";
 import { startBulk } from "../list/bulk_bar";
+import { type Space, accountOf, own } from "../spaces";
 import { pickFolder } from "./FolderPicker";
-import { folderName } from "./folder_names";
+import { folderIcon, folderName, isSystem } from "./folder_names";
 
-async function set(args: Record<string, unknown>): Promise<boolean> {
+async function set(space: Space, args: Record<string, unknown>): Promise<boolean> {
 	try {
-		const r = await jmap.call<SetResponse>("Mailbox/set", args);
+		const r = await jmap.call<SetResponse>("Mailbox/set", { accountId: accountOf(space), ...args });
 		const bad = Object.values({ ...r.notCreated, ...r.notUpdated, ...r.notDestroyed })[0];
-		await store.sync(["Mailbox"]);
+		await space.store.sync(["Mailbox"]);
 		if (bad)
 			toast({ kind: "bad", text: t("folders.refused", { why: bad.description ?? bad.type }) });
 		return !bad;
@@ -25,7 +26,7 @@ async function set(args: Record<string, unknown>): Promise<boolean> {
 		return false;
 	}
 }
-function wrongName(parentId: Id | null, me?: Id) {
+function wrongName({ store }: Space, parentId: Id | null, me?: Id) {
 	return (v: string): string | null => {
 		if (!v)
 			return t("folders.nameMissing");
@@ -33,18 +34,18 @@ function wrongName(parentId: Id | null, me?: Id) {
 		return twin ? t("folders.nameTaken") : null;
 	};
 }
-export async function createFolder(parent: Mailbox | null): Promise<void> {
+export async function createFolder(parent: Mailbox | null, space = own): Promise<void> {
 	const name = await promptDialog(parent ? t("folders.newIn", { where: folderName(parent) }) : t("folders.new"), t("folders.name"), "", t("folders.create"),
-		wrongName(parent?.id ?? null));
+		wrongName(space, parent?.id ?? null));
 	if (name)
-		await set({ create: { n: { name, parentId: parent?.id ?? null, isSubscribed: true } } });
+		await set(space, { create: { n: { name, parentId: parent?.id ?? null, isSubscribed: true } } });
 }
-export async function renameFolder(m: Mailbox): Promise<void> {
-	const name = await promptDialog(t("folders.rename"), t("folders.name"), m.name, t("folders.rename"), wrongName(m.parentId, m.id));
+export async function renameFolder(m: Mailbox, space = own): Promise<void> {
+	const name = await promptDialog(t("folders.rename"), t("folders.name"), m.name, t("folders.rename"), wrongName(space, m.parentId, m.id));
 	if (name && name !== m.name)
-		await set({ update: { [m.id]: { name } } });
+		await set(space, { update: { [m.id]: { name } } });
 }
-function isWithin(m: Mailbox | undefined, id: Id): boolean {
+function isWithin({ store }: Space, m: Mailbox | undefined, id: Id): boolean {
 	for (let at = m, n = 0; at && n < 100; n++) {
 		if (at.id === id)
 			return true;
@@ -52,45 +53,61 @@ function isWithin(m: Mailbox | undefined, id: Id): boolean {
 	}
 	return false;
 }
-export async function moveFolder(m: Mailbox, to?: Id | null): Promise<void> {
+export async function moveFolder(m: Mailbox, to?: Id | null, space = own): Promise<void> {
 	const TOP = "top";
-	const id = to === undefined ? await pickFolder(t("folders.moveTo", { what: m.name }), (o) => o.myRights.mayCreateChild && !isWithin(o, m.id),
-		{ id: TOP, label: t("folders.topLevel"), icon: "folder" }) : to ?? TOP;
+	const id = to === undefined ? await pickFolder(t("folders.moveTo", { what: m.name }), (o) => o.myRights.mayCreateChild && !isWithin(space, o, m.id),
+		space.id ? undefined : { id: TOP, label: t("folders.topLevel"), icon: "folder" }, space) : to ?? TOP;
 	const parentId = id === TOP ? null : id;
-	if (id === null || parentId === m.parentId || isWithin(store.mailbox.peek(parentId ?? ""), m.id))
+	if (id === null || parentId === m.parentId || isWithin(space, space.store.mailbox.peek(parentId ?? ""), m.id))
 		return;
 	const before = m.parentId;
-	if (await set({ update: { [m.id]: { parentId } } }))
-		toast({ text: t("folders.moved", { what: m.name }), action: { label: t("kit.undo"), run: () => void set({ update: { [m.id]: { parentId: before } } }) } });
+	if (await set(space, { update: { [m.id]: { parentId } } }))
+		toast({ text: t("folders.moved", { what: m.name }), action: { label: t("kit.undo"), run: () => void set(space, { update: { [m.id]: { parentId: before } } }) } });
 }
-export async function deleteFolder(m: Mailbox): Promise<void> {
+const CHOSEN_ROLES = ["drafts", "sent", "archive", "junk", "trash"] as const;
+/** Which folder is Archive, Sent …: whichever was it until now becomes one like all others. */
+export async function useFolderAs(m: Mailbox, role: string): Promise<void> {
+	const before = own.store.mailbox.all.value.find((o) => o.role === role), was = m.role, name = m.name;
+	const take = (first: Mailbox | undefined, to: string | null, second: Mailbox | undefined, then: string | null) =>
+		set(own, { update: { ...first && { [first.id]: { role: to } }, ...second && { [second.id]: { role: then } } } });
+	if (before?.id !== m.id && await take(before, null, m, role))
+		toast({ text: t("folders.usedAs", { what: name, role: t(`folders.role.${role}`) }), action: { label: t("kit.undo"), run: () => void take(m, was, before, role) } });
+}
+/** Its entry in a menu; the roles are a menu of their own. */
+export function useAsEntry(m: Mailbox, at: Element | { x: number; y: number }): MenuEntry {
+	return { label: t("folders.useAs"), icon: "folder", disabled: !m.myRights.mayRename || isSystem(m), run: () => openMenu(t("folders.useAs"), CHOSEN_ROLES.map((role) => ({
+		label: t(`folders.role.${role}`), icon: folderIcon({ role }), run: () => void useFolderAs(m, role) })), at) };
+}
+export async function deleteFolder(m: Mailbox, space = own): Promise<void> {
+	const { store, mail } = space;
 	const hasChildren = store.mailbox.all.value.some((c) => c.parentId === m.id);
 	if (hasChildren) {
 		toast({ kind: "bad", text: t("folders.hasChildren") });
 		return;
 	}
-	const yes = await confirmDialog(t("folders.deleteTitle", { what: m.name }), m.totalEmails ? t("folders.deleteFull", { n: m.totalEmails }) : t("folders.deleteEmpty"),
+	const trash = mail.byRole("trash");
+	const yes = await confirmDialog(t("folders.deleteTitle", { what: m.name }), !m.totalEmails ? t("folders.deleteEmpty")
+		: t(trash ? "folders.deleteFull" : "folders.emptyText", { n: m.totalEmails }),
 		t("folders.delete"), true);
 	if (!yes)
 		return;
 	// its mails go to the trash first: what is deleted with a folder cannot be had back
-	const trash = mail.byRole("trash");
 	if (m.totalEmails && trash) {
 		const r = await bulkChange(store, { inMailbox: m.id }, { [`mailboxIds/${m.id}`]: null, [`mailboxIds/${trash.id}`]: true }, () => {}, new AbortController().signal);
 		if (r.failed)
 			return void toast({ kind: "bad", text: t("folders.refused", { why: String(r.failed) }) });
 	}
 	const r = route.value;
-	if (await set({ destroy: [m.id], onDestroyRemoveEmails: false }) && r.page === "mail" && r.folder === m.id)
+	if (await set(space, { destroy: [m.id], onDestroyRemoveEmails: !trash }) && r.page === "mail" && r.folder === m.id)
 		go({ page: "mail", folder: "inbox" });
 }
-export function markAllRead(m: Mailbox): void {
-	startBulk({ text: t("folders.markingRead"), done: (n) => t("mail.read", { n }), filter: { inMailbox: m.id, notKeyword: "$seen" },
+export function markAllRead(m: Mailbox, { store } = own): void {
+	startBulk({ store, text: t("folders.markingRead"), done: (n) => t("mail.read", { n }), filter: { inMailbox: m.id, notKeyword: "$seen" },
 		patch: { "keywords/$seen": true }, back: { "keywords/$seen": null } });
 }
-export async function emptyFolder(m: Mailbox): Promise<void> {
+export async function emptyFolder(m: Mailbox, { store } = own): Promise<void> {
 	if (await confirmDialog(t("folders.emptyTitle", { what: folderName(m) }), t("folders.emptyText", { n: m.totalEmails }), t("folders.empty"), true))
-		startBulk({ text: t("folders.emptying"), done: (n) => t("mail.destroyed", { n }), filter: { inMailbox: m.id }, patch: null });
+		startBulk({ store, text: t("folders.emptying"), done: (n) => t("mail.destroyed", { n }), filter: { inMailbox: m.id }, patch: null });
 }
 
 // ---- labels: a keyword (RFC 8621 section 4.1.1), with a name and a colour in the settings ----

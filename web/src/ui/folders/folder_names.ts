@@ -1,6 +1,7 @@
 // Folders as people call them: those with a role in their own language, the rest by their names.
 
 import { t } from "../../core/i18n";
+import type { Store } from "../../core/store";
 import type { Mailbox } from "../../core/types";
 import { store } from "../app";
 import type { IconName } from "../kit/kit";
@@ -12,20 +13,20 @@ const ICONS: Record<string, IconName> = { inbox: "inbox", drafts: "drafts", sche
 export function folderName(m: Mailbox): string {
 	return m.role && m.role in ICONS ? t(`folders.role.${m.role}`) : m.name;
 }
-export function folderIcon(m: Mailbox): IconName {
+export function folderIcon(m: Pick<Mailbox, "role">): IconName {
 	return ICONS[m.role ?? ""] ?? "folder";
 }
 export function byName(a: Mailbox, b: Mailbox): number {
 	return a.sortOrder - b.sortOrder || folderName(a).localeCompare(folderName(b));
 }
 /** "Work / 2026" */
-export function folderPathName(m: Mailbox): string {
-	const parent = m.parentId ? store.mailbox.get(m.parentId) : undefined;
-	return parent ? `${folderPathName(parent)} / ${folderName(m)}` : folderName(m);
+export function folderPathName(m: Mailbox, of: Store = store): string {
+	const parent = m.parentId ? of.mailbox.get(m.parentId) : undefined;
+	return parent ? `${folderPathName(parent, of)} / ${folderName(m)}` : folderName(m);
 }
 /** Those with roles first, then the tree; each with how deep it lies. */
-export function orderedFolders(): { mailbox: Mailbox; depth: number }[] {
-	const all = store.mailbox.all.value;
+export function orderedFolders(of: Store = store): { mailbox: Mailbox; depth: number }[] {
+	const all = of.mailbox.all.value;
 	const ids = new Set(all.map((m) => m.id));
 	const out: { mailbox: Mailbox; depth: number }[] = [];
 	const put = (m: Mailbox, depth: number) => {
@@ -39,4 +40,9 @@ export function orderedFolders(): { mailbox: Mailbox; depth: number }[] {
 }
 export function isSystem(m: Mailbox): boolean {
 	return (ROLES as readonly string[]).includes(m.role ?? "");
+}
+/** Somebody may look at it and do nothing else. */
+export function isReadOnly(m: Mailbox): boolean {
+	const may = m.myRights;
+	return !may.mayAddItems && !may.mayRemoveItems && !may.maySetKeywords && !may.maySetSeen;
 }

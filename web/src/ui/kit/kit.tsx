@@ -6,8 +6,6 @@ import { useEffect, useId, useLayoutEffect, useRef } from "preact/hooks";
 import { t } from "../../core/i18n";
 import type { IconName } from "./icons";
 
-declare const __ICONS__: string;
-
 export type { IconName } from "./icons";
 
 const FLIPS = new Set<IconName>(["back", "forward-nav", "right", "reply", "reply-all", "forward", "indent", "outdent", "logout", "sent"]);
@@ -16,7 +14,7 @@ export function Icon({ name, filled, title }: { name: IconName; filled?: boolean
 	return (
 		<svg class={`icon${filled ? " filled" : ""}${FLIPS.has(name) ? " flips" : ""}`} role={title ? "img" : undefined}
 			aria-label={title} aria-hidden={title ? undefined : true} focusable="false">
-			<use href={`${__ICONS__}#${name}`} />
+			<use href={`#i-${name}`} />
 		</svg>
 	);
 }
@@ -198,6 +196,7 @@ export function MenuHost() {
 		closeMenu();
 		i.run?.();
 	};
+	const hasIcons = m.entries.some((i) => i !== "rule" && !("title" in i) && i.icon);
 	return (
 		<div class="menu" role="menu" aria-label={m.label} ref={ref} onKeyDown={onKeyDown} data-keys="own">
 			{m.entries.map((i, n) => i === "rule" ? <hr class="menu-rule" key={n} />
@@ -210,10 +209,10 @@ export function MenuHost() {
 					<button type="button" class={`menu-item${i.danger ? " danger" : ""}`} tabIndex={-1} key={n}
 						role={i.checked === undefined ? "menuitem" : "menuitemcheckbox"} aria-checked={i.checked}
 						aria-disabled={i.disabled || undefined} onClick={() => run(i)}>
-						{i.checked !== undefined ? (i.checked ? <Icon name="check" /> : <span class="icon" aria-hidden />) : null}
-						{i.icon && <Icon name={i.icon} />}
+						{i.icon ? <Icon name={i.icon} /> : i.checked ? <Icon name="check" /> : i.checked !== undefined || hasIcons && !i.color ? <span class="icon" aria-hidden /> : null}
 						{i.color && <Dot color={i.color} />}
 						<span dir="auto">{i.label}</span>
+						{i.icon && i.checked && <span class="menu-key"><Icon name="check" /></span>}
 						{i.keyName && <kbd class="menu-key" aria-hidden>{i.keyName}</kbd>}
 					</button>
 				))}
@@ -228,7 +227,7 @@ export function Dialog({ title, onClose, children, foot, wide, locked }: { title
 	foot?: ComponentChildren; wide?: boolean; /** Only its buttons end it. */ locked?: boolean }) {
 	const ref = useRef<HTMLDialogElement>(null);
 	const id = useId();
-	useEffect(() => {
+	useLayoutEffect(() => { // open before anybody can press a key
 		const d = ref.current!;
 		const from = document.activeElement as HTMLElement | null;
 		d.showModal();
@@ -257,7 +256,7 @@ export function Dialog({ title, onClose, children, foot, wide, locked }: { title
 	);
 }
 
-interface Asked { title: string; text: string; yes: string; danger?: boolean; input?: { label: string; value: string; wrong?: (v: string) => string | null };
+interface Asked { title: string; text: string; yes: string; danger?: boolean; input?: { label: string; value: string; wrong?: (v: string) => string | null; type?: "text" | "datetime-local" };
 	done(v: string | null): void }
 const asked = signal<Asked | null>(null);
 
@@ -268,9 +267,10 @@ export function confirmDialog(title: string, text: string, yes: string, danger =
 	});
 }
 /** A question that is answered by a word; null: never mind. */
-export function promptDialog(title: string, label: string, value: string, yes: string, wrong?: (v: string) => string | null, text = ""): Promise<string | null> {
+export function promptDialog(title: string, label: string, value: string, yes: string, wrong?: (v: string) => string | null, text = "",
+	type: "text" | "datetime-local" = "text"): Promise<string | null> {
 	return new Promise((done) => {
-		asked.value = { title, text, yes, input: { label, value, wrong }, done };
+		asked.value = { title, text, yes, input: { label, value, wrong, type }, done };
 	});
 }
 
@@ -304,7 +304,7 @@ function Ask({ asked: a }: { asked: Asked }) {
 			{a.input && (
 				<div class="field">
 					<label for={id}>{a.input.label}</label>
-					<input id={id} class="input" autofocus dir="auto" value={answer.value} aria-invalid={!!why && answer.value !== a.input.value}
+					<input id={id} class="input" {...a.input.type === "datetime-local" ? { type: "datetime-local" as const } : { type: "text" as const }} autofocus dir="auto" value={answer.value} aria-invalid={!!why && answer.value !== a.input.value}
 						onInput={(e) => { answer.value = e.currentTarget.value; }}
 						onKeyDown={(e) => {
 							if (e.key === "Enter" && !e.isComposing && e.keyCode !== 229) {

@@ -3,26 +3,30 @@
 
 import { batch, useComputed, useSignal } from "@preact/signals";
 import { useEffect, useLayoutEffect, useMemo, useRef } from "preact/hooks";
+import { carry } from "../../core/across";
 import { formatNumber, t } from "../../core/i18n";
 import type { Done } from "../../core/mail";
-import { type Route, go } from "../../core/router";
+import { type Route, formatRoute, go } from "../../core/router";
 import { changeSettings, settings } from "../../core/settings";
-import type { Email, Id } from "../../core/types";
+import type { Email, Id, Mailbox, MailboxRights } from "../../core/types";
 import { announce } from "../actions";
-import { jmap, keys, mail, store } from "../app";
-import { openComposer } from "../compose/compose";
-import { pickFolder, pickLabel } from "../folders/FolderPicker";
+import { isListShown, jmap, keys } from "../app";
+import { openComposer, openScheduled } from "../compose/compose";
+import { pickLabel, pickPlace } from "../folders/FolderPicker";
 import { createLabel, emptyFolder } from "../folders/folder_actions";
-import { folderName } from "../folders/folder_names";
+import { folderName, isReadOnly } from "../folders/folder_names";
+import { type Space, here, may, moveAcross } from "../spaces";
 import { Button, type IconName, type MenuEntry, Spinner, confirmDialog, openMenu, promptDialog, toast } from "../kit/kit";
+import { ScopeChips, SearchProblems } from "../search/Found";
 import { width } from "../shell/width";
 import { BulkBar, startBulk } from "./bulk_bar";
 import { deliveryChips } from "./delivery";
 import { DRAG_TYPE, dragged } from "./drag";
-import { type Source, scope, searchSort, sourceOf } from "./list_source";
+import { type Source, searchSort, sourceOf } from "./list_source";
 import { listKeys } from "./list_keys";
 import { Row } from "./Row";
-import { snoozeTimes } from "./snooze";
+import { useSnippets } from "./snippets";
+import { snoozeField, snoozeTimes } from "./snooze";
 
 const ROW_PX = { compact: 36, normal: 56, roomy: 76 };
 const TOUCH_MIN_PX = 44;
@@ -34,13 +38,14 @@ type MailRoute = Route & { page: "mail" };
 export function List({ route: r }: { route: MailRoute }) {
 	const source = sourceOf(r);
 	if (!source)
-		return <section class="list" aria-label={t("list.title")}>{store.mailbox.all.value.length ? <p class="list-empty">{t("list.noFolder")}</p> : <Spinner />}</section>;
+		return <section class="list" aria-label={t("list.title")}>{here.value.store.mailbox.all.value.length ? <p class="list-empty">{t("list.noFolder")}</p> : <Spinner />}</section>;
 	return <SourceList key={source.key} source={source} route={r} />;
 }
 
 function SourceList({ source, route: r }: { source: Source; route: MailRoute }) {
-	const { window: win, mailbox } = source;
-	const box = useRef<HTMLDivElement>(null), rows = useRef<HTMLDivElement>(null), space = useRef<HTMLDivElement>(null);
+	const { window: win, mailbox, space } = source;
+	const { store, mail } = space;
+	const box = useRef<HTMLDivElement>(null), rows = useRef<HTMLDivElement>(null), tall = useRef<HTMLDivElement>(null);
 	const top = useSignal(source.scrollTop), height = useSignal(600);
 	const cursor = useSignal<Id | null>(source.cursor);
 	const selected = useSignal<ReadonlySet<Id>>(NOTHING);
@@ -71,7 +76,7 @@ function SourceList({ source, route: r }: { source: Source; route: MailRoute }) 
 		return () => measure.disconnect();
 	}, []);
 	useLayoutEffect(() => {
-		space.current?.style.setProperty("block-size", real + "px");
+		tall.current?.style.setProperty("block-size", real + "px");
 		rows.current?.style.setProperty("transform", `translateY(${first * rowPx - virtualTop + top.value}px)`);
 		rows.current?.style.setProperty("--row", rowPx + "px");
 	});
@@ -96,9 +101,10 @@ function SourceList({ source, route: r }: { source: Source; route: MailRoute }) 
 				top.value = b.scrollTop;
 			}
 		}
-		remember();
+		remember(true);
 	}, [win.version.value]);
-	function remember() {
+	/** What stands at the top. While nothing there is known, the one from before may come back: a list that is read anew. */
+	function remember(isKept = false) {
 		const index = Math.floor(toVirtual(top.peek()) / rowPx);
 		for (let i = index; i < index + 10; i++) {
 			const id = win.at(i);
@@ -107,7 +113,8 @@ function SourceList({ source, route: r }: { source: Source; route: MailRoute }) 
 				return;
 			}
 		}
-		anchor.current = null;
+		if (!isKept)
+			anchor.current = null;
 	}
 
 	// ---- who is meant ----
@@ -151,6 +158,7 @@ function SourceList({ source, route: r }: { source: Source; route: MailRoute }) 
 		else if (y + rowPx > at + b.clientHeight)
 			b.scrollTop = toReal(y + rowPx - b.clientHeight);
 	};
+	useEffect(() => { isListShown.value ||= count !== null; }, [count === null]);
 	const setCursor = (i: number) => {
 		if (count === null || !count)
 			return;
@@ -222,10 +230,12 @@ function SourceList({ source, route: r }: { source: Source; route: MailRoute }) 
 				setCursor(was);
 		}
 	};
+	/** Rights of what is meant: one's own mail bears everything. */
+	const can = (right: keyof MailboxRights) => may(space, right, mailbox, space.id && !mailbox ? targetEmails() : []);
 	/** To all that the query finds: by the server, with progress. */
 	const moveAll = (to: Id, text: string, done: (n: number) => string) => {
 		const from = mailbox?.id;
-		startBulk({ text, done, filter: source.filter, patch: from ? { [`mailboxIds/${from}`]: null, [`mailboxIds/${to}`]: true } : { mailboxIds: { [to]: true } },
+		startBulk({ store, text, done, filter: source.filter, patch: from ? { [`mailboxIds/${from}`]: null, [`mailboxIds/${to}`]: true } : { mailboxIds: { [to]: true } },
 			back: from ? { [`mailboxIds/${from}`]: true, [`mailboxIds/${to}`]: null } : undefined });
 		clear();
 	};
@@ -236,33 +246,46 @@ function SourceList({ source, route: r }: { source: Source; route: MailRoute }) 
 		say(run(targetEmails()));
 	};
 	const isTrash = mailbox?.role === "trash", isJunk = mailbox?.role === "junk";
+	const mayMove = can("mayRemoveItems"), mayLabel = can("maySetKeywords"), maySee = can("maySetSeen");
+	const isForEver = isTrash || !mail.byRole("trash"); // others' trash may be out of sight
 	const act = {
-		archive: () => moveToRole("archive", (e) => mail.archive(e, mailbox?.id), t("list.moving"), (n) => t("mail.archived", { n })),
+		archive: () => mayMove && moveToRole("archive", (e) => mail.archive(e, mailbox?.id), t("list.moving"), (n) => t("mail.archived", { n })),
 		trash: async () => {
-			if (!isTrash)
+			if (!mayMove)
+				return;
+			if (!isForEver)
 				return moveToRole("trash", (e) => mail.trash(e, mailbox?.id), t("list.moving"), (n) => t("mail.trashed", { n }));
 			const emails = targetEmails();
 			if (!await confirmDialog(t("list.destroyTitle"), t("list.destroyText"), t("list.destroy"), true))
 				return;
 			if (isAll.value) {
-				startBulk({ text: t("list.destroying"), done: (n) => t("mail.destroyed", { n }), filter: source.filter, patch: null });
+				startBulk({ store, text: t("list.destroying"), done: (n) => t("mail.destroyed", { n }), filter: source.filter, patch: null });
 				return clear();
 			}
 			say(mail.destroy(emails));
 		},
-		junk: () => moveToRole(isJunk ? "inbox" : "junk", (e) => mail.junk(e, !isJunk, mailbox?.id), t("list.moving"),
+		junk: () => mayMove && moveToRole(isJunk ? "inbox" : "junk", (e) => mail.junk(e, !isJunk, mailbox?.id), t("list.moving"),
 			(n) => isJunk ? t("mail.unjunked", { n }) : t("mail.junked", { n })),
 		move: async () => {
 			const emails = targetEmails(), all = isAll.value;
-			const id = await pickFolder(t("list.moveTo"), (m) => m.myRights.mayAddItems && m.id !== mailbox?.id);
-			const to = id ? store.mailbox.peek(id) : undefined;
-			if (!to)
+			const place = await pickPlace(t(mayMove ? "list.moveTo" : "list.copyTo"), (m) => m.myRights.mayAddItems && m.id !== mailbox?.id, space);
+			if (!place)
 				return;
+			const to = place.mailbox;
+			if (place.space !== space) {
+				if (all)
+					return carryAll(place.space, to);
+				clear();
+				await moveAcross(space, place.space, emails, to, folderName(to), mailbox);
+				return mayMove ? after() : undefined;
+			}
 			if (all)
 				return moveAll(to.id, t("list.moving"), (n) => t("mail.moved", { n, where: folderName(to) }));
 			say(mail.move(emails, to, mailbox?.id, t("mail.moved", { n: emails.length, where: folderName(to) })));
 		},
 		label: async () => {
+			if (!mayLabel)
+				return;
 			const emails = targetEmails(), all = isAll.value;
 			const has = (k: string) => emails.length > 0 && emails.every((e) => e.keywords[k]);
 			if (!settings.value.labels.length && !await createLabel())
@@ -272,17 +295,19 @@ function SourceList({ source, route: r }: { source: Source; route: MailRoute }) 
 			if (!l)
 				return;
 			if (all) {
-				startBulk({ text: t("list.changing"), done: (n) => t("mail.labelled", { n, name: l.name }), filter: source.filter,
+				startBulk({ store, text: t("list.changing"), done: (n) => t("mail.labelled", { n, name: l.name }), filter: source.filter,
 					patch: { [`keywords/${l.keyword}`]: true }, back: { [`keywords/${l.keyword}`]: null } });
 				return clear();
 			}
 			say(mail.label(emails, l.keyword, l.name, !has(l.keyword)), r.folder === "label");
 		},
 		read: (isRead?: boolean) => {
+			if (!maySee)
+				return;
 			const emails = targetEmails();
 			const to = isRead ?? emails.some((e) => !e.keywords.$seen);
 			if (isAll.value) {
-				startBulk({ text: t("list.changing"), done: (n) => to ? t("mail.read", { n }) : t("mail.unread", { n }),
+				startBulk({ store, text: t("list.changing"), done: (n) => to ? t("mail.read", { n }) : t("mail.unread", { n }),
 					filter: { operator: "AND", conditions: [source.filter!, to ? { notKeyword: "$seen" } : { hasKeyword: "$seen" }] },
 					patch: { "keywords/$seen": to ? true : null }, back: { "keywords/$seen": to ? null : true } });
 				return clear();
@@ -294,10 +319,12 @@ function SourceList({ source, route: r }: { source: Source; route: MailRoute }) 
 				go({ ...r, threadId: undefined }, true);
 		},
 		star: (ids = targets()) => {
+			if (!mayLabel)
+				return;
 			const isOn = !ids.some((id) => emailsOf(id).some((e) => e.keywords.$flagged));
 			mail.star(isOn ? ids.map((id) => store.email.peek(id)).filter((e): e is Email => !!e) : ids.flatMap(emailsOf), isOn);
 		},
-		snooze: (at: Element) => openMenu(t("list.snooze"), snoozeTimes().map((s) => ({ label: s.label, keyName: s.hint, icon: "snooze" as IconName,
+		snooze: (at: Element) => !space.id && openMenu(t("list.snooze"), snoozeTimes().map((s) => ({ label: s.label, keyName: s.hint, icon: "snooze" as IconName,
 			run: () => void snooze(s.at) })), at),
 		more: (at: Element) => openMenu(t("list.more"), moreEntries(), at),
 		selectAll: () => {
@@ -306,13 +333,19 @@ function SourceList({ source, route: r }: { source: Source; route: MailRoute }) 
 			selected.value = new Set(win.knownIds().map(keyOf));
 		},
 	};
+	function carryAll(to: Space, box: Mailbox) {
+		const across = { from: store, to: to.store, mailboxId: box.id, outOf: mailbox?.id, isMove: mayMove };
+		startBulk({ store, text: t("list.moving"), done: (n) => t(mayMove ? "mail.moved" : "mail.copied", { n, where: folderName(box) }), filter: source.filter, patch: null,
+			carry: async (ids) => [...(await carry(across, ids)).ids.keys()] });
+		clear();
+	}
 	async function snooze(at: Date | null) {
 		const emails = targetEmails();
 		let until = at;
 		if (!until) {
-			const said = await promptDialog(t("list.snooze"), t("list.snoozeWhen"), "", t("list.snooze"),
-				(v) => Number.isNaN(new Date(v.replace(" ", "T")).getTime()) || new Date(v.replace(" ", "T")) < new Date() ? t("list.snoozeWrong") : null);
-			until = said ? new Date(said.replace(" ", "T")) : null;
+			const said = await promptDialog(t("list.snooze"), t("list.snoozeWhen"), snoozeField(), t("list.snooze"),
+				(v) => new Date(v) > new Date() ? null : t("list.snoozeWrong"), "", "datetime-local");
+			until = said ? new Date(said) : null;
 		}
 		if (!until)
 			return;
@@ -320,8 +353,12 @@ function SourceList({ source, route: r }: { source: Source; route: MailRoute }) 
 	}
 	function moreEntries(): MenuEntry[] {
 		const out: MenuEntry[] = [
-			{ label: t("list.markUnread"), icon: "unread", keyName: "⇧U", disabled: !hasTarget, run: () => act.read(false) },
-			{ label: t("list.starIt"), icon: "star", keyName: "s", disabled: !hasTarget, run: () => act.star() },
+			{ label: t("list.markUnread"), icon: "unread", keyName: "⇧U", disabled: !hasTarget || !maySee, run: () => act.read(false) },
+			{ label: t("list.starIt"), icon: "star", keyName: "s", disabled: !hasTarget || !mayLabel, run: () => act.star() },
+			{ label: t(isAll.value || targetEmails().length > 1 ? "list.saveZip" : "list.saveEml"), icon: "download", disabled: !hasTarget, run: () => {
+				const what = isAll.value ? { filter: source.filter } : targetEmails();
+				void import("./save_letters").then((m) => m.saveLetters(space, what, title), () => toast({ kind: "bad", text: t("list.zipFailed") }));
+			} },
 			"rule",
 			{ label: t("list.selectAll"), icon: "check", keyName: "*  a", run: act.selectAll },
 			...(["compact", "normal", "roomy"] as const).map((d) => ({ label: t(`list.density.${d}`), checked: density === d, run: () => changeSettings({ density: d }) })),
@@ -333,7 +370,7 @@ function SourceList({ source, route: r }: { source: Source; route: MailRoute }) 
 			{ label: t("list.saveSearch"), icon: "search", run: () => void saveSearch(r.query ?? "") });
 		}
 		if (mailbox && (isTrash || isJunk))
-			out.push("rule", { label: t("folders.empty"), icon: "trash", danger: true, disabled: !count, run: () => void emptyFolder(mailbox) });
+			out.push("rule", { label: t("folders.empty"), icon: "trash", danger: true, disabled: !count || !mayMove, run: () => void emptyFolder(mailbox, space) });
 		return out;
 	}
 
@@ -345,7 +382,8 @@ function SourceList({ source, route: r }: { source: Source; route: MailRoute }) 
 	}, [r.threadId]);
 
 	const isSelecting = chosenCount > 0;
-	const chips = deliveryChips(mailbox?.role === "sent" ? visibleIds() : []);
+	const snippets = useSnippets(r.folder === "search" ? space : null, source.filter, visibleIds());
+	const chips = deliveryChips(mailbox?.role === "sent" && !space.id ? visibleIds() : []);
 	function visibleIds(): Id[] {
 		const out: Id[] = [];
 		for (let i = first; i <= last; i++) {
@@ -360,7 +398,8 @@ function SourceList({ source, route: r }: { source: Source; route: MailRoute }) 
 
 	return (
 		<section class="list" aria-label={title || t("list.title")}>
-			<Toolbar act={act} isSelecting={isSelecting} hasTarget={hasTarget} isTrash={isTrash} isJunk={isJunk} isAllChosen={isAll.value || (!!count && selected.value.size >= count)}
+			<Toolbar act={act} isSelecting={isSelecting} hasTarget={hasTarget} isTrash={isForEver} isJunk={isJunk} may={{ move: mayMove, label: mayLabel, see: maySee, snooze: !space.id,
+				archive: mayMove && !!mail.byRole("archive"), junk: mayMove && !!mail.byRole(isJunk ? "inbox" : "junk") }} isAllChosen={isAll.value || (!!count && selected.value.size >= count)}
 				hasUnread={targetEmails().some((e) => !e.keywords.$seen)} />
 			<div class="list-head">
 				{isSelecting ? (
@@ -371,10 +410,12 @@ function SourceList({ source, route: r }: { source: Source; route: MailRoute }) 
 						)}
 						<Button small kind="plain" label={t("list.clear")} onClick={clear} />
 					</>
-				) : <><h1 dir="auto">{title}</h1>{r.folder !== "search" && count !== null && <span class="quiet">{formatNumber(count)}</span>}</>}
-				{r.folder === "search" && !isSelecting && <ScopeChips />}
+				) : <><h1 dir="auto">{title}</h1>{r.folder !== "search" && count !== null && <span class="quiet">{formatNumber(count)}</span>}
+					{mailbox && isReadOnly(store.mailbox.get(mailbox.id) ?? mailbox) && <span class="chip">{t("list.readOnly")}</span>}</>}
+				{mailbox?.role === "scheduled" && !space.id && !isSelecting && <Button small label={t("list.scheduledChange")} onClick={openScheduled} />}
+				{r.folder === "search" && !isSelecting && <ScopeChips query={r.query ?? ""} />}
 			</div>
-			{source.unknown.length > 0 && r.folder === "search" && <p class="list-note">{t("list.unknownOperator", { what: source.unknown.map((u) => u + ":").join(", ") })}</p>}
+			{source.problems.length > 0 && r.folder === "search" && <SearchProblems query={r.query ?? ""} problems={source.problems} />}
 			<BulkBar />
 			<div class="list-wrap">
 				{fresh.value > 0 && top.value > rowPx && (
@@ -383,7 +424,7 @@ function SourceList({ source, route: r }: { source: Source; route: MailRoute }) 
 						box.current!.scrollTop = 0;
 					}}>{t("list.fresh", { n: fresh.value })}</button>
 				)}
-				<div class="rows-box" ref={box} role="listbox" tabIndex={0} aria-multiselectable="true" aria-label={title || t("list.title")}
+				<div class="rows-box" ref={box} role={count ? "listbox" : "region"} tabIndex={0} aria-multiselectable={count ? "true" : undefined} aria-label={title || t("list.title")}
 					aria-activedescendant={cursorIndex.value >= first && cursorIndex.value <= last ? `row-${cursorIndex.value}` : undefined} data-count={count ?? ""}
 					onScroll={(e) => {
 						const y = e.currentTarget.scrollTop;
@@ -417,7 +458,7 @@ function SourceList({ source, route: r }: { source: Source; route: MailRoute }) 
 						const row = (e.target as Element).closest<HTMLElement>(".row");
 						const e2 = row && store.email.peek(win.at(Number(row.dataset.index)) ?? "");
 						if (e.button === 1 && e2)
-							globalThis.open(`/mail/${encodeURIComponent(r.folder)}${r.label ? "/" + encodeURIComponent(r.label) : ""}/${e2.threadId}${r.query ? "?q=" + encodeURIComponent(r.query) : ""}`, "_blank", "noopener");
+							globalThis.open(formatRoute({ ...r, threadId: e2.threadId, traceId: undefined }), "_blank", "noopener");
 					}}
 					onDragStart={(e) => {
 						const row = (e.target as Element).closest<HTMLElement>(".row");
@@ -425,7 +466,7 @@ function SourceList({ source, route: r }: { source: Source; route: MailRoute }) 
 						if (!id || !e.dataTransfer)
 							return e.preventDefault();
 						const ids = selected.value.has(keyOf(id)) ? targets() : [id];
-						dragged.value = { emails: () => ids.flatMap(emailsOf), from: mailbox?.id };
+						dragged.value = { space, emails: () => ids.flatMap(emailsOf), from: mailbox };
 						e.dataTransfer.setData(DRAG_TYPE, "1");
 						e.dataTransfer.effectAllowed = "move";
 						const ghost = document.getElementById("drag-ghost")!;
@@ -443,16 +484,17 @@ function SourceList({ source, route: r }: { source: Source; route: MailRoute }) 
 							win.ensure(0, 0);
 						}} /></div>
 						: <div class="rows" aria-hidden>{Array.from({ length: 8 }, (_, i) => <div class="row skeleton" key={i}><span class="bone short" /><span class="bone" /></div>)}</div>)}
-					<div class="rows-space" ref={space} role="presentation">
+					<div class="rows-space" ref={tall} role="presentation">
 						<div class="rows" ref={rows} role="presentation">
 							{count !== null && Array.from({ length: Math.max(0, last - first + 1) }, (_, n) => {
 								const i = first + n, id = win.at(i);
-								return <Row key={id ?? "hole " + i} id={id} index={i} total={count} isCollapsed={conversations} mailboxId={mailbox?.id} isSelected={isAll.value || (!!id && selected.value.has(keyOf(id)))}
-									isCursor={i === cursorIndex.value} isOpen={i === openIndex} isSelecting={isSelecting} chip={id ? chips.get(id) : undefined} />;
+								return <Row key={id ?? "hole " + i} space={space} id={id} index={i} total={count} isCollapsed={conversations} mailboxId={mailbox?.id} isSelected={isAll.value || (!!id && selected.value.has(keyOf(id)))}
+									isCursor={i === cursorIndex.value} isOpen={i === openIndex} isSelecting={isSelecting} chip={id ? chips.get(id) : undefined} snippet={id ? snippets.get(id) : undefined} />;
 							})}
 						</div>
 					</div>
 				</div>
+				<div class="list-ring" aria-hidden />
 			</div>
 			<div id="drag-ghost" class="drag-ghost" aria-hidden />
 		</section>
@@ -493,22 +535,13 @@ async function saveSearch(query: string) {
 		changeSettings({ searches: [...settings.value.searches, { id: Date.now().toString(36), name, query }] });
 }
 
-function ScopeChips() {
-	const all: { id: "all" | "everything"; label: string }[] = [{ id: "all", label: t("list.scopeAll") }, { id: "everything", label: t("list.scopeEverything") }];
-	return (
-		<div class="scopes" role="group" aria-label={t("list.scope")}>
-			{all.map((s) => <Button key={s.id} small kind="plain" label={s.label} pressed={scope.value === s.id} onClick={() => { scope.value = s.id; }} />)}
-		</div>
-	);
-}
-
 export interface ListActions {
 	archive(): void; trash(): void; junk(): void; move(): void; label(): void; read(isRead?: boolean): void; star(): void; snooze(at: Element): void; more(at: Element): void;
 	selectAll(): void;
 }
 
-function Toolbar({ act, isSelecting, hasTarget, isTrash, isJunk, isAllChosen, hasUnread }: { act: ListActions; isSelecting: boolean; hasTarget: boolean; isTrash: boolean; isJunk: boolean;
-	isAllChosen: boolean; hasUnread: boolean }) {
+function Toolbar({ act, isSelecting, hasTarget, isTrash, isJunk, isAllChosen, hasUnread, may }: { act: ListActions; isSelecting: boolean; hasTarget: boolean; isTrash: boolean; isJunk: boolean;
+	isAllChosen: boolean; hasUnread: boolean; may: { move: boolean; label: boolean; see: boolean; snooze: boolean; archive: boolean; junk: boolean } }) {
 	const bar = useRef<HTMLDivElement>(null);
 	const off = !hasTarget;
 	const at = useMemo(() => ({ i: 0 }), []);
@@ -527,13 +560,13 @@ function Toolbar({ act, isSelecting, hasTarget, isTrash, isJunk, isAllChosen, ha
 				aria-label={t("list.selectAll")} title={t("list.selectAll")} onClick={act.selectAll}>
 				<span class={`box${isSelecting ? " on" : ""}`}>{isAllChosen ? "✓" : isSelecting ? "–" : ""}</span>
 			</button>
-			<Button kind="plain" icon="archive" label={t("list.archive")} keyName="e" disabled={off} onClick={act.archive} />
-			<Button kind="plain" icon="trash" label={isTrash ? t("list.destroy") : t("list.delete")} keyName="#" disabled={off} onClick={() => void act.trash()} />
-			<Button kind="plain" icon="junk" label={isJunk ? t("list.notJunk") : t("list.junk")} keyName="!" disabled={off} onClick={act.junk} />
-			<Button kind="plain" icon="move" label={t("list.move")} keyName="v" disabled={off} onClick={() => void act.move()} />
-			<Button kind="plain" icon="label" label={t("list.label")} keyName="l" disabled={off} onClick={() => void act.label()} />
-			<Button kind="plain" icon={hasUnread || off ? "read" : "unread"} label={hasUnread || off ? t("list.markRead") : t("list.markUnread")} keyName={hasUnread || off ? "⇧I" : "⇧U"} disabled={off} onClick={() => act.read()} />
-			<Button kind="plain" icon="snooze" label={t("list.snooze")} keyName="b" disabled={off || !jmap.has("page")} popup="menu" onClick={(e) => act.snooze(e.currentTarget)} />
+			<Button kind="plain" icon="archive" label={t("list.archive")} keyName="e" disabled={off || !may.archive} onClick={act.archive} />
+			<Button kind="plain" icon="trash" label={isTrash ? t("list.destroy") : t("list.delete")} keyName="#" disabled={off || !may.move} onClick={() => void act.trash()} />
+			<Button kind="plain" icon="junk" label={isJunk ? t("list.notJunk") : t("list.junk")} keyName="!" disabled={off || !may.junk} onClick={act.junk} />
+			<Button kind="plain" icon="move" label={t(may.move ? "list.move" : "list.copy")} keyName="v" disabled={off} onClick={() => void act.move()} />
+			<Button kind="plain" icon="label" label={t("list.label")} keyName="l" disabled={off || !may.label} onClick={() => void act.label()} />
+			<Button kind="plain" icon={hasUnread || off ? "read" : "unread"} label={hasUnread || off ? t("list.markRead") : t("list.markUnread")} keyName={hasUnread || off ? "⇧I" : "⇧U"} disabled={off || !may.see} onClick={() => act.read()} />
+			<Button kind="plain" icon="snooze" label={t("list.snooze")} keyName="b" disabled={off || !may.snooze || !jmap.has("page")} popup="menu" onClick={(e) => act.snooze(e.currentTarget)} />
 			<Button kind="plain" icon="more" label={t("list.more")} keyName="." popup="menu" class="toolbar-more" onClick={(e) => act.more(e.currentTarget)} />
 		</div>
 	);

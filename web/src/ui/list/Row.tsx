@@ -5,8 +5,11 @@ import { fullDate, shortDate, spokenDate } from "../../core/dates";
 import { t } from "../../core/i18n";
 import { settings } from "../../core/settings";
 import type { Email, EmailAddress, Id } from "../../core/types";
-import { mail, store } from "../app";
+import type { Piece } from "../../core/snippet";
+import { jmap, store } from "../app";
 import { Chip, Icon } from "../kit/kit";
+import type { Space } from "../spaces";
+import type { Snippet } from "./snippets";
 
 export interface RowFacts {
 	email: Email;
@@ -24,7 +27,7 @@ export interface RowFacts {
 const PEOPLE_MAX = 3;
 
 /** What a row says, of all mails of its conversation. */
-export function rowFacts(id: Id, isCollapsed: boolean, mailboxId?: Id): RowFacts | null {
+export function rowFacts({ store, mail }: Space, id: Id, isCollapsed: boolean, mailboxId?: Id): RowFacts | null {
 	const email = store.email.get(id);
 	if (!email)
 		return null;
@@ -57,8 +60,10 @@ function people(list: EmailAddress[], isOutgoing: boolean): string {
 	const all = [...seen.values()];
 	if (!all.length)
 		return isOutgoing ? t("list.noRecipient") : t("list.noSender");
-	const names = all.length === 1 ? [shortName(all[0]!)] : all.map(firstName);
-	const text = names.length > PEOPLE_MAX ? [names[0], "…", ...names.slice(-2)].join(", ") : names.join(", ");
+	const own = new Set([...store.identity.all.value.map((i) => i.email), jmap.session.value?.username ?? ""].map((a) => a.toLowerCase()));
+	const called = (a: EmailAddress) => own.has(a.email.toLowerCase()) ? t("list.me") : all.length === 1 ? shortName(a) : firstName(a);
+	const names = all.map(called);
+	const text = names.length > PEOPLE_MAX ? [names[0], "…", ...names.slice(-2)].join(t("list.comma")) : names.join(t("list.comma"));
 	return isOutgoing ? t("list.to", { who: text }) : text;
 }
 
@@ -70,14 +75,19 @@ export function rowLabel(f: RowFacts): string {
 }
 
 export interface RowProps {
-	id: Id | undefined; index: number; total: number; isCollapsed: boolean; mailboxId?: Id; isSelected: boolean; isCursor: boolean; isOpen: boolean; isSelecting: boolean;
-	chip?: { kind: "bad" | "wait"; text: string };
+	space: Space; id: Id | undefined; index: number; total: number; isCollapsed: boolean; mailboxId?: Id; isSelected: boolean; isCursor: boolean; isOpen: boolean; isSelecting: boolean;
+	chip?: { kind: "bad" | "wait" | "later"; text: string };
+	snippet?: Snippet;
+}
+
+function Marked({ of, otherwise }: { of: Piece[] | null | undefined; otherwise: string }) {
+	return <>{of ? of.map((p, i) => p.isMark ? <mark key={i}>{p.text}</mark> : p.text) : otherwise}</>;
 }
 
 /** Parts that can be clicked say so by data-act; the list listens once for all. They are no buttons: an option has no
  * children for screen readers, who use the keys and the toolbar. */
 export function Row(p: RowProps) {
-	const f = p.id === undefined ? null : rowFacts(p.id, p.isCollapsed, p.mailboxId);
+	const f = p.id === undefined ? null : rowFacts(p.space, p.id, p.isCollapsed, p.mailboxId);
 	if (!f)
 		return (
 			<div class="row skeleton" role="option" id={`row-${p.index}`} aria-setsize={p.total} aria-posinset={p.index + 1} aria-selected="false"
@@ -95,8 +105,8 @@ export function Row(p: RowProps) {
 			<span class="row-text" dir="auto" aria-hidden>
 				{p.chip && <span class={`chip ${p.chip.kind}`} data-act="trace">{p.chip.text}</span>}
 				{f.labels.map((l) => <Chip key={l.name} label={l.name} color={l.color} />)}
-				<span class="row-subject">{f.subject}</span>
-				<span class="row-preview"> {f.email.preview}</span>
+				<span class="row-subject"><Marked of={p.snippet?.subject} otherwise={f.subject} /></span>
+				<span class="row-preview"> <Marked of={p.snippet?.preview} otherwise={f.email.preview} /></span>
 			</span>
 			<span class="row-icons" aria-hidden>
 				{f.isAnswered && <Icon name="reply" />}

@@ -3,16 +3,21 @@
 import { signal } from "@preact/signals";
 import { type BulkProgress, bulkChange } from "../../core/bulk";
 import { t } from "../../core/i18n";
+import type { Store } from "../../core/store";
 import type { Filter, Id, Patch } from "../../core/types";
 import { store, undo } from "../app";
 import { Button, toast } from "../kit/kit";
 
 export interface Bulk {
+	/** Of another account than one's own. */
+	store?: Store;
 	/** "Moving to Archive" */
 	text: string;
 	done(n: number): string;
 	filter: Filter | null | Id[];
 	patch: Patch | null;
+	/** Instead of a patch: into another account. */
+	carry?: (ids: Id[]) => Promise<Id[]>;
 	/** The way back; none for what is destroyed. */
 	back?: Patch;
 }
@@ -25,11 +30,11 @@ export function startBulk(bulk: Bulk): void {
 	}
 	const stop = new AbortController();
 	running.value = { bulk, progress: { done: 0, total: 0 }, stop };
-	bulkChange(store, bulk.filter, bulk.patch, (progress) => { running.value = { bulk, progress, stop }; }, stop.signal).then((r) => {
+	bulkChange(bulk.store ?? store, bulk.filter, bulk.carry ?? bulk.patch, (progress) => { running.value = { bulk, progress, stop }; }, stop.signal).then((r) => {
 		running.value = null;
 		const { back } = bulk;
 		const what = back && r.ids.length ? { text: bulk.done(r.ids.length), undo: () => startBulk({ text: t("list.undoing"), done: (n) => t("list.undone", { n }),
-			filter: r.ids, patch: back }) } : null;
+			store: bulk.store, filter: r.ids, patch: back }) } : null;
 		if (what)
 			undo.push(what);
 		toast({ text: bulk.done(r.ids.length) + (r.failed ? " " + t("list.bulkFailed", { n: r.failed }) : ""), kind: r.failed ? "bad" : undefined,

@@ -17,3 +17,10 @@ export function snoozeTimes(now = new Date()): { label: string; hint: string; at
 	out.push({ label: t("list.snoozePick"), hint: "", at: null });
 	return out;
 }
+
+/** What a field for date and time begins with: tomorrow at eight, in this zone. */
+export function snoozeField(now = new Date()): string {
+	const two = (n: number) => String(n).padStart(2, "0");
+	const d = new Date(now.getFullYear(), now.getMonth(), now.getDate() + 1, 8);
+	return `${d.getFullYear()}-${two(d.getMonth() + 1)}-${two(d.getDate())}T${two(d.getHours())}:${two(d.getMinutes())}`;
+}

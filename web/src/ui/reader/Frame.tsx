@@ -35,6 +35,7 @@ html[data-paper=dark]{background:#15181b;color:#e4e7ea;color-scheme:dark}
 body{display:flow-root!important;position:relative!important;margin:0!important;padding:2px 0;font:15px/22px system-ui,-apple-system,"Segoe UI","Noto Sans","PingFang SC","Noto Sans CJK SC","Microsoft YaHei",sans-serif;overflow-wrap:anywhere}
 html[data-paper=light] body[data-padded]{padding:12px}
 img{max-width:100%}
+img:not([src]){outline:1px solid #8886;outline-offset:-1px;color:#76808a;font:12px/16px system-ui,sans-serif}
 pre{white-space:pre-wrap}
 a{color:#17559f}
 html[data-paper=dark] a{color:#92bff5}

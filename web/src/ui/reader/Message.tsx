@@ -15,6 +15,7 @@ import { jmap, store } from "../app";
 import { openComposer } from "../compose/compose";
 import { Button, Chip, Icon, Spinner, confirmDialog, toast } from "../kit/kit";
 import { Attachments } from "./Attachments";
+import { here } from "../spaces";
 import { Facts } from "./Facts";
 import { Frame, type FrameReport, type Paper } from "./Frame";
 import { type FullEmail, type SenderFacts, authservId, loadFull, loadWhole, pictureOfPart, senderFacts } from "./load";
@@ -63,7 +64,7 @@ export function recipientsLine(email: Email): string {
 
 export function FoldedCard({ email, onOpen, isCurrent }: { email: Email; onOpen(): void; isCurrent: boolean }) {
 	const from = email.from?.[0];
-	const isDraft = !!email.keywords.$draft;
+	const isDraft = !!email.keywords.$draft && !here.value.id; // others' drafts are read, not gone on with
 	return (
 		<article class={`card folded${email.keywords.$seen ? "" : " unread"}${isCurrent ? " current" : ""}`} data-email={email.id}>
 			<button type="button" class="card-line" aria-expanded={false} onClick={() => (isDraft ? openComposer({ kind: "draft", emailId: email.id }) : onOpen())}>
@@ -167,7 +168,7 @@ function People({ email }: { email: Email }) {
 		<dl class="people">
 			{rows.filter(([, list]) => list?.length).map(([name, list]) => (
 				<div key={name}><dt>{name}</dt><dd>{list!.map((a, i) => (
-					<span class="person" key={i}><bdi>{a.name ? `${a.name} ` : ""}</bdi><bdi class="address">&lt;{a.email}&gt;</bdi></span>
+					<span class="people-one" key={i}><bdi>{a.name ? `${a.name} ` : ""}</bdi><bdi class="address">&lt;{a.email}&gt;</bdi></span>
 				))}</dd></div>
 			))}
 			<div><dt>{t("reader.field.date")}</dt><dd>{fullDate(email.sentAt ?? email.receivedAt)}</dd></div>
@@ -208,7 +209,7 @@ export function Content({ email, look, onMessage, onWhole }: { email: FullEmail;
 		return list.length === 1 ? list[0]! : list.reduce((a, b) => ({ remote: a.remote + b.remote, failed: a.failed + b.failed, cids: new Set([...a.cids, ...b.cids]),
 			links: [...a.links, ...b.links], linkHosts: [...a.linkHosts, ...b.linkHosts], looksGoodInDark: a.looksGoodInDark && b.looksGoodInDark }), NOTHING);
 	}, [report]);
-	const unsubscribe = useMemo(() => (own ? null : unsubscribeOf(email["header:List-Unsubscribe:asURLs"], email["header:List-Unsubscribe-Post:asText"])), [email]);
+	const unsubscribe = useMemo(() => (own || here.peek().id ? null : unsubscribeOf(email["header:List-Unsubscribe:asURLs"], email["header:List-Unsubscribe-Post:asText"])), [email]);
 	const parts = look.isPlain ? email.textBody : email.htmlBody;
 	const files = useMemo(() => stripParts(email.attachments, look.isPlain ? new Set() : all.cids), [email, all.cids, look.isPlain]);
 	const facts: Fact[] = factsOf({

@@ -9,12 +9,13 @@ import { settings } from "../../core/settings";
 import type { Email, EmailBodyPart, Id } from "../../core/types";
 import en from "../../i18n/reader.en.json";
 import { announce } from "../actions";
-import { keys, mail, store } from "../app";
+import { keys, store as ownStore } from "../app";
 import { openComposer } from "../compose/compose";
 import { Button, Chip, type MenuEntry, Spinner, openMenu } from "../kit/kit";
 import { width } from "../shell/Shell";
+import { here as hereNow, may, own } from "../spaces";
 import { AttachedMessage } from "./Attached";
-import { type CardLook, FoldedCard, OpenCard, isDark } from "./Message";
+import { type CardLook, FoldedCard, OpenCard, isDark, isOwn } from "./Message";
 import { PrintDialog } from "./Print";
 import { sourceOf } from "../list/list_source";
 import { type FullEmail, loadFull, loadThread, prefetchThread } from "./load";
@@ -37,7 +38,7 @@ function usePrefetch(threadId: Id): void {
 			if (!list || at < 0)
 				return;
 			for (const i of [at + 1, at - 1]) {
-				const beside = store.email.peek((i >= 0 ? list.at(i) : undefined) ?? "")?.threadId;
+				const beside = hereNow.peek().store.email.peek((i >= 0 ? list.at(i) : undefined) ?? "")?.threadId;
 				if (beside && beside !== threadId)
 					void prefetchThread(beside).catch(() => {});
 			}
@@ -49,19 +50,20 @@ function usePrefetch(threadId: Id): void {
 export function Reader({ threadId, mailboxId }: ReaderProps) {
 	const [failure, setFailure] = useState(false);
 	const [tries, setTries] = useState(0);
+	const space = hereNow.value, { store } = space;
 	const ids = store.thread.get(threadId)?.emailIds;
 	useEffect(() => {
 		let isOver = false;
 		setFailure(false);
 		loadThread(threadId).catch(() => !isOver && setFailure(true));
 		return () => { isOver = true; };
-	}, [threadId, ids?.join(), tries]);
+	}, [space.id, threadId, ids?.join(), tries]);
 	useEffect(() => {
 		const uses = (type: string, id: Id) => (type === "Thread" ? id === threadId : type === "Email" && !!store.thread.peek(threadId)?.emailIds.includes(id));
 		store.users.add(uses);
-		void store.identity.loadAll().catch(() => {});
+		void ownStore.identity.loadAll().catch(() => {});
 		return () => { store.users.delete(uses); };
-	}, [threadId]);
+	}, [space.id, threadId]);
 	if (failure && !ids)
 		return (
 			<div class="loading" role="alert">
@@ -75,17 +77,19 @@ export function Reader({ threadId, mailboxId }: ReaderProps) {
 		return <p class="reader-empty quiet">{t("reader.gone")}</p>;
 	if (isWaiting && emails.length < (ids?.length ?? 1))
 		return <Spinner />;
-	return <Conversation key={threadId} threadId={threadId} emails={emails} mailboxId={mailboxId} />;
+	return <Conversation key={`${space.id} ${threadId}`} threadId={threadId} emails={emails} mailboxId={mailboxId} />;
 }
 
 /** Those that are shown: what lies in Trash or Junk only where one looks there. */
 function shownOf(emails: Email[], mailboxId: Id | undefined): Email[] {
+	const { mail } = hereNow.peek();
 	const away = [mail.byRole("trash")?.id, mail.byRole("junk")?.id].filter((id): id is Id => !!id && id !== mailboxId);
 	const here = emails.filter((e) => !Object.keys(e.mailboxIds).every((m) => away.includes(m)));
 	return here.length ? here : emails;
 }
 
 function Conversation({ threadId, emails: all, mailboxId }: { threadId: Id; emails: Email[]; mailboxId?: Id }) {
+	const space = hereNow.value, { mail } = space;
 	const [isAllShown, setAllShown] = useState(false);
 	const here = shownOf(all, mailboxId);
 	const emails = isAllShown ? all : here;
@@ -135,7 +139,7 @@ function Conversation({ threadId, emails: all, mailboxId }: { threadId: Id; emai
 		setCurrent(id);
 		setTimeout(() => card(id)?.querySelector<HTMLElement>(isOpen ? ".card-from" : ".card-line")?.focus({ preventScroll: true }), 0);
 	};
-	const reply = (kind: "reply" | "reply-all" | "forward", id: Id = current) => openComposer({ kind, emailId: id });
+	const reply = (kind: "reply" | "reply-all" | "forward", id: Id = current) => openComposer({ kind, emailId: id, accountId: space.id });
 	const move = (step: number) => {
 		const at = emails.findIndex((e) => e.id === current) + step;
 		const to = emails[at];
@@ -155,7 +159,10 @@ function Conversation({ threadId, emails: all, mailboxId }: { threadId: Id; emai
 		if (r.page === "mail")
 			back({ ...r, threadId: undefined, traceId: undefined });
 	};
+	const isTold = !space.id; // one's own mail: its way and its labels are one's own too
 	const unread = (from?: Email) => {
+		if (!may(space, "maySetSeen", mailboxId ? space.store.mailbox.peek(mailboxId) : undefined, emails))
+			return;
 		const which = from ? emails.slice(emails.indexOf(from)) : emails;
 		announce(mail.markRead(which.filter((e) => !e.keywords.$draft), false));
 		leave();
@@ -165,21 +172,22 @@ function Conversation({ threadId, emails: all, mailboxId }: { threadId: Id; emai
 		print: (list) => setPrinted(list), emails, unread: () => unread(e), trace: () => trace(e.id),
 	}), at);
 	const trace = (id: Id) => {
+		if (!isTold)
+			return;
 		const r = route.value;
 		go(r.page === "mail" ? formatRoute({ ...r, traceId: id }) : { page: "trace", id });
 	};
-	useKeys([
-		["n", "reader.key.next", () => move(1)], ["p", "reader.key.previous", () => move(-1)], ["r", "reader.reply", () => reply("reply")],
-		["a", "reader.replyAll", () => reply("reply-all")], ["f", "reader.forward", () => reply("forward")], ["Shift+U", "reader.unread", () => unread()],
-		["t", "reader.trace", () => trace(current)],
-		[".", "reader.more", () => {
+	useKeys({
+		n: () => move(1), p: () => move(-1), r: () => reply("reply"), a: () => reply("reply-all"), f: () => reply("forward"), "Shift+U": () => unread(),
+		m: () => mute(emails), t: () => trace(current),
+		".": () => {
 			const e = emails.find((x) => x.id === current), at = card(current);
 			if (e && at)
 				more(e, at.querySelector(".card-actions button:last-child") ?? at);
-		}],
-		[";", "reader.openAll", () => setOpen(new Set(emails.filter((e) => !e.keywords.$draft).map((e) => e.id)))],
-		[":", "reader.foldAll", () => setOpen(new Set([current]))],
-	]);
+		},
+		";": () => setOpen(new Set(emails.filter((e) => !e.keywords.$draft).map((e) => e.id))),
+		":": () => setOpen(new Set([current])),
+	});
 
 	const subject = all[0]?.subject?.trim() || t("reader.noSubject");
 	const labels = settings.value.labels.filter((l) => emails.some((e) => e.keywords[l.keyword]));
@@ -224,6 +232,7 @@ function lastOf(emails: Email[]): number {
 
 /** What is open and in front of somebody becomes read after a moment; once, so that it can be made unread again. */
 function useMarkRead(emails: Email[], open: ReadonlySet<Id>): void {
+	const { store } = hereNow.value;
 	const done = useRef(new Set<Id>());
 	const due = emails.filter((e) => open.has(e.id) && !e.keywords.$seen && !done.current.has(e.id)).map((e) => e.id);
 	useEffect(() => {
@@ -246,13 +255,22 @@ function useMarkRead(emails: Email[], open: ReadonlySet<Id>): void {
 	}, [due.join()]);
 }
 
-function useKeys(list: [string, string, () => void][]): void {
-	const now = useRef(list);
-	now.current = list;
-	useEffect(() => keys.add(list.map(([k, label], i): KeyBinding => ({ keys: k, label: t(label), group: t("reader.keys"), run: () => now.current[i]![2]() }))), []);
+const KEYS = { n: "reader.key.next", p: "reader.key.previous", r: "reader.reply", a: "reader.replyAll", f: "reader.forward", "Shift+U": "reader.unread", m: "reader.mute",
+	t: "reader.trace", ".": "reader.more", ";": "reader.openAll", ":": "reader.foldAll" } as const;
+function useKeys(runs: Record<keyof typeof KEYS, () => void>): void {
+	const now = useRef(runs);
+	now.current = runs;
+	useEffect(() => keys.add(Object.entries(KEYS).map(([k, label]): KeyBinding => ({ keys: k, label: t(label), group: t("reader.keys"), run: () => now.current[k as keyof typeof KEYS]() }))), []);
+}
+
+function mute(emails: Email[]): void {
+	const space = hereNow.peek(), isMuted = emails.some((e) => e.keywords.$muted);
+	if (space === own)
+		announce(space.mail.setKeyword(emails, "$muted", !isMuted, t(isMuted ? "reader.unmuted" : "reader.muted")));
 }
 
 function Toolbar({ emails, mailboxId, onLeave, onUnread }: { emails: Email[]; mailboxId?: Id; onLeave(): void; onUnread(): void }) {
+	const space = hereNow.value, { mail, store } = space;
 	const act = (done: ReturnType<typeof mail.archive>) => {
 		announce(done);
 		onLeave();
@@ -260,21 +278,24 @@ function Toolbar({ emails, mailboxId, onLeave, onUnread }: { emails: Email[]; ma
 	const here = mailboxId ? emails.filter((e) => e.mailboxIds[mailboxId]) : emails;
 	const isJunk = mailboxId === mail.byRole("junk")?.id;
 	const isStarred = here.some((e) => e.keywords.$flagged);
+	const box = mailboxId ? store.mailbox.get(mailboxId) : undefined;
+	const mayMove = may(space, "mayRemoveItems", box, here);
 	return (
 		<div class="reader-bar" role="toolbar" aria-label={t("reader.toolbar")}>
 			<Button kind="plain" icon="back" label={t("reader.back")} keyName="u" onClick={onLeave} />
-			<Button kind="plain" icon="archive" label={t("reader.archive")} keyName="e" onClick={() => act(mail.archive(here, mailboxId))} />
-			<Button kind="plain" icon="trash" label={t("reader.delete")} keyName="#" onClick={() => act(mail.trash(here, mailboxId))} />
-			<Button kind="plain" icon="junk" label={t(isJunk ? "reader.notJunk" : "reader.junk")} keyName="!" onClick={() => act(mail.junk(here, !isJunk, mailboxId))} />
-			<Button kind="plain" icon="star" filled={isStarred} pressed={isStarred} label={t("reader.star")} keyName="s" onClick={() => announce(mail.star(isStarred ? here : here.slice(-1), !isStarred))} />
-			<Button kind="plain" icon="unread" label={t("reader.unread")} keyName="Shift+U" onClick={onUnread} />
+			<Button kind="plain" icon="archive" label={t("reader.archive")} keyName="e" disabled={!mayMove || !mail.byRole("archive")} onClick={() => act(mail.archive(here, mailboxId))} />
+			<Button kind="plain" icon="trash" label={t("reader.delete")} keyName="#" disabled={!mayMove || !mail.byRole("trash")} onClick={() => act(mail.trash(here, mailboxId))} />
+			<Button kind="plain" icon="junk" label={t(isJunk ? "reader.notJunk" : "reader.junk")} keyName="!" disabled={!mayMove || !mail.byRole(isJunk ? "inbox" : "junk")} onClick={() => act(mail.junk(here, !isJunk, mailboxId))} />
+			<Button kind="plain" icon="star" filled={isStarred} pressed={isStarred} label={t("reader.star")} keyName="s" disabled={!may(space, "maySetKeywords", box, here)} onClick={() => announce(mail.star(isStarred ? here : here.slice(-1), !isStarred))} />
+			<Button kind="plain" icon="unread" label={t("reader.unread")} keyName="Shift+U" disabled={!may(space, "maySetSeen", box, here)} onClick={onUnread} />
 		</div>
 	);
 }
 
 function QuickReply({ email, onReply }: { email: Email; onReply(kind: "reply" | "reply-all" | "forward"): void }) {
 	const many = (email.to?.length ?? 0) + (email.cc?.length ?? 0) > 1;
-	const who = (email.replyTo ?? email.from)?.[0];
+	// to one's own letter one answers whom it went to
+	const who = isOwn(email.from?.[0]) ? email.to?.[0] ?? email.cc?.[0] : (email.replyTo ?? email.from)?.[0];
 	return (
 		<div class="quick-reply">
 			<button type="button" class="quick-box" onClick={() => onReply("reply")}>{t("reader.quickReply", { who: who?.name?.trim() || who?.email || "" })}</button>
@@ -291,21 +312,22 @@ interface MoreContext {
 	look: CardLook; setLook(l: CardLook): void; view(v: View): void; print(list: Email[]): void; emails: Email[]; unread(): void; trace(): void;
 }
 function moreEntries(e: Email, c: MoreContext): MenuEntry[] {
+	const space = hereNow.peek(), { mail } = space, isOwn = space === own;
 	const isMuted = c.emails.some((x) => x.keywords.$muted);
 	const isStarred = !!e.keywords.$flagged;
 	return [
-		{ label: t("reader.unreadFrom"), icon: "unread", run: c.unread },
-		{ label: t(isStarred ? "reader.unstar" : "reader.star"), icon: "star", run: () => announce(mail.star([e], !isStarred)) },
+		{ label: t("reader.unreadFrom"), icon: "unread", disabled: !may(space, "maySetSeen", undefined, [e]), run: c.unread },
+		{ label: t(isStarred ? "reader.unstar" : "reader.star"), icon: "star", disabled: !may(space, "maySetKeywords", undefined, [e]), run: () => announce(mail.star([e], !isStarred)) },
 		{ label: t("reader.plain"), checked: c.look.isPlain, run: () => c.setLook({ ...c.look, isPlain: !c.look.isPlain }) },
 		...(isDark() ? [{ label: t("reader.lightPaper"), checked: c.look.paper === "light", run: () => c.setLook({ ...c.look, paper: c.look.paper === "light" ? null : "light" }) }] : []),
 		"rule",
-		{ label: t("reader.trace"), icon: "trace", keyName: "t", run: c.trace },
+		...(isOwn ? [{ label: t("reader.trace"), icon: "trace" as const, keyName: "t", run: c.trace }] : []),
 		{ label: t("reader.view.source"), icon: "code", run: () => c.view("source") },
 		{ label: t("reader.view.headers"), icon: "list-ul", run: () => c.view("headers") },
 		{ label: t("reader.view.parts"), icon: "indent", run: () => c.view("parts") },
 		"rule",
 		{ label: t("reader.print"), icon: "print", run: () => c.print([e]) },
 		{ label: t("reader.saveEml"), icon: "download", run: () => saveEml(e) },
-		{ label: t("reader.mute"), icon: "mute", checked: isMuted, run: () => announce(mail.setKeyword(c.emails, "$muted", !isMuted, t(isMuted ? "reader.unmuted" : "reader.muted"))) },
+		...(isOwn ? [{ label: t("reader.mute"), icon: "mute" as const, keyName: "m", checked: isMuted, run: () => mute(c.emails) }] : []),
 	];
 }

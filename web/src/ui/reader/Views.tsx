@@ -2,23 +2,21 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { treeRows } from "../../core/attachment";
+import { emlName } from "../../core/eml";
 import { formatSize, t } from "../../core/i18n";
 import type { EmailBodyPart } from "../../core/types";
 import { Button, Dialog, Icon, Spinner, toast } from "../kit/kit";
 import { nameOf, saveUrl } from "./Attachments";
+import { accountOf, here } from "../spaces";
 import { type FullEmail, decode, fetchOctets, loadStructure, partUrl } from "./load";
 import { jmap } from "../app";
 
 export type View = "source" | "headers" | "parts";
 const SOURCE_MAX = 1 << 20; // octets that are shown; .eml has all
 
-export function emlName(email: { subject: string | null }): string {
-	const words = (email.subject ?? "").replace(/[\u0000-\u001f\u007f<>:"/\\|?*\u200b-\u200f\u202a-\u202e\u2066-\u2069]+/g, " ").replace(/\s+/g, " ").trim().replace(/^\.+/, "");
-	return (words.slice(0, 80) || t("reader.message")) + ".eml";
-}
 export function saveEml(email: { blobId: string; subject: string | null }): void {
-	const name = emlName(email);
-	saveUrl(jmap.downloadUrl(email.blobId, name, "message/rfc822"), name);
+	const name = emlName(email, t("reader.message"));
+	saveUrl(jmap.downloadUrl(email.blobId, name, "message/rfc822", accountOf(here.peek())), name);
 }
 
 export function ViewDialog({ view, email, onClose }: { view: View; email: FullEmail; onClose(): void }) {

@@ -5,7 +5,8 @@ import { CAPABILITIES } from "../../core/jmap";
 import { namesakeOf } from "../../core/facts-of-mail";
 import type { RawField } from "../../core/authres";
 import type { Email, EmailBodyPart, GetResponse, Id, QueryResponse } from "../../core/types";
-import { jmap, store } from "../app";
+import { jmap } from "../app";
+import { accountOf, here } from "../spaces";
 
 export const BODY_MAX = 1 << 20; // octets of text that are fetched at first
 const WHOLE_MAX = 64 << 20; // … when somebody wants all of it
@@ -31,6 +32,10 @@ export interface FullEmail extends Email {
 
 const kept = new Map<Id, Promise<FullEmail>>();
 
+/** What is read is of the account that the address names. */
+const account = () => accountOf(here.peek());
+const keyOf = (id: Id) => `${account()} ${id}`;
+
 function keep(id: Id, what: Promise<FullEmail>): Promise<FullEmail> {
 	kept.delete(id);
 	kept.set(id, what);
@@ -41,7 +46,7 @@ function keep(id: Id, what: Promise<FullEmail>): Promise<FullEmail> {
 }
 
 async function fetchFull(ids: Id[], max: number): Promise<FullEmail[]> {
-	const got = await jmap.call<GetResponse<FullEmail>>("Email/get", { ids, properties: PROPERTIES, bodyProperties: PART_PROPERTIES,
+	const got = await jmap.call<GetResponse<FullEmail>>("Email/get", { accountId: account(), ids, properties: PROPERTIES, bodyProperties: PART_PROPERTIES,
 		fetchTextBodyValues: true, fetchHTMLBodyValues: true, maxBodyValueBytes: max });
 	return got.list;
 }
@@ -54,20 +59,22 @@ const one = async (id: Id, max: number): Promise<FullEmail> => {
 };
 /** A message with its text. */
 export function loadFull(id: Id): Promise<FullEmail> {
-	const had = kept.get(id);
-	return keep(id, had ?? one(id, BODY_MAX));
+	const had = kept.get(keyOf(id));
+	return keep(keyOf(id), had ?? one(id, BODY_MAX));
 }
 /** The same without a bound on the text's length. */
 export function loadWhole(id: Id): Promise<FullEmail> {
-	return keep(id, one(id, WHOLE_MAX));
+	return keep(keyOf(id), one(id, WHOLE_MAX));
 }
 
 /** A conversation's messages as a list shows them; then those are fetched whole that will be open. */
 export async function loadThread(threadId: Id): Promise<void> {
+	const { store } = here.peek();
 	await store.thread.load([threadId]);
 	await store.email.load(store.thread.peek(threadId)?.emailIds ?? []);
 }
 export async function prefetchThread(threadId: Id): Promise<void> {
+	const { store } = here.peek();
 	await loadThread(threadId);
 	const emails = (store.thread.peek(threadId)?.emailIds ?? []).map((id) => store.email.peek(id)).filter((e): e is Email => !!e);
 	const wanted = emails.filter((e, i) => i === emails.length - 1 || !e.keywords.$seen).slice(-3);
@@ -76,24 +83,24 @@ export async function prefetchThread(threadId: Id): Promise<void> {
 
 /** A message within a message (RFC 8621 section 4.9). */
 export async function parseMessage(blobId: Id): Promise<FullEmail | null> {
-	const got = await jmap.call<{ parsed: Record<Id, FullEmail> | null }>("Email/parse", { blobIds: [blobId], properties: PARSE_PROPERTIES,
+	const got = await jmap.call<{ parsed: Record<Id, FullEmail> | null }>("Email/parse", { accountId: account(), blobIds: [blobId], properties: PARSE_PROPERTIES,
 		bodyProperties: PART_PROPERTIES, fetchTextBodyValues: true, fetchHTMLBodyValues: true, maxBodyValueBytes: BODY_MAX });
 	const email = got.parsed?.[blobId];
 	return email ? { ...email, id: "", blobId, threadId: "", mailboxIds: {}, keywords: {}, receivedAt: email.sentAt ?? "" } : null;
 }
 
 export async function loadStructure(id: Id): Promise<EmailBodyPart | null> {
-	const got = await jmap.call<GetResponse<Email>>("Email/get", { ids: [id], properties: ["bodyStructure"], bodyProperties: [...PART_PROPERTIES, "subParts"] });
+	const got = await jmap.call<GetResponse<Email>>("Email/get", { accountId: account(), ids: [id], properties: ["bodyStructure"], bodyProperties: [...PART_PROPERTIES, "subParts"] });
 	return got.list[0]?.bodyStructure ?? null;
 }
 
 // ---- octets ----
 
 export function partUrl(part: EmailBodyPart, name: string, type = part.type): string {
-	return jmap.downloadUrl(part.blobId ?? "", name, type);
+	return jmap.downloadUrl(part.blobId ?? "", name, type, account());
 }
 export async function fetchOctets(blobId: Id, type: string, max = Infinity): Promise<Blob> {
-	const answer = await fetch(jmap.downloadUrl(blobId, "part", type), { credentials: "same-origin",
+	const answer = await fetch(jmap.downloadUrl(blobId, "part", type, account()), { credentials: "same-origin",
 		headers: Number.isFinite(max) ? { Range: `bytes=0-${max - 1}` } : {} });
 	if (answer.status === 401)
 		jmap.ended();
@@ -145,10 +152,10 @@ const emailsOf = (c: ContactLike): string[] => [...(c.email ? [c.email] : []),
 
 /** Did this address write before, and does its name belong to somebody else? Asked once a message. */
 export function senderFacts(email: FullEmail): Promise<SenderFacts> {
-	let found = senders.get(email.id);
+	let found = senders.get(keyOf(email.id));
 	if (!found) {
 		found = askSender(email).catch(() => ({ isFirst: null, isContact: false, namesake: null }));
-		senders.set(email.id, found);
+		senders.set(keyOf(email.id), found);
 		if (senders.size > 500)
 			senders.delete(senders.keys().next().value!);
 	}
@@ -158,7 +165,7 @@ async function askSender(email: FullEmail): Promise<SenderFacts> {
 	const from = email.from?.[0];
 	if (!from)
 		return { isFirst: null, isContact: false, namesake: null };
-	const before = jmap.call<QueryResponse>("Email/query", { filter: { from: from.email, before: email.receivedAt }, limit: 2 });
+	const before = jmap.call<QueryResponse>("Email/query", { accountId: account(), filter: { from: from.email, before: email.receivedAt }, limit: 2 });
 	const asked = jmap.has("page") && from.name ? jmap.call<QueryResponse>("Contact/query", { filter: { text: from.name }, limit: 20 }) : null;
 	const contacts = asked ? jmap.call<GetResponse<ContactLike & { id: Id }>>("Contact/get", { "#ids": asked.ref("/ids") }) : null;
 	asked?.catch(() => {});

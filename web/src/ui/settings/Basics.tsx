@@ -5,7 +5,7 @@ import { LANGUAGES, t } from "../../core/i18n";
 import { changeSettings, settings } from "../../core/settings";
 import type { Mailbox } from "../../core/types";
 import { store } from "../app";
-import { colorLabel, createFolder, createLabel, deleteFolder, deleteLabel, deleteSearch, LABEL_COLORS, moveFolder, renameFolder, renameLabel } from "../folders/folder_actions";
+import { colorLabel, createFolder, createLabel, deleteFolder, deleteLabel, deleteSearch, LABEL_COLORS, moveFolder, renameFolder, renameLabel, useAsEntry } from "../folders/folder_actions";
 import { folderIcon, folderPathName, isSystem, orderedFolders } from "../folders/folder_names";
 import { Button, Dot, Icon, openMenu } from "../kit/kit";
 import { Check, Group, Page, Radios, Select } from "./parts";
@@ -61,6 +61,7 @@ export function FolderSettings() {
 								{ label: t("folders.newSub"), icon: "plus", disabled: !m.myRights.mayCreateChild, run: () => void createFolder(m) },
 								{ label: t("folders.rename"), icon: "compose", disabled: isSystem(m), run: () => void renameFolder(m) },
 								{ label: t("folders.move"), icon: "move", disabled: isSystem(m), run: () => void moveFolder(m) },
+								useAsEntry(m, e.currentTarget),
 								{ label: t("folders.delete"), icon: "trash", danger: true, disabled: isSystem(m) || !m.myRights.mayDelete, run: () => void deleteFolder(m) },
 							], e.currentTarget)} />
 						</li>

@@ -112,15 +112,15 @@ export function Contacts() {
 				<span class="quiet" role="status">{t("writing.contactCount", { n: total.value })}</span>
 			</div>
 			{list.value === null ? <Spinner /> : (
-				<ul class="cards" aria-label={t("writing.contacts")}>
+				<ul class="contact-list" aria-label={t("writing.contacts")}>
 					{list.value.map((c) => (
-						<li class="card" key={c.id}>
+						<li class="contact-item" key={c.id}>
 							<label class="check"><input type="checkbox" checked={chosen.value.has(c.id)} onChange={(e) => {
 								const next = new Set(chosen.value);
 								e.currentTarget.checked ? next.add(c.id) : next.delete(c.id);
 								chosen.value = next;
 							}} /><span class="sr-only">{t("writing.choose", { who: c.name || c.emails[0]?.email || "" })}</span></label>
-							<div class="card-text">
+							<div class="contact-text">
 								<p dir="auto"><b>{c.name || c.emails[0]?.email}</b>{c.org && <span class="quiet"> {c.org}</span>}</p>
 								<p class="quiet one-line" dir="auto">{c.emails.map((e) => e.email).join(", ")}{c.phones.length > 0 && ` · ${c.phones.map((p) => p.number).join(", ")}`}</p>
 							</div>
@@ -144,10 +144,10 @@ function DoublesDialog({ groups, onMerge, onClose }: { groups: Contact[][]; onMe
 	return (
 		<Dialog wide title={t("writing.findDoubles")} onClose={onClose} foot={<Button label={t("kit.close")} onClick={onClose} />}>
 			{groups.length === 0 ? <p>{t("writing.noDoubles")}</p> : (
-				<ul class="cards">
+				<ul class="contact-list">
 					{groups.map((g) => (
-						<li class="card" key={g[0]!.id}>
-							<div class="card-text">{g.map((c) => <p key={c.id} dir="auto">{formatAddress({ name: c.name || null, email: c.emails.map((e) => e.email).join(", ") })}</p>)}
+						<li class="contact-item" key={g[0]!.id}>
+							<div class="contact-text">{g.map((c) => <p key={c.id} dir="auto">{formatAddress({ name: c.name || null, email: c.emails.map((e) => e.email).join(", ") })}</p>)}
 								<p class="quiet" dir="auto">{t("writing.becomes", { what: mergeCards(g).name, n: mergeCards(g).emails.length })}</p></div>
 							<Button small label={t("writing.merge")} onClick={() => onMerge(g)} />
 						</li>

@@ -27,13 +27,13 @@ export function Device() {
 	return (
 		<Page title={t("settings.device")}>
 			<p>{t("settings.deviceText")}</p>
-			<p>{t("settings.deviceUser")} <code class="secret">{name}</code> <Button small icon="copy" label={t("settings.copy")}
+			<p class="settings-row">{t("settings.deviceUser")} <code class="secret">{name}</code> <Button small icon="copy" label={t("settings.copy")}
 				onClick={() => void navigator.clipboard?.writeText(name).then(() => toast({ text: t("settings.copied") }))} /></p>
 			{isBroken.value ? <p class="bad-text" role="alert">{t("settings.failed")}</p> : !servers.value ? <Spinner /> : servers.value.length > 0 && (
 				<div class="settings-scroll" tabIndex={0} role="region" aria-label={t("settings.device")}>
 					<table class="settings-table">
 						<thead><tr><th scope="col">{t("settings.service")}</th><th scope="col">{t("settings.server")}</th><th scope="col">{t("settings.port")}</th><th scope="col">{t("settings.encryption")}</th></tr></thead>
-						<tbody>{servers.value.map((s) => <tr key={s.kind + s.port}><td>{s.kind.toUpperCase()}</td><td><code>{s.host}</code></td><td>{s.port}</td><td>{s.security}</td></tr>)}</tbody>
+						<tbody>{servers.value.map((s) => <tr key={s.kind + s.port}><td>{s.kind.toUpperCase()}</td><td><code>{s.host}</code></td><td>{s.port}</td><td>{s.security === "SSL" ? "TLS" : s.security}</td></tr>)}</tbody>
 					</table>
 				</div>
 			)}

@@ -26,10 +26,10 @@ export function Identities() {
 		<section class="writing-section">
 			<h1>{t("writing.identities")}</h1>
 			{store.identity.state === null && <Spinner />}
-			<ul class="cards">
+			<ul class="contact-list">
 				{list.map((i) => (
-					<li class="card" key={i.id}>
-						<div class="card-text">
+					<li class="contact-item" key={i.id}>
+						<div class="contact-text">
 							<p><b dir="auto">{i.name || i.email}</b> <span class="quiet" dir="auto">{i.name ? i.email : ""}</span></p>
 							{(i.textSignature || i.htmlSignature) && <p class="quiet one-line" dir="auto">{i.textSignature.split("\n").filter(Boolean).join(" · ")}</p>}
 						</div>

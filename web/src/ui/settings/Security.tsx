@@ -3,7 +3,7 @@
 import { signal } from "@preact/signals";
 import { useEffect, useId } from "preact/hooks";
 import { fullDate, relativeTime } from "../../core/dates";
-import { t } from "../../core/i18n";
+import { locale, t } from "../../core/i18n";
 import { MethodError } from "../../core/jmap";
 import type { GetResponse, QueryResponse, SetResponse } from "../../core/types";
 import { jmap, push } from "../app";
@@ -192,6 +192,13 @@ const SCOPES = ["imap", "submit", "pop3", "sieve", "web"] as const;
 const isMaking = signal(false);
 const made = signal<{ name: string; password: string } | null>(null);
 
+/** Until when it is good, and from where. */
+function bounds(a: AppPassword): string {
+	const day = a.expiresAt && new Intl.DateTimeFormat(locale.value, { dateStyle: "medium" }).format(new Date(a.expiresAt));
+	return [day && t(Date.parse(a.expiresAt!) < Date.now() ? "settings.appEnded" : "settings.appEnds", { day }),
+		a.networks?.length && t("settings.appFrom", { networks: a.networks.join(", ") })].filter(Boolean).map((s) => ` · ${s}`).join("");
+}
+
 function Apps({ apps }: { apps: AppPassword[] }) {
 	return (
 		<Group title={t("settings.apps")} hint={t("settings.appsHint")}>
@@ -200,7 +207,7 @@ function Apps({ apps }: { apps: AppPassword[] }) {
 					<li key={a.id}>
 						<Icon name="key" />
 						<span class="grow"><strong dir="auto">{a.name}</strong><br /><span class="quiet">{a.scopes.map((s) => t(`settings.scope.${s}`)).join(", ")} · {a.usedAt
-							? t("settings.usedAgo", { when: relativeTime(a.usedAt), from: a.usedFrom ?? "" }) : t("settings.neverUsed")}</span></span>
+							? t("settings.usedAgo", { when: relativeTime(a.usedAt), from: a.usedFrom ?? "" }) : t("settings.neverUsed")}{bounds(a)}</span></span>
 						<Button small kind="danger" label={t("settings.revoke")} onClick={async () => {
 							if (!await confirmDialog(t("settings.revokeTitle", { what: a.name }), t("settings.revokeText"), t("settings.revoke"), true))
 								return;

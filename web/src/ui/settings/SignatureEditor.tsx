@@ -39,7 +39,7 @@ export function SignatureEditor({ html, label, onChange }: { html: string; label
 		<div class="signature-editor">
 			{state.value === "loading" && <Spinner />}
 			{state.value === "failed" && <p role="alert" class="bad-text">{t("writing.editorFailed")}</p>}
-			<div class="toolbar" role="toolbar" aria-label={t("writing.format")} onMouseDown={(e) => e.preventDefault()}>
+			<div class="format-bar" role="toolbar" aria-label={t("writing.format")} onMouseDown={(e) => e.preventDefault()}>
 				{TOOLS.map(([icon, format, key]) => <Button small kind="plain" key={icon} icon={icon} label={t(key)} pressed={active.value.has(format)}
 					onClick={() => editor.current?.toggle(format)} />)}
 				<Button small kind="plain" icon="link" label={t("writing.link")} onClick={() => void link()} />

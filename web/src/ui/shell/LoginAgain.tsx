@@ -2,6 +2,7 @@
 
 import { signal } from "@preact/signals";
 import { useId } from "preact/hooks";
+import { relativeTime } from "../../core/dates";
 import { t } from "../../core/i18n";
 import { isLoginLost, jmap, push } from "../app";
 import { Button, Dialog } from "../kit/kit";
@@ -10,7 +11,14 @@ const problem = signal("");
 const isBusy = signal(false);
 const step = signal(""); // between password and code
 
-interface Answer { state?: "in" | "second" | "out"; step?: string }
+interface Answer { state?: "in" | "second" | "out" | "wait"; step?: string; seconds?: number }
+
+/** 429 says how long (its Retry-After, in words). */
+function whenAgain(seconds: number | undefined): string {
+	if (!seconds)
+		return t("shell.tooMany");
+	return t("shell.tooManyUntil", { when: relativeTime(new Date(Date.now() + seconds * 1000).toISOString()).replace(/\.$/, "") });
+}
 
 async function login(form: HTMLFormElement): Promise<void> {
 	const said = Object.fromEntries(new FormData(form)) as Record<string, string>;
@@ -26,7 +34,7 @@ async function login(form: HTMLFormElement): Promise<void> {
 			return;
 		}
 		if (!answer.ok || got.state !== "in") {
-			problem.value = answer.status === 429 ? t("shell.tooMany") : step.value ? t("shell.wrongCode") : t("shell.wrongPassword");
+			problem.value = answer.status === 429 ? whenAgain(got.seconds) : step.value ? t("shell.wrongCode") : t("shell.wrongPassword");
 			return;
 		}
 		const before = jmap.session.value?.username;

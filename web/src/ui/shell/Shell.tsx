@@ -4,7 +4,7 @@ import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { t } from "../../core/i18n";
 import { type Route, go, route } from "../../core/router";
 import { changeSettings, settings } from "../../core/settings";
-import { isHelpOpen, isLoginLost, isNewVersion, jmap, keys, mail } from "../app";
+import { isHelpOpen, isListShown, isLoginLost, isNewVersion, jmap, keys } from "../app";
 import { isComposing, openComposer } from "../compose/compose";
 import { PickerHost } from "../folders/FolderPicker";
 import { Folders } from "../folders/Folders";
@@ -14,6 +14,7 @@ import type { IconName } from "../kit/kit";
 import { lazy } from "../lazy";
 import { List } from "../list/List";
 import { SearchField } from "../search/SearchField";
+import { here } from "../spaces";
 import { signOut, startFailure } from "../start";
 import { Help } from "./Help";
 import { LoginAgain } from "./LoginAgain";
@@ -46,7 +47,7 @@ export function App() {
 		<>
 			<a class="skip" href="#content" onClick={(e) => {
 				e.preventDefault();
-				document.querySelector<HTMLElement>("#content, [role=listbox]")?.focus();
+				document.querySelector<HTMLElement>("#content, .rows-box")?.focus();
 			}}>{t("shell.skip")}</a>
 			<div class={`shell ${width.value}`}>
 				<TopBar />
@@ -69,12 +70,12 @@ export function App() {
 
 function title(r: Route): string {
 	const name = jmap.session.value?.username ?? "";
-	const here = r.page === "mail" ? (r.folder === "search" ? t("shell.searchTitle", { what: r.query ?? "" }) : r.label ?? folderTitle(r.folder))
+	const where = r.page === "mail" ? (r.folder === "search" ? t("shell.searchTitle", { what: r.query ?? "" }) : r.label ?? folderTitle(r.folder))
 		: r.page === "settings" ? t("shell.settings") : r.page === "trace" ? t("shell.trace") : "";
-	return [here, name].filter(Boolean).join(" · ") || t("shell.mail");
+	return [where, r.page === "mail" && r.account ? here.value.name : "", name].filter(Boolean).join(" · ") || t("shell.mail");
 }
 function folderTitle(folder: string): string {
-	const m = mail.folder(folder);
+	const m = here.value.mail.folder(folder);
 	const unread = m?.role === "inbox" && m.unreadEmails ? `(${m.unreadEmails}) ` : "";
 	return m ? unread + folderName(m) : "";
 }
@@ -102,7 +103,7 @@ function TopBar() {
 	const isWide = width.value === "wide";
 	return (
 		<header class="top">
-			{isWide ? <a class="brand" href="/mail/inbox"><Icon name="inbox" /><span>{t("shell.mail")}</span></a>
+			{isWide ? <a class="brand" href="/mail/inbox"><img src={document.querySelector<HTMLLinkElement>("link[rel=icon]")?.href} alt="" width="24" height="24" /><span>{t("shell.mail")}</span></a>
 				: <Button kind="plain" icon="menu" label={t("shell.folders")} expanded={isDrawerOpen.value}
 					onClick={() => { isDrawerOpen.value = !isDrawerOpen.value; }} />}
 			<SearchField />
@@ -131,6 +132,13 @@ function Mail({ route: r }: { route: Route & { page: "mail" } }) {
 		box.current?.style.setProperty("--list", listWidth + "px");
 	}, [folderWidth, listWidth, width.value]);
 	const showList = isSide || !hasReader;
+	const isShown = isListShown.value;
+	useEffect(() => {
+		// most people open a message next; those who count their octets wait for its code
+		const saves = (navigator as { connection?: { saveData?: boolean } }).connection?.saveData;
+		if (isShown && !saves)
+			Reader.fetch();
+	}, [isShown]);
 	return (
 		<div class={`panes${isSide ? " side" : ""}${isDrawerOpen.value ? " drawer-open" : ""}`} ref={box}>
 			{width.value === "wide" ? (
@@ -147,7 +155,7 @@ function Mail({ route: r }: { route: Route & { page: "mail" } }) {
 			{(isSide || hasReader) && (
 				<main class="pane-reader" id="content" tabIndex={-1}>
 					{r.traceId ? <TracePage id={r.traceId} /> : r.threadId
-						? <Reader threadId={r.threadId} mailboxId={r.folder === "search" || r.folder === "label" ? undefined : mail.folder(r.folder)?.id} />
+						? <Reader threadId={r.threadId} mailboxId={r.folder === "search" || r.folder === "label" ? undefined : here.value.mail.folder(r.folder)?.id} />
 						: <p class="reader-empty quiet">{t("shell.nothingChosen")}</p>}
 				</main>
 			)}

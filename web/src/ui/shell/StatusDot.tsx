@@ -2,11 +2,12 @@
 
 import { clockTime } from "../../core/dates";
 import { t } from "../../core/i18n";
-import { push, store } from "../app";
+import { push } from "../app";
 import { openMenu } from "../kit/kit";
+import { pendingCount } from "../spaces";
 
 export function StatusDot() {
-	const status = push.status.value, pending = store.pendingCount.value;
+	const status = push.status.value, pending = pendingCount.value;
 	const words = t(`shell.status.${status}`);
 	const at = push.updatedAt.value ? t("shell.updated", { time: clockTime(new Date(push.updatedAt.value)) }) : "";
 	return (

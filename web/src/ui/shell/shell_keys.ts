@@ -7,33 +7,36 @@ import { isHelpOpen, undo } from "../app";
 import { openComposer } from "../compose/compose";
 import { closeToast } from "../kit/kit";
 
+/** Its words are asked for when they are shown: the language may be another by then. */
+const key = (group: string, keys: string, label: string, run: () => void): KeyBinding => ({ keys, run, get group() { return t(group); }, get label() { return t(label); } });
+
 export function shellKeys(): KeyBinding[] {
-	const everywhere = t("shell.keys.everywhere"), places = t("shell.keys.go");
+	const everywhere = "shell.keys.everywhere", places = "shell.keys.go";
 	const to = (folder: string) => () => go({ page: "mail", folder });
 	return [
-		{ group: everywhere, keys: "c", label: t("shell.compose"), run: () => openComposer({ kind: "new" }) },
-		{ group: everywhere, keys: "/", label: t("shell.search"), run: () => {
+		key(everywhere, "c", "shell.compose", () => openComposer({ kind: "new" })),
+		key(everywhere, "/", "shell.search", () => {
 			const field = document.querySelector<HTMLInputElement>("#search");
 			field?.focus();
 			field?.select();
-		} },
-		{ group: everywhere, keys: "z", label: t("kit.undo"), run: () => {
+		}),
+		key(everywhere, "z", "kit.undo", () => {
 			if (undo.undo())
 				closeToast();
-		} },
-		{ group: everywhere, keys: "?", label: t("shell.help"), run: () => { isHelpOpen.value = true; } },
-		{ group: everywhere, keys: "u", label: t("shell.keys.back"), run: () => {
+		}),
+		key(everywhere, "?", "shell.help", () => { isHelpOpen.value = true; }),
+		key(everywhere, "u", "shell.keys.back", () => {
 			const r = route.value;
 			if (r.page === "mail" && r.threadId)
 				back({ ...r, threadId: undefined, traceId: undefined });
 			else if (r.page !== "mail")
 				back({ page: "mail", folder: "inbox" });
-		} },
-		{ group: places, keys: "g i", label: t("shell.keys.inbox"), run: to("inbox") },
-		{ group: places, keys: "g s", label: t("shell.keys.sent"), run: to("sent") },
-		{ group: places, keys: "g d", label: t("shell.keys.drafts"), run: to("drafts") },
-		{ group: places, keys: "g a", label: t("shell.keys.archive"), run: to("archive") },
-		{ group: places, keys: "g t", label: t("shell.keys.trash"), run: to("trash") },
-		{ group: places, keys: "g p", label: t("shell.settings"), run: () => go({ page: "settings", section: "" }) },
+		}),
+		key(places, "g i", "shell.keys.inbox", to("inbox")),
+		key(places, "g s", "shell.keys.sent", to("sent")),
+		key(places, "g d", "shell.keys.drafts", to("drafts")),
+		key(places, "g a", "shell.keys.archive", to("archive")),
+		key(places, "g t", "shell.keys.trash", to("trash")),
+		key(places, "g p", "shell.settings", () => go({ page: "settings", section: "" })),
 	];
 }

@@ -7,10 +7,12 @@ import { addCatalogue, formatSize, t } from "../../core/i18n";
 import { clockTime, fullDate, relativeTime } from "../../core/dates";
 import { between, filterItems, formatSeconds, receivedStrip, recipientTone, sentStrip, timeline, traceText, verdictSentences, verdictTone } from "../../core/trace";
 import type { Box, Item, Sentence, Strip, Trace, TraceEvent, TraceRecipient } from "../../core/trace";
+import { back } from "../../core/router";
 import { MethodError, NetworkError } from "../../core/jmap";
 import type { GetResponse, SetResponse } from "../../core/types";
 import { Button, confirmDialog, Icon, Spinner, toast } from "../kit/kit";
 import { jmap, keys, store } from "../app";
+import { type Copy, CopyLine, HeaderButton, findCopy } from "./Copy";
 import en from "../../i18n/trace.en.json";
 
 addCatalogue(en, { "zh-CN": () => import("../../i18n/trace.zh-CN.json") });
@@ -54,9 +56,9 @@ function PathStrip({ strip, isReceived }: { strip: Strip; isReceived: boolean })
 					<li key={i} class={`trace-hop ${b.tone}${b.isClaim ? " claim" : ""}${isReceived && i === strip.claims && i > 0 ? " seen-from" : ""}`}>
 						{isReceived && i === strip.claims && i > 0 && <span class="trace-seen">{t("trace.path.seen")}</span>}
 						{i > 0 && (
-							<span class="trace-delay">
-								<Bar seconds={b.seconds} longest={longest} isSlow={i === strip.slowest && strip.boxes.length > 2} />
-								{b.isWrong ? t("trace.path.clock") : b.seconds === null ? "" : `+${formatSeconds(b.seconds)}`}
+							<span class="trace-delay" dir="auto">
+								<Bar seconds={b.seconds} longest={longest} isSlow={i === strip.slowest && strip.boxes.length > 2 && b.seconds! > 1} />
+								{b.isWrong ? t("trace.path.clock") : b.seconds === null ? "" : `+${inTime(b.seconds)}`}
 								{i === strip.slowest && strip.boxes.length > 2 && b.seconds! > 1 && <span class="trace-slow"> {t("trace.path.slow")}</span>}
 							</span>
 						)}
@@ -97,7 +99,7 @@ function Recipients({ trace }: { trace: Trace }) {
 
 function Recipient({ r, sent }: { r: TraceRecipient; sent: string }) {
 	const facts = [
-		r.state === "delivered" || r.state === "relayed" ? r.at && formatSeconds(between(sent, r.at)) : null,
+		r.state === "delivered" || r.state === "relayed" ? r.at && inTime(between(sent, r.at)) : null,
 		r.targets > 1 ? t("trace.targets", { n: r.targets }) : null,
 		r.attempts > 0 && r.state !== "relayed" ? t("trace.tries", { n: r.attempts }) : null,
 		r.nextAt && r.state === "waiting" ? t("trace.verdict.next", { nextAt: inWords(r.nextAt) }) : null,
@@ -105,8 +107,8 @@ function Recipient({ r, sent }: { r: TraceRecipient; sent: string }) {
 	return (
 		<li class={recipientTone(r)}>
 			<span class="trace-who"><b dir="ltr">{r.address}</b> <span class="trace-state">{t(`trace.state.${r.state}`)}</span>
-				{facts.length > 0 && <span class="quiet"> {facts.join(" · ")}</span>}</span>
-			{r.cause && <span class="trace-cause" dir="auto">{r.cause.text} {r.cause.remedy}</span>}
+				{facts.length > 0 && <span class="quiet"> · {facts.join(" · ")}</span>}</span>
+			{r.cause && <span class="trace-cause" dir="auto">{r.cause.text}{t("trace.gap")}{r.cause.remedy}</span>}
 			{(r.reply || r.reason) && <code dir="ltr">{answerOf(r) || r.reason}{r.host && ` (${r.host})`}</code>}
 		</li>
 	);
@@ -114,12 +116,32 @@ function Recipient({ r, sent }: { r: TraceRecipient; sent: string }) {
 
 function eventTitle(e: TraceEvent): string {
 	if (e.event === "accepted")
-		return e.login || e.user || e.peer ? t("trace.event.accepted", { who: e.login || e.user || e.helo || e.peer || "" }) : t("trace.event.acceptedHere");
+		return e.login || e.user || e.peer ? t("trace.event.accepted", { who: e.login || e.user || (e.peer && e.helo ? `${e.helo} [${e.peer}]` : e.peer || e.helo) || "" }) : t("trace.event.acceptedHere");
 	if (e.event === "deferred" || e.event === "failed")
 		return t(`trace.event.${e.event}`, { n: e.attempt ?? 1 });
 	if (e.event === "delivered")
 		return t("trace.event.delivered", { host: e.host ?? "" });
 	return t(`trace.event.${e.event}`);
+}
+
+/** What the server's log says of TLS, as a word and reasons: those that stand in any log are said in one's own language. */
+const POLICY_REASONS: Record<string, string> = {
+	"TLSA records of the host decide where DNSSEC protects them": "host",
+	"DNSSEC protects its MX records: TLSA records of each host decide": "mx",
+	"DNSSEC does not protect its MX records, so there is no DANE": "noDane",
+	"the letter asks for REQUIRETLS": "require",
+	"the letter says TLS-Required: No, what is published does not count": "optional",
+	"no policy is published: TLS where it is offered": "none",
+};
+function policyOf(text: string): string {
+	const [, level, why] = /^(\S+): (.*)$/s.exec(text) ?? ["", text, ""];
+	const reasons = why!.split("; ").filter(Boolean).map((r) => POLICY_REASONS[r] ? t(`trace.policy.${POLICY_REASONS[r]}`) : r);
+	return t("trace.policy", { level: level! }) + (reasons.length ? t("trace.policy.why", { why: reasons.join(t("trace.policy.and")) }) : "");
+}
+/** Seconds, minutes … as they are written here. */
+function inTime(s: number): string {
+	const units = t("trace.units").split(" ");
+	return formatSeconds(s).replace(/\b(s|min|h|d)\b/g, (u) => units[["s", "min", "h", "d"].indexOf(u)] ?? u);
 }
 
 function eventFacts(e: TraceEvent): string[] {
@@ -129,8 +151,8 @@ function eventFacts(e: TraceEvent): string[] {
 		e.with, [e.tls, e.cipher].filter(Boolean).join(" "),
 		e.octets ? `${t("trace.size")} ${formatSize(e.octets)}` : "",
 		e.event === "delivered" ? "" : e.host,
-		e.tls_policy ? `${t("trace.policy")}: ${e.tls_policy}` : "",
-		e.next_s ? t("trace.nextIn", { time: formatSeconds(e.next_s) }) : "",
+		e.tls_policy ? policyOf(e.tls_policy) : "",
+		e.next_s ? t("trace.nextIn", { time: inTime(e.next_s) }) : "",
 	].filter((s): s is string => !!s);
 }
 
@@ -147,16 +169,16 @@ function Event({ item, isNow, isOpen, onToggle }: { item: Item; isNow: boolean; 
 			<button type="button" class="trace-head" aria-expanded={isOpen} onClick={onToggle}>
 				<Icon name={isOpen ? "down" : "right"} />
 				<time dateTime={e.at} title={fullDate(e.at)}>{clock}</time>
-				<span class="trace-plus">+{formatSeconds(item.seconds)}</span>
+				<span class="trace-plus" dir="ltr">+{inTime(item.seconds)}</span>
 				<span class="trace-source">{t(`trace.source.${item.source}`)}</span>
 				<span class="trace-what" dir="auto">{eventTitle(e)}</span>
 			</button>
 			{isOpen && (
 				<div class="trace-body">
 					<p>{eventFacts(e).map((f) => <span class="trace-fact" dir="auto" key={f}>{f}</span>)}</p>
-					{answerOf(e) && <p>{t("trace.answer")}: <code dir="ltr">{answerOf(e)}</code></p>}
+					{answerOf(e) && <p>{t("trace.answer")}<code dir="ltr">{answerOf(e)}</code></p>}
 					{e.reason && <p dir="auto">{e.reason}</p>}
-					{e.cause && <p class="trace-cause" dir="auto"><b>{e.cause.text}</b> {e.cause.remedy}</p>}
+					{e.cause && <p class="trace-cause" dir="auto"><b>{e.cause.text}</b>{t("trace.gap")}{e.cause.remedy}</p>}
 					{e.conversation && e.conversation.length > 0 && <Conversation e={e} />}
 				</div>
 			)}
@@ -208,8 +230,11 @@ function Authentication({ trace }: { trace: Trace }) {
 
 // ---- the page ----
 
+const BackButton = () => <Button kind="plain" icon="back" label={t("trace.back")} onClick={() => back({ page: "mail", folder: "inbox" })} />;
+
 export function TracePage({ id }: { id: string }) {
 	const trace = useSignal<Trace | null>(null);
+	const copyOf = useSignal<Copy | null>(null);
 	const problem = useSignal<"" | "missing" | "failed">("");
 	const tick = useSignal(0);
 	const openness = useSignal<Record<number, boolean>>({});
@@ -223,6 +248,7 @@ export function TracePage({ id }: { id: string }) {
 			const got = await jmap.call<GetResponse<Trace>>("Trace/get", { ids: [id] });
 			trace.value = got.list[0] ?? null;
 			problem.value = got.list[0] ? "" : "missing";
+			copyOf.value = got.list[0] ? await findCopy(got.list[0]).catch(() => null) : null;
 		} catch (e) {
 			if (!trace.value || e instanceof MethodError)
 				problem.value = e instanceof NetworkError && trace.value ? "" : "failed";
@@ -234,7 +260,7 @@ export function TracePage({ id }: { id: string }) {
 		openness.value = {};
 		void load();
 		const follower = async (types: string[]) => {
-			if (!types.length || types.includes("Trace") || types.includes("EmailSubmission"))
+			if (!types.length || types.includes("Trace") || types.includes("Email") || types.includes("EmailSubmission"))
 				await load();
 		};
 		store.followers.add(follower);
@@ -245,6 +271,7 @@ export function TracePage({ id }: { id: string }) {
 			clearInterval(clock);
 		};
 	}, [id]);
+	useEffect(() => document.querySelector("main.trace")?.scrollTo(0, 0), [trace.value?.id]);
 	useSignalEffect(() => {
 		if (trace.value)
 			document.title = t("trace.title");
@@ -293,7 +320,7 @@ export function TracePage({ id }: { id: string }) {
 	if (problem.value && !trace.value)
 		return (
 			<main class="trace" tabIndex={-1}>
-				<h1>{t(problem.value === "missing" ? "trace.missing" : "trace.failed")}</h1>
+				<div class="trace-title"><BackButton /><h1>{t(problem.value === "missing" ? "trace.missing" : "trace.failed")}</h1></div>
 				{problem.value === "missing" ? <p>{t("trace.missingText")}</p> : <Button label={t("trace.again")} onClick={() => void load()} />}
 			</main>
 		);
@@ -304,18 +331,20 @@ export function TracePage({ id }: { id: string }) {
 	return (
 		<main class="trace" tabIndex={-1}>
 			<header class="trace-top">
-				<h1 dir="auto">{tr.path?.subject || t("trace.title")}</h1>
-				<p class="trace-ids"><span>{t("trace.messageId")} <code dir="ltr">&lt;{tr.messageId}&gt;</code></span>{" "}
+				<div class="trace-title"><BackButton /><h1 dir="auto">{tr.path?.subject || copyOf.value?.subject || t("trace.title")}</h1></div>
+				<p class="trace-ids"><span>{t("trace.messageId")} <code dir="ltr">{tr.messageId}</code></span>{" "}
 					<span>{t("trace.queueId")} <code dir="ltr">{tr.queueId.slice(1)}</code></span></p>
+				{copyOf.value && <CopyLine copy={copyOf.value} />}
 				<div class="trace-actions">
 					<Button label={t("trace.copy")} icon="copy" both small onClick={() => void copy()} />
 					<Button label={t("trace.save")} icon="download" both small onClick={() => saveFile("trace.txt", traceText(tr, say), "text/plain;charset=utf-8")} />
 					<Button label={t("trace.saveJson")} small onClick={() => saveFile("trace.json", JSON.stringify(tr, null, "\t"), "application/json")} />
+					{copyOf.value && <HeaderButton id={copyOf.value.id} />}
 				</div>
 			</header>
 			<div class={`trace-verdict ${verdictTone(tr)}`} role="status" aria-live="polite">
-				<Icon name={verdictTone(tr) === "good" ? "check" : verdictTone(tr) === "bad" ? "warning" : "scheduled"} />
-				<p dir="auto">{verdictSentences(tr).map(say).join(" ")}</p>
+				<Icon name={verdictTone(tr) === "good" ? "check" : verdictTone(tr) === "bad" ? "warning" : tr.verdict.state === "waiting" ? "snooze" : "scheduled"} />
+				<p dir="auto">{verdictSentences(tr).map(say).join(t("trace.gap"))}</p>
 				{canAct && <Button label={t("trace.retry")} small onClick={() => void act("retry")} />}
 				{canAct && <Button label={t("trace.stop")} small kind="danger" onClick={() => void act("cancel")} />}
 			</div>
@@ -326,17 +355,17 @@ export function TracePage({ id }: { id: string }) {
 				<h2 id="trace-timeline">{t("trace.timeline")}</h2>
 				{items.value.length > 1 && (
 					<div class="trace-filter">
-						<label>{t("trace.filter.recipient")} <select class="input" value={filter.value.recipient}
+						<label class="check">{t("trace.filter.recipient")} <select class="input" value={filter.value.recipient}
 							onChange={(e) => { filter.value = { ...filter.value, recipient: e.currentTarget.value }; }}>
 							<option value="">{t("trace.filter.all")}</option>
 							{tr.recipients.map((r) => <option value={r.address} key={r.address}>{r.address}</option>)}
 						</select></label>
-						<label>{t("trace.filter.source")} <select class="input" value={filter.value.source}
+						<label class="check">{t("trace.filter.source")} <select class="input" value={filter.value.source}
 							onChange={(e) => { filter.value = { ...filter.value, source: e.currentTarget.value }; }}>
 							<option value="">{t("trace.filter.anySource")}</option>
 							{[...new Set(items.value.map((i) => i.source))].map((s) => <option value={s} key={s}>{t(`trace.source.${s}`)}</option>)}
 						</select></label>
-						<label><input type="checkbox" checked={filter.value.problems}
+						<label class="check"><input type="checkbox" checked={filter.value.problems}
 							onChange={(e) => { filter.value = { ...filter.value, problems: e.currentTarget.checked }; }} /> {t("trace.filter.problems")}</label>
 					</div>
 				)}
