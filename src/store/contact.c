@@ -5,9 +5,11 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/must.h"
+#include "proto/mail/mail_word.h"
 #include "store/facts.h"
 #include "store/mailbox_priv.h"
 #include "store/object.h"
+#include "store/store_priv.h"
 
 #define CONTACT_COLUMNS   "id, name, org, note, phones, is_kept, sent, used_ns"
 #define FOLDED_MAX        16384
@@ -511,12 +513,20 @@ struct contact_letter {
 	size_t count;
 };
 
+/* On the writer, where iconv may read its tables. */
+static struct span plain_name(struct arena *a, struct span name)
+{
+	if (span_find_span(name, SPAN("=?")) >= 0)
+		name = mail_word_decode(a, name);
+	return is_text(name, CONTACT_TEXT_MAX) ? name : SPAN("");
+}
+
 static int meet(struct db *db, struct contact_letter *l, size_t i, struct err *e)
 {
 	const struct contact_person *p = &l->people[i];
 	struct contact_address address = {p->address, SPAN("")};
 	struct contact c = {.id = l->first_id + i,
-		.name = p->name,
+		.name = plain_name(l->a, p->name),
 		.org = SPAN(""),
 		.note = SPAN(""),
 		.phones = SPAN(""),
@@ -536,8 +546,8 @@ static int meet(struct db *db, struct contact_letter *l, size_t i, struct err *e
 			db_run(db, e, &sql_contact_address_add, "ititti", (int64_t)l->account_id,
 				l->folded[i], id, p->address, SPAN(""), (int64_t)0) < 0)
 			return -1;
-	} else if (p->name.len &&
-		db_run(db, e, &sql_contact_name_new, "itt", id, p->name, x.all) < 0) {
+	} else if (c.name.len &&
+		db_run(db, e, &sql_contact_name_new, "itt", id, c.name, x.all) < 0) {
 		return -1;
 	}
 	if (db_run(db, e, &sql_contact_sent, "ii", id, l->now_ns) < 0)
@@ -557,26 +567,50 @@ static int meet_all(struct db *db, void *arg, struct err *e)
 	return 0;
 }
 
+/* All of it in an arena of its own. */
+static struct contact_letter *take_letter(struct store *s, uint64_t account_id,
+	const struct contact_person *people, size_t count, int64_t now_ns)
+{
+	struct arena *a = arena_new();
+	struct contact_letter *l = ARENA_NEW(a, struct contact_letter);
+
+	*l = (struct contact_letter){.a = a, .account_id = account_id, .now_ns = now_ns};
+	l->people = ARENA_ARRAY(a, struct contact_person, CONTACT_SENT_MAX);
+	l->folded = ARENA_ARRAY(a, struct span, CONTACT_SENT_MAX);
+	for (size_t i = 0; i < count && l->count < CONTACT_SENT_MAX; i++) {
+		if (!fold_address(a, people[i].address, &l->folded[l->count]))
+			continue;
+		l->people[l->count].name = arena_span(a, people[i].name);
+		l->people[l->count++].address = arena_span(a, span_trim(people[i].address));
+	}
+	l->first_id = store_new_ids(s, l->count ? l->count : 1);
+	return l;
+}
+
+static void free_letter(void *arg)
+{
+	struct contact_letter *l = arg;
+	struct arena *a = l->a;
+
+	arena_free(&a);
+}
+
 FIBER int contact_sent(struct store *s, uint64_t account_id, const struct contact_person *people,
 	size_t count, int64_t now_ns, struct err *e)
 {
-	struct contact_letter l = {.a = arena_new(), .account_id = account_id, .now_ns = now_ns};
-	int rc = 0;
+	struct contact_letter *l = take_letter(s, account_id, people, count, now_ns);
+	int rc = l->count ? store_write(s, "contact.sent", meet_all, l, e) : 0;
 
-	l.people = ARENA_ARRAY(l.a, struct contact_person, CONTACT_SENT_MAX);
-	l.folded = ARENA_ARRAY(l.a, struct span, CONTACT_SENT_MAX);
-	for (size_t i = 0; i < count && l.count < CONTACT_SENT_MAX; i++) {
-		if (!fold_address(l.a, people[i].address, &l.folded[l.count]))
-			continue;
-		l.people[l.count].name = is_text(people[i].name, CONTACT_TEXT_MAX) ? people[i].name
-										   : SPAN("");
-		l.people[l.count++].address = span_trim(people[i].address);
-	}
-	l.first_id = store_new_ids(s, l.count ? l.count : 1);
-	if (l.count)
-		rc = store_write(s, "contact.sent", meet_all, &l, e);
-	arena_free(&l.a);
+	free_letter(l);
 	return rc;
+}
+
+void contact_sent_later(struct store *s, uint64_t account_id, const struct contact_person *people,
+	size_t count, int64_t now_ns)
+{
+	if (writer_waiting(s->writer) < CONTACT_LATER_MAX)
+		store_write_later(s, "contact.sent", meet_all,
+			take_letter(s, account_id, people, count, now_ns), free_letter);
 }
 
 int contact_purge_tx(struct db *db, uint64_t account_id, bool *left_r, struct err *e)

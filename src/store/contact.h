@@ -14,6 +14,7 @@
 #define CONTACT_PHONES_MAX    8192 /* octets of JSON */
 #define CONTACT_PAGE          500
 #define CONTACT_SENT_MAX      100 /* people of one letter that are remembered */
+#define CONTACT_LATER_MAX     256 /* letters that wait for the writer before that */
 
 struct contact_address {
 	struct span address; /* as it was written: "Ana@Example.org" */
@@ -68,11 +69,16 @@ FIBER int contact_put(
 FIBER int contact_remove(struct store *s, uint64_t account_id, uint64_t id, struct err *e);
 
 struct contact_person {
-	struct span name, address;
+	struct span name; /* encoded words (RFC 2047) are decoded */
+	struct span address;
 };
 /** A letter was sent to them: at most CONTACT_SENT_MAX count. What cannot be an address is passed over. */
 FIBER int contact_sent(struct store *s, uint64_t account_id, const struct contact_person *people,
 	size_t count, int64_t now_ns, struct err *e);
+/** The same some time later: people are copied, nobody waits, nothing yields. Any thread. When too many letters wait
+ * already it is forgotten: a book that fills itself is no promise. */
+void contact_sent_later(struct store *s, uint64_t account_id, const struct contact_person *people,
+	size_t count, int64_t now_ns);
 /** Is it somebody whom the owner keeps or has written to? (Images of known senders, "first mail from".) */
 FIBER int contact_is_known(
 	struct store *s, uint64_t account_id, struct span address, bool *known_r, struct err *e);

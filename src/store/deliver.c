@@ -182,18 +182,37 @@ static bool next_field(struct span *head, struct span *name_r, struct span *valu
 	return true;
 }
 
+/* The end of it: what was answered stands last (RFC 5322 section 3.6.4). */
+static struct span kept_raw(struct arena *a, struct span raw)
+{
+	return arena_span(
+		a, raw.len > DELIVER_RAW_MAX ? span_skip(raw, raw.len - DELIVER_RAW_MAX) : raw);
+}
+
+static void take_field(struct deliver_head *h, struct span name, struct span value)
+{
+	const struct {
+		struct span name, *to;
+	} fields[] = {{SPAN("Subject"), &h->subject}, {SPAN("From"), &h->sender},
+		{SPAN("References"), &h->references}, {SPAN("In-Reply-To"), &h->in_reply_to}};
+
+	for (size_t i = 0; i < ARRAY_LEN(fields); i++)
+		if (!fields[i].to->ptr && span_eq_nocase(name, fields[i].name))
+			*fields[i].to = value;
+}
+
 void deliver_scan_head(struct arena *a, struct span head, struct deliver_head *head_r)
 {
 	struct span name, value;
 
 	*head_r = (struct deliver_head){0};
 	head = span_sub(head, 0, DELIVER_HEAD_MAX);
-	while (head.len && !(head_r->subject.ptr && head_r->sender.ptr) &&
-		next_field(&head, &name, &value)) {
-		if (!head_r->subject.ptr && span_eq_nocase(name, SPAN("Subject")))
-			head_r->subject = value;
-		else if (!head_r->sender.ptr && span_eq_nocase(name, SPAN("From")))
-			head_r->sender = value;
+	while (head.len && next_field(&head, &name, &value))
+		take_field(head_r, name, value);
+	if (head_r->references.ptr || head_r->in_reply_to.ptr) {
+		head_r->references = kept_raw(a, head_r->references);
+		head_r->in_reply_to = kept_raw(a, head_r->in_reply_to);
+		head_r->raw_subject = kept_raw(a, head_r->subject);
 	}
 	head_r->has_words = span_find_span(head_r->subject, SPAN("=?")) >= 0 ||
 		span_find_span(head_r->sender, SPAN("=?")) >= 0;

@@ -6,11 +6,14 @@
 
 #define DELIVER_HEAD_MAX  (64 * 1024) /* how far into a body its header is looked for */
 #define DELIVER_FIELD_MAX 256         /* octets kept of subject and sender */
+#define DELIVER_RAW_MAX   (16 * 1024) /* of what an answer refers to: the end of it */
 
 /* What a mailbox list shows, taken from the header before the closure runs. Lives in an arena. */
 struct deliver_head {
 	struct span subject, sender;
-	bool has_words; /* encoded words are in them: raw values until deliver_decode_head */
+	struct span references, in_reply_to,
+		raw_subject; /* of an answer, as they came; else none */
+	bool has_words;      /* encoded words are in them: raw values until deliver_decode_head */
 };
 void deliver_scan_head(struct arena *a, struct span head, struct deliver_head *head_r);
 /** Decode encoded words (RFC 2047). iconv may read its tables from disk: never on a loop's thread.

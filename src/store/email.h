@@ -39,7 +39,8 @@ struct email_eyes {
 
 struct email_states {
 	uint64_t email, thread,
-		mailbox; /* mailbox: counters too; names and rights are OBJECT_MAILBOX */
+		mailbox;  /* mailbox: counters too; names and rights are OBJECT_MAILBOX */
+	uint64_t arrived; /* moves when an Email comes that was not there, and with nothing else */
 };
 FIBER int email_states(
 	struct store *s, uint64_t account_id, struct email_states *states_r, struct err *e);

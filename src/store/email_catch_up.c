@@ -15,14 +15,14 @@
 
 DB_SQL(sql_account, "SELECT modseq FROM account WHERE id = $1");
 DB_SQL(sql_index_get,
-	"SELECT upto, forgotten, emails_at, threads_at, counts_at FROM email_index "
+	"SELECT upto, forgotten, emails_at, threads_at, counts_at, arrived_at FROM email_index "
 	"WHERE account_id = $1");
 DB_SQL(sql_index_begin,
-	"INSERT INTO email_index (account_id, upto, forgotten, emails_at, threads_at, counts_at) "
-	"VALUES ($1, 0, $2, 0, 0, 0)");
+	"INSERT INTO email_index (account_id, upto, forgotten, emails_at, threads_at, counts_at, "
+	"arrived_at) VALUES ($1, 0, $2, 0, 0, 0, 0)");
 DB_SQL(sql_index_set,
-	"UPDATE email_index SET upto = $2, emails_at = $3, threads_at = $4, counts_at = $5 "
-	"WHERE account_id = $1");
+	"UPDATE email_index SET upto = $2, emails_at = $3, threads_at = $4, counts_at = $5, "
+	"arrived_at = $6 WHERE account_id = $1");
 
 /* ---- forgetting ---- */
 
@@ -353,13 +353,14 @@ static int begin(struct catching *c, int64_t account_modseq, struct err *e)
 	struct email_work *w = c->w;
 	bool is_found;
 
-	if (db_get(c->db, e, NULL, &sql_index_get, &is_found, "i:iiiii", w->account_id, &c->upto,
-		    &c->forgotten, &w->emails_at, &w->threads_at, &w->counts_at) < 0)
+	if (db_get(c->db, e, NULL, &sql_index_get, &is_found, "i:iiiiii", w->account_id, &c->upto,
+		    &c->forgotten, &w->emails_at, &w->threads_at, &w->counts_at,
+		    &w->arrived_at) < 0)
 		return -1;
 	c->was_upto = is_found ? c->upto : -1;
 	if (is_found)
 		return 0;
-	c->upto = w->emails_at = w->threads_at = w->counts_at = 0;
+	c->upto = w->emails_at = w->threads_at = w->counts_at = w->arrived_at = 0;
 	c->forgotten = account_modseq;
 	return db_run(c->db, e, &sql_index_begin, "ii", w->account_id, account_modseq);
 }
@@ -390,8 +391,8 @@ static int slice_in(struct catching *c, struct err *e)
 		return -1;
 	if (c->is_over && c->was_upto == c->upto)
 		return 0;
-	return db_run(c->db, e, &sql_index_set, "iiiii", w->account_id, c->upto, w->emails_at,
-		       w->threads_at, w->counts_at) < 0
+	return db_run(c->db, e, &sql_index_set, "iiiiii", w->account_id, c->upto, w->emails_at,
+		       w->threads_at, w->counts_at, w->arrived_at) < 0
 		? -1
 		: forget_history(c->db, w->account_id, c->was_upto, c->upto, c->forgotten, e);
 }

@@ -53,6 +53,7 @@ struct changing {
 	struct told *list;
 	size_t count, cap;
 	bool is_too_many;
+	bool has_parts; /* of one object, changed each at its own time */
 };
 
 static void tell(struct changing *x, int64_t id, int64_t modseq, enum email_change_how how)
@@ -310,7 +311,9 @@ static int by_modseq(const void *a, const void *b)
 	return (x->change.id > y->change.id) - (x->change.id < y->change.id);
 }
 
-/* Each once: created and gone count more than changed, and have their own place. */
+/* Each once: created and gone count more than changed, and have their own place. Of two parts that changed the
+ * first one's place counts: a page that ends before the other tells of it again, else nobody would hear of the
+ * first. */
 static void fold(struct changing *x)
 {
 	size_t n = 0;
@@ -321,6 +324,8 @@ static void fold(struct changing *x)
 	for (size_t i = 0; i < x->count; i++) {
 		if (!n || x->list[n - 1].change.id != x->list[i].change.id)
 			x->list[n++] = x->list[i];
+		else if (x->has_parts && x->list[i].change.how == EMAIL_UPDATED)
+			continue;
 		else if (x->list[n - 1].change.how == EMAIL_UPDATED ||
 			x->list[i].change.how == EMAIL_DESTROYED)
 			x->list[n - 1] = x->list[i];
@@ -413,6 +418,7 @@ static int read_boxes(struct db *db, void *arg, struct err *e)
 {
 	struct changing *x = arg;
 
+	x->has_parts = true; /* counters, and all the rest */
 	if (begin(db, x, e) < 0 ||
 		email_boxes_at_tx(db, x->eyes->account_id, &x->at, &x->state, e) < 0 ||
 		changed_counts(db, x, e) < 0 || changed_boxes(db, x, e) < 0)

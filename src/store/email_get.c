@@ -13,7 +13,7 @@
 /* ---- states ---- */
 
 DB_SQL(sql_at,
-	"SELECT upto, forgotten, emails_at, threads_at, counts_at FROM email_index "
+	"SELECT upto, forgotten, emails_at, threads_at, counts_at, arrived_at FROM email_index "
 	"WHERE account_id = $1");
 DB_SQL(sql_boxes_at,
 	"SELECT changed FROM object_change WHERE account_id = $1 AND kind = $2 AND changed <= $3 "
@@ -33,12 +33,14 @@ int email_at_tx(struct db *db, uint64_t account_id, struct email_at *at_r, struc
 	bool is_found;
 
 	*at_r = (struct email_at){0};
-	if (db_get(db, e, NULL, &sql_at, &is_found, "i:iiiii", (int64_t)account_id, &at_r->upto,
-		    &at_r->forgotten, &at_r->emails, &at_r->threads, &at_r->counts) < 0)
+	if (db_get(db, e, NULL, &sql_at, &is_found, "i:iiiiii", (int64_t)account_id, &at_r->upto,
+		    &at_r->forgotten, &at_r->emails, &at_r->threads, &at_r->counts,
+		    &at_r->arrived) < 0)
 		return -1;
 	at_r->emails = told(at_r->emails, at_r);
 	at_r->threads = told(at_r->threads, at_r);
 	at_r->counts = told(at_r->counts, at_r);
+	at_r->arrived = told(at_r->arrived, at_r);
 	return 0;
 }
 
@@ -71,7 +73,7 @@ static int read_states(struct db *db, void *arg, struct err *e)
 		email_boxes_at_tx(db, x->account_id, &at, &boxes, e) < 0)
 		return -1;
 	*x->states = (struct email_states){
-		(uint64_t)at.emails, (uint64_t)at.threads, (uint64_t)boxes};
+		(uint64_t)at.emails, (uint64_t)at.threads, (uint64_t)boxes, (uint64_t)at.arrived};
 	return 0;
 }
 

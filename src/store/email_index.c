@@ -276,6 +276,7 @@ static int change_email(struct applying *x, struct err *e)
 	if (x->was.is_there)
 		return db_run(w->db, e, &sql_email_set, "iiiiti", w->account_id, id,
 			(int64_t)x->after.count, x->is.flags, x->is.keywords, w->modseq);
+	w->arrived_at = w->modseq;
 	return db_run(w->db, e, &sql_email_put, "iiiiiiiti", w->account_id, id, x->is.thread_id,
 		x->is.received_ns, x->is.size, (int64_t)x->after.count, x->is.flags, x->is.keywords,
 		w->modseq);

@@ -33,7 +33,7 @@ struct email_work {
 	struct db *db;
 	struct arena *a; /* of one change */
 	int64_t account_id, modseq;
-	int64_t emails_at, threads_at, counts_at;
+	int64_t emails_at, threads_at, counts_at, arrived_at;
 	/* written once for many changes */
 	struct email_work_count {
 		int64_t mailbox_id, emails, unread, threads, unread_threads, modseq;
@@ -86,7 +86,7 @@ int email_box_gone_tx(struct db *db, uint64_t account_id, uint64_t mailbox_id, s
 /* ---- email_get.c ---- */
 
 struct email_at { /* states as they are told, of this snapshot */
-	int64_t upto, forgotten, emails, threads, counts;
+	int64_t upto, forgotten, emails, threads, counts, arrived;
 };
 int email_at_tx(struct db *db, uint64_t account_id, struct email_at *at_r, struct err *e);
 /** The state of mailboxes: counters, names, rights. */

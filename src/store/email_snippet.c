@@ -217,34 +217,6 @@ static size_t begin_of(struct span text, size_t at)
 	return from;
 }
 
-static bool has_tags(struct span text, size_t at, size_t len)
-{
-	size_t from = at > CONTEXT ? at - CONTEXT : 0, to = at + len + CONTEXT;
-
-	for (size_t i = from; i < to && i < text.len; i++)
-		if (text.ptr[i] == '<' || text.ptr[i] == '>')
-			return true;
-	return false;
-}
-
-/* The text of HTML stands behind its source: a match without tags around it is what people read. */
-static bool best_match(const struct snipping *x, struct span text, struct match *m_r)
-{
-	struct match m;
-	size_t from = 0;
-	bool is_found = false;
-
-	for (unsigned tries = 0; tries < 200 && next_match(x, text, false, from, &m); tries++) {
-		if (!is_found || !has_tags(text, m.at, m.len))
-			*m_r = m;
-		is_found = true;
-		if (!has_tags(text, m.at, m.len))
-			return true;
-		from = m.at + m.len;
-	}
-	return is_found;
-}
-
 static int snip(void *arg, struct err *e)
 {
 	struct snipping *x = arg;
@@ -256,11 +228,11 @@ static int snip(void *arg, struct err *e)
 
 	if (next_match(x, msg->subject, true, 0, &m))
 		x->snippet->subject = mark(x, msg->subject, true, 0, SUBJECT_MAX);
-	if (search_text_make(x->s, x->work, msg->prefix, msg->blob_id, msg->blob_len, &doc, &why) <
+	if (search_text_shown(x->s, x->work, msg->prefix, msg->blob_id, msg->blob_len, &doc, &why) <
 		0)
 		return why.code == ERR_NOT_FOUND || why.code == ERR_CORRUPT ? 0 : err_copy(e, &why);
 	text = span_sub(doc.body, 0, TEXT_LOOKED);
-	if (best_match(x, text, &m))
+	if (next_match(x, text, false, 0, &m))
 		x->snippet->preview = mark(x, text, false, begin_of(text, m.at), PREVIEW_MAX);
 	return 0;
 }

@@ -224,28 +224,49 @@ static int read_texts(struct db *db, void *arg, struct err *e)
 	return rc;
 }
 
-static void put_lines(struct buf *b, struct span lines, bool is_type)
+/* The type alone; texts and what holds other parts are no attachments, but for those with a type of their own
+ * (text/csv). */
+static void put_type(struct buf *b, struct span value)
 {
-	struct span line;
+	struct span type, rest;
+
+	span_cut(value, ';', &type, &rest);
+	type = span_trim(type);
+	if (span_starts_nocase(type, SPAN("multipart/")) ||
+		span_eq_nocase(type, SPAN("text/plain")) || span_eq_nocase(type, SPAN("text/html")))
+		return;
+	buf_span_put(b, type);
+	buf_char(b, '\n');
+}
+
+/* What stands behind "Content-Type:", or behind the "filename:" that search_text.c has put there, decoded. */
+static void put_values(struct buf *b, struct span lines, bool is_type)
+{
+	struct span name = is_type ? SPAN("Content-Type:") : SPAN("filename:"), line;
 
 	while (lines.len) {
 		span_cut(lines, '\n', &line, &lines);
-		if (span_starts_nocase(line, SPAN("Content-Type:")) ||
-			(!is_type && span_starts_nocase(line, SPAN("Content-Disposition:")))) {
+		if (!span_starts_nocase(line, name))
+			continue;
+		line = span_trim(span_skip(line, name.len));
+		if (is_type) {
+			put_type(b, line);
+		} else {
 			buf_span_put(b, line);
 			buf_char(b, '\n');
 		}
 	}
 }
 
-/* Only the lines that name parts count. */
-static void keep_part_lines(struct arena *a, const struct email_text *t, struct search_doc *doc)
+/* Only what parts are called, or what they are, counts. */
+static void keep_parts(struct arena *a, const struct email_text *t, struct search_doc *doc)
 {
 	bool is_type = t->f->op == EMAIL_ATTACHMENT_TYPE;
 	struct buf *b = arena_buf(a, doc->header.len + doc->parts.len + 2);
 
-	put_lines(b, doc->header, is_type);
-	put_lines(b, doc->parts, is_type);
+	if (is_type)
+		put_values(b, doc->header, true);
+	put_values(b, doc->parts, is_type);
 	doc->header = doc->body = SPAN("");
 	doc->parts = buf_span(b);
 }
@@ -263,7 +284,7 @@ static int match_texts(void *arg, struct err *e)
 		int rc = search_text_make(p->w->s, a, r->prefix, r->blob_id, r->octets, &doc, &why);
 
 		if (rc == 0 && t->is_part)
-			keep_part_lines(a, t, &doc);
+			keep_parts(a, t, &doc);
 		r->has = rc == 0 &&
 			search_match(t->needles, t->needle_count, &doc, NULL) ==
 				(1U << t->needle_count) - 1;

@@ -84,6 +84,13 @@ static struct span key_of(struct arena *a, struct span utf8)
 	return cut(facts_fold(a, cut(utf8, FACTS_KEY_MAX)), FACTS_KEY_MAX);
 }
 
+struct span facts_subject_of(struct arena *a, struct span subject)
+{
+	bool is_reply;
+
+	return key_of(a, mail_base_subject(a, subject, &is_reply));
+}
+
 /* ---- addresses ---- */
 
 /* RFC 5256 section 3: the mailbox of the first address, "" when there is none; of a group its name,
@@ -162,22 +169,31 @@ static struct span join_ids(struct arena *a, const struct mime_ids *ids, size_t 
 	return buf_span(b);
 }
 
+struct span facts_refs_of(struct arena *a, struct span references, struct span in_reply_to)
+{
+	struct mime_ids list;
+	struct span refs;
+
+	mime_ids_parse(a, references, &list);
+	refs = join_ids(
+		a, &list, list.count > FACTS_REFERENCES ? list.count - FACTS_REFERENCES : 0);
+	if (refs.len)
+		return refs;
+	/* RFC 5256, REFERENCES, step 1: only the first of In-Reply-To counts */
+	mime_ids_parse(a, in_reply_to, &list);
+	if (list.count > 1)
+		list.count = 1;
+	return join_ids(a, &list, 0);
+}
+
 static void ids(struct arena *a, const struct mime_part *root, struct body_facts *f)
 {
 	struct mime_ids list;
 
 	mime_ids_parse(a, root->raw[MIME_FIELD_MESSAGE_ID], &list);
 	f->message_id = list.count ? bare_id(list.items[0]) : SPAN("");
-	mime_ids_parse(a, root->raw[MIME_FIELD_REFERENCES], &list);
-	f->refs = join_ids(
-		a, &list, list.count > FACTS_REFERENCES ? list.count - FACTS_REFERENCES : 0);
-	if (f->refs.len)
-		return;
-	/* RFC 5256, REFERENCES, step 1: only the first of In-Reply-To counts */
-	mime_ids_parse(a, root->raw[MIME_FIELD_IN_REPLY_TO], &list);
-	if (list.count > 1)
-		list.count = 1;
-	f->refs = join_ids(a, &list, 0);
+	f->refs = facts_refs_of(
+		a, root->raw[MIME_FIELD_REFERENCES], root->raw[MIME_FIELD_IN_REPLY_TO]);
 }
 
 /* ---- the whole ---- */

@@ -41,6 +41,12 @@ int facts_make_batch(void *batch, struct err *e);
 int facts_put_batch(struct db *db, void *batch, struct err *e);
 bool facts_batch_is_done(const struct facts_batch *b);
 
+/** What threads go by, of fields as they came: normalised ids with LF between them (of References, else
+ * the first of In-Reply-To), the folded base subject, and the number of either. */
+struct span facts_refs_of(struct arena *a, struct span references, struct span in_reply_to);
+struct span facts_subject_of(struct arena *a, struct span subject);
+int64_t facts_ref_number(struct span s);
+
 /** Assign message `id` its thread, once and for ever (facts_thread.c); nothing when it has one, or is
  * gone. *is_new_r: it was assigned now. */
 int facts_thread_tx(struct db *db, uint64_t message_id, const struct body_facts *f, bool *is_new_r,

@@ -17,7 +17,7 @@ DB_SQL(sql_assign, "UPDATE message SET thread_id = $2 WHERE id = $1");
 
 /* A fixed key: the numbers are stored. Who makes two ids collide joins his own letters to a thread,
  * which he can do by quoting an id anyway. */
-static int64_t number_of(struct span s)
+int64_t facts_ref_number(struct span s)
 {
 	static const struct hash_key key = {0x79697a68616e2d74ULL, 0x68726561642d7265ULL};
 
@@ -36,13 +36,13 @@ static void gather(const struct body_facts *f, struct thread_look *t)
 {
 	struct span rest = f->refs, id;
 
-	t->subject = number_of(f->subject);
+	t->subject = facts_ref_number(f->subject);
 	if (f->message_id.len)
-		t->refs[t->count++] = number_of(f->message_id);
+		t->refs[t->count++] = facts_ref_number(f->message_id);
 	while (rest.len && t->count < THREAD_REFS) {
 		span_cut(rest, '\n', &id, &rest);
 		if (id.len)
-			t->refs[t->count++] = number_of(id);
+			t->refs[t->count++] = facts_ref_number(id);
 	}
 }
 

@@ -310,6 +310,17 @@ struct mailbox_copy {
 #define MAILBOX_COPY_AT_ONCE 1000
 FIBER int mailbox_copy(struct store *s, struct mailbox_copy *op, struct err *e);
 
+/* One of several operations; exactly one of these is told. */
+struct mailbox_step {
+	struct mailbox_store *flags;
+	struct mailbox_copy *copy;
+	struct mailbox_expunge_op *expunge;
+};
+/** All or none, in one transaction and in their order: UIDs are those before the first. `also` (NULL: nothing) runs
+ * behind them in it. For some hundreds of messages: others wait for the writer meanwhile. Errors as of each. */
+FIBER int mailbox_steps(struct store *s, const struct mailbox_step *steps, size_t count,
+	store_fn *also, void *also_arg, struct err *e);
+
 struct mailbox_append_item {
 	struct stage *stage; /* the whole message; taken over when it returns 0 */
 	unsigned flags;
@@ -323,6 +334,9 @@ struct mailbox_append {
 	uint64_t mailbox_id;
 	struct mailbox_append_item *items;
 	size_t count;
+	const uint64_t
+		*also_in; /* further mailboxes that each of them is in: one content, one EMAILID */
+	size_t also_in_count;
 	uint64_t
 		replace_mailbox_id; /* REPLACE (RFC 8508): expunged in the same transaction; 0 nothing */
 	uint32_t replace_uid;
@@ -334,7 +348,7 @@ struct mailbox_append {
 	uint32_t uidvalidity;
 	uint64_t modseq;
 };
-/** All of them in one transaction, durable when it returns (RFC 3502). ERR_FULL: quota (the words say so), or
+/** All of them in one transaction, in all mailboxes, durable when it returns (RFC 3502). ERR_FULL: quota (the words say so), or
  * the disk; ERR_NOT_FOUND; ERR_LIMIT. */
 FIBER int mailbox_append(struct store *s, struct mailbox_append *op, struct err *e);
 

@@ -19,6 +19,7 @@ struct append {
 	struct mailbox_append *op;
 	struct append_row *rows;
 	int64_t now_ns;
+	bool is_over_quota; /* result: as of mailbox_copy_tx */
 };
 
 /* --- before the closure ---------------------------------------------------------------------- */
@@ -125,6 +126,25 @@ static int append_replaced(struct db *db, struct append *x, struct err *e)
 	return mailbox_tally_tx(db, op->replace_mailbox_id, &t, e);
 }
 
+/* Into the further mailboxes, as COPY would: the body is there once. */
+static int append_copies(struct db *db, struct append *x, struct err *e)
+{
+	struct mailbox_append *op = x->op;
+	struct uid_range range = {op->items[0].uid, op->items[op->count - 1].uid};
+
+	for (size_t i = 0; i < op->also_in_count; i++) {
+		struct mailbox_copy copy = {.from_id = op->mailbox_id,
+			.to_id = op->also_in[i],
+			.ranges = &range,
+			.range_count = 1,
+			.arena = x->a};
+
+		if (mailbox_copy_tx(db, &copy, x->now_ns, &x->is_over_quota, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 static int append_all(struct db *db, void *arg, struct err *e)
 {
 	struct append *x = arg;
@@ -132,6 +152,7 @@ static int append_all(struct db *db, void *arg, struct err *e)
 	struct mailbox_info info;
 	bool is_there = false;
 
+	x->is_over_quota = false;
 	if (mailbox_by_id_tx(db, x->a, op->mailbox_id, &info, &is_there, e) < 0)
 		return -1;
 	if (!is_there)
@@ -142,7 +163,7 @@ static int append_all(struct db *db, void *arg, struct err *e)
 			return -1;
 	if (op->replace_mailbox_id && append_replaced(db, x, e) < 0)
 		return -1;
-	if (mailbox_room_tx(db, info.account_id, e) < 0 ||
+	if (mailbox_room_tx(db, info.account_id, e) < 0 || append_copies(db, x, e) < 0 ||
 		mailbox_by_id_tx(db, x->a, op->mailbox_id, &info, &is_there, e) < 0)
 		return -1;
 	op->modseq = info.highest_modseq;
@@ -167,6 +188,8 @@ FIBER int mailbox_append(struct store *s, struct mailbox_append *op, struct err 
 	/* THE POINT OF NO RETURN: when store_write returns 0 the messages are ours for good */
 	if (result == 0)
 		result = store_write(s, "mailbox.append", append_all, &x, e);
+	if (x.is_over_quota)
+		mailbox_over_quota(e);
 	for (size_t i = 0; result == 0 && i < op->count; i++) {
 		if (stage_blob_id(op->items[i].stage))
 			stage_gave_blob(op->items[i].stage);

@@ -308,24 +308,53 @@ static FIBER void take_back(struct store *s, struct copying *x)
 	x->op->count = 0;
 }
 
-FIBER int mailbox_copy(struct store *s, struct mailbox_copy *op, struct err *e)
+static struct copying begin(struct mailbox_copy *op, int64_t now_ns)
 {
-	struct copying x = {.op = op, .now_ns = loop_wall_ns(), .row_count = MAILBOX_COPY_AT_ONCE};
-
 	op->count = 0;
 	op->modseq = 0;
+	return (struct copying){.op = op, .now_ns = now_ns, .row_count = MAILBOX_COPY_AT_ONCE};
+}
+
+/* What the last slice has done stays done. */
+static void keep_slice(struct copying *x)
+{
+	x->done = x->now;
+	x->count_done = x->op->count;
+	if (x->row_count)
+		x->op->modseq = (uint64_t)x->out.modseq;
+}
+
+int mailbox_copy_tx(struct db *db, struct mailbox_copy *op, int64_t now_ns, bool *is_over_quota_r,
+	struct err *e)
+{
+	struct copying x = begin(op, now_ns);
+	int rc = 0;
+
+	while (rc == 0 && x.row_count == MAILBOX_COPY_AT_ONCE) {
+		rc = copy_slice(db, &x, e);
+		if (rc == 0)
+			keep_slice(&x);
+	}
+	*is_over_quota_r = x.is_over_quota;
+	return rc;
+}
+
+int mailbox_over_quota(struct err *e)
+{
+	err_set(e, ERR_FULL, "the mailbox would be over its quota");
+	return err_scope_set(e, ERR_SCOPE_RCPT, ERR_AGAIN_LATER);
+}
+
+FIBER int mailbox_copy(struct store *s, struct mailbox_copy *op, struct err *e)
+{
+	struct copying x = begin(op, loop_wall_ns());
+
 	while (x.row_count == MAILBOX_COPY_AT_ONCE) {
 		if (store_write(s, "mailbox.copy", copy_slice, &x, e) < 0) {
 			take_back(s, &x);
-			if (!x.is_over_quota)
-				return -1;
-			err_set(e, ERR_FULL, "the mailbox would be over its quota");
-			return err_scope_set(e, ERR_SCOPE_RCPT, ERR_AGAIN_LATER);
+			return x.is_over_quota ? mailbox_over_quota(e) : -1;
 		}
-		x.done = x.now;
-		x.count_done = op->count;
-		if (x.row_count)
-			op->modseq = (uint64_t)x.out.modseq;
+		keep_slice(&x);
 	}
 	return 0;
 }

@@ -126,28 +126,55 @@ static int expunge_slice(struct db *db, void *arg, struct err *e)
 	return x->tally.modseq ? mailbox_tally_tx(db, x->op->mailbox_id, &x->tally, e) : 0;
 }
 
-FIBER int mailbox_expunge_ranges(struct store *s, struct mailbox_expunge_op *op, struct err *e)
+static struct expunging *begin(struct arena *a, struct mailbox_expunge_op *op, int64_t now_ns)
 {
 	static const struct uid_range all = {1, UINT32_MAX};
-	struct arena *a = arena_new();
 	struct expunging *x = ARENA_NEW(a, struct expunging);
-	int rc = 0;
 
 	x->op = op;
-	x->now_ns = loop_wall_ns();
+	x->now_ns = now_ns;
 	x->ranges = op->ranges ? op->ranges : &all;
 	x->range_count = op->ranges ? op->range_count : 1;
 	x->must_have = op->is_deleted_only ? MAILBOX_DELETED : 0;
 	x->keeps = op->keep_until_ns > (uint64_t)x->now_ns;
 	op->expunged = op->modseq = 0;
+	return x;
+}
+
+/* What the last slice has done stays done. */
+static void keep_slice(struct expunging *x)
+{
+	x->done = x->now;
+	x->op->expunged += (uint64_t)-x->tally.messages;
+	if (x->tally.modseq)
+		x->op->modseq = (uint64_t)x->tally.modseq;
+}
+
+FIBER int mailbox_expunge_ranges(struct store *s, struct mailbox_expunge_op *op, struct err *e)
+{
+	struct arena *a = arena_new();
+	struct expunging *x = begin(a, op, loop_wall_ns());
+	int rc = 0;
+
 	while (rc == 0 && !x->is_over) {
 		rc = store_write(s, "mailbox.expunge", expunge_slice, x, e);
-		if (rc < 0)
-			break;
-		x->done = x->now;
-		op->expunged += (uint64_t)-x->tally.messages;
-		if (x->tally.modseq)
-			op->modseq = (uint64_t)x->tally.modseq;
+		if (rc == 0)
+			keep_slice(x);
+	}
+	arena_free(&a);
+	return rc;
+}
+
+int mailbox_expunge_tx(struct db *db, struct mailbox_expunge_op *op, int64_t now_ns, struct err *e)
+{
+	struct arena *a = arena_new();
+	struct expunging *x = begin(a, op, now_ns);
+	int rc = 0;
+
+	while (rc == 0 && !x->is_over) {
+		rc = expunge_slice(db, x, e);
+		if (rc == 0)
+			keep_slice(x);
 	}
 	arena_free(&a);
 	return rc;

@@ -125,7 +125,9 @@ static int rename_all(struct db *db, void *arg, struct err *e)
 		mailbox_told_tx(db, info.account_id, d->new_id, OBJECT_DESTROYED, e) < 0 ||
 		db_run(db, e, &sql_rename_one, "it", (int64_t)info.id, d->name) < 0 ||
 		mailbox_told_tx(db, info.account_id, info.id, OBJECT_UPDATED, e) < 0 ||
-		rename_below(db, &info, d, e) < 0)
+		rename_below(db, &info, d, e) < 0 ||
+		/* subscriptions go by names */
+		mailbox_told_below_tx(db, d->a, info.account_id, d->name, e) < 0)
 		return -1;
 	store_changed_mailbox(db, info.account_id, info.id);
 	store_changed_mailbox(db, info.account_id, 0);

@@ -71,6 +71,14 @@ int mailbox_room_tx(struct db *db, uint64_t account_id, struct err *e);
 int mailbox_keywords_tx(struct db *db, struct arena *a, uint64_t mailbox_id,
 	const struct span *keywords, size_t count, struct span *joined_r, struct err *e);
 
+/** What the functions without _tx do, within one transaction. mailbox_copy_tx: with -1 and *is_over_quota_r the
+ * fiber is to be told mailbox_over_quota (always -1): the writer takes ERR_FULL as the disk's. */
+int mailbox_store_flags_tx(struct db *db, struct mailbox_store *op, struct err *e);
+int mailbox_copy_tx(struct db *db, struct mailbox_copy *op, int64_t now_ns, bool *is_over_quota_r,
+	struct err *e);
+int mailbox_expunge_tx(struct db *db, struct mailbox_expunge_op *op, int64_t now_ns, struct err *e);
+int mailbox_over_quota(struct err *e);
+
 /** A new MODSEQ of the mailbox's account. ERR_NOT_FOUND. */
 int mailbox_bump_tx(struct db *db, uint64_t mailbox_id, int64_t *modseq_r, struct err *e);
 

@@ -326,6 +326,16 @@ static int flag_slice(struct db *db, void *arg, struct err *e)
 	return rc;
 }
 
+/* What the last slice has done stays done. */
+static void keep_slice(struct flagging *x)
+{
+	x->done = x->now;
+	x->changed_done = x->op->changed_count;
+	x->modified_done = x->op->modified_count;
+	if (x->tally.modseq)
+		x->op->modseq = (uint64_t)x->tally.modseq;
+}
+
 static FIBER int flag_all(struct store *s, struct flagging *x, struct err *e)
 {
 	while (!x->is_over) {
@@ -334,16 +344,12 @@ static FIBER int flag_all(struct store *s, struct flagging *x, struct err *e)
 			x->op->modified_count = x->modified_done;
 			return -1;
 		}
-		x->done = x->now;
-		x->changed_done = x->op->changed_count;
-		x->modified_done = x->op->modified_count;
-		if (x->tally.modseq)
-			x->op->modseq = (uint64_t)x->tally.modseq;
+		keep_slice(x);
 	}
 	return 0;
 }
 
-FIBER int mailbox_store_flags(struct store *s, struct mailbox_store *op, struct err *e)
+static struct flagging begin(struct mailbox_store *op)
 {
 	unsigned mask = op->flags_mask ? op->flags_mask : MAILBOX_FLAGS_ALL;
 	unsigned flags = op->flags & mask;
@@ -358,7 +364,26 @@ FIBER int mailbox_store_flags(struct store *s, struct mailbox_store *op, struct 
 		(op->keyword_count || op->how == MAILBOX_FLAGS_REPLACE);
 	op->changed_count = op->modified_count = 0;
 	op->modseq = 0;
+	return x;
+}
+
+FIBER int mailbox_store_flags(struct store *s, struct mailbox_store *op, struct err *e)
+{
+	struct flagging x = begin(op);
+
 	return flag_all(s, &x, e);
+}
+
+int mailbox_store_flags_tx(struct db *db, struct mailbox_store *op, struct err *e)
+{
+	struct flagging x = begin(op);
+
+	while (!x.is_over) {
+		if (flag_slice(db, &x, e) < 0)
+			return -1;
+		keep_slice(&x);
+	}
+	return 0;
 }
 
 static int by_uid(const void *a, const void *b)

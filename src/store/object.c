@@ -1,5 +1,7 @@
 #include "store/object.h"
 
+#include <stdlib.h>
+
 #include "base/must.h"
 #include "store/store_priv.h"
 
@@ -116,17 +118,35 @@ struct object_list {
 	bool is_more;
 };
 
-static enum object_how how_of(const struct object_list *l, int64_t created, bool is_gone)
+static int by_modseq(const void *a, const void *b)
 {
-	if (is_gone)
-		return OBJECT_DESTROYED;
-	return (uint64_t)created > l->since ? OBJECT_CREATED : OBJECT_UPDATED;
+	const struct object_change *x = a, *y = b;
+
+	return (x->modseq > y->modseq) - (x->modseq < y->modseq);
 }
 
+/* What is new stands where it began: a list that ends before its last change tells of it all the same, and the
+ * next one calls it changed. */
+static void take_change(
+	struct object_list *l, int64_t id, int64_t created, int64_t changed, bool is_gone)
+{
+	bool is_new = (uint64_t)created > l->since;
+
+	/* it came and went in between: nobody has to hear of it */
+	if (is_gone && is_new)
+		return;
+	l->list[l->count++] = (struct object_change){.id = (uint64_t)id,
+		.modseq = (uint64_t)(is_new ? created : changed),
+		.how = is_gone   ? OBJECT_DESTROYED
+			: is_new ? OBJECT_CREATED
+				 : OBJECT_UPDATED};
+}
+
+/* All that changed: where a list ends is known once they stand in their order. */
 static int read_changes(struct db *db, struct object_list *l, struct err *e)
 {
 	struct db_stmt *st = db_query(db, e, &sql_object_changes, "iiii", (int64_t)l->account_id,
-		(int64_t)l->kind, (int64_t)l->since, (int64_t)l->max + 1);
+		(int64_t)l->kind, (int64_t)l->since, (int64_t)OBJECT_CHANGES_MAX + 1);
 	bool is_row = false;
 	size_t seen = 0;
 	int rc = st ? 0 : -1;
@@ -134,20 +154,27 @@ static int read_changes(struct db *db, struct object_list *l, struct err *e)
 	while (st && (rc = db_step(st, &is_row, e)) == 0 && is_row) {
 		int64_t id, created, changed, is_gone;
 
-		if (seen++ == l->max) {
-			l->is_more = true;
+		if (seen++ == OBJECT_CHANGES_MAX) {
+			rc = err_set(e, ERR_STATE, "too much has changed since that state");
 			break;
 		}
 		db_cols(st, "iiii", &id, &created, &changed, &is_gone);
 		l->upto = (uint64_t)changed;
-		/* it came and went in between: nobody has to hear of it */
-		if (is_gone && (uint64_t)created > l->since)
-			continue;
-		l->list[l->count++] = (struct object_change){
-			(uint64_t)id, (uint64_t)changed, how_of(l, created, is_gone)};
+		take_change(l, id, created, changed, is_gone);
 	}
 	db_done(st);
 	return rc;
+}
+
+static void cut(struct object_list *l)
+{
+	if (l->count)
+		qsort(l->list, l->count, sizeof(*l->list), by_modseq);
+	if (l->count <= l->max)
+		return;
+	l->is_more = true;
+	l->count = l->max;
+	l->upto = l->list[l->count - 1].modseq;
 }
 
 static int look_changes(struct db *db, void *arg, struct err *e)
@@ -164,7 +191,10 @@ static int look_changes(struct db *db, void *arg, struct err *e)
 		return -1;
 	if (l->since > (uint64_t)modseq)
 		return err_set(e, ERR_STATE, "that state is still to come");
-	return read_changes(db, l, e);
+	if (read_changes(db, l, e) < 0)
+		return -1;
+	cut(l);
+	return 0;
 }
 
 FIBER int object_changes(struct store *s, struct arena *a, uint64_t account_id,
@@ -174,7 +204,7 @@ FIBER int object_changes(struct store *s, struct arena *a, uint64_t account_id,
 	struct object_list l = {.a = a, .account_id = account_id, .since = since, .kind = kind};
 
 	l.max = max && max < OBJECT_CHANGES_MAX ? max : OBJECT_CHANGES_MAX;
-	l.list = ARENA_ARRAY(a, struct object_change, l.max);
+	l.list = ARENA_ARRAY(a, struct object_change, OBJECT_CHANGES_MAX);
 	if (store_read(s, "object.changes", look_changes, &l, e) < 0)
 		return -1;
 	*list_r = l.list;

@@ -50,7 +50,8 @@ struct object_change {
 };
 #define OBJECT_CHANGES_MAX 10000
 /** In the order of MODSEQs behind `since`, at most max (0: OBJECT_CHANGES_MAX). *upto_r: the state that the list
- * leads to; *is_more_r: there is more behind it. ERR_STATE: `since` lies in the future. Lives in `a`. */
+ * leads to; *is_more_r: there is more behind it. What is new stands at the MODSEQ of its beginning. ERR_STATE: `since`
+ * lies in the future, or more than OBJECT_CHANGES_MAX have changed since. Lives in `a`. */
 FIBER int object_changes(struct store *s, struct arena *a, uint64_t account_id,
 	enum object_kind kind, uint64_t since, size_t max, struct object_change **list_r,
 	size_t *count_r, uint64_t *upto_r, bool *is_more_r, struct err *e);

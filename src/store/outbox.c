@@ -39,22 +39,16 @@ DB_SQL(sql_outbox_near,
 
 /* ---- submissions ---- */
 
-static int add_tx(struct db *db, void *arg, struct err *e)
+int outbox_add_tx(struct db *db, const struct outbox_row *r, uint64_t msg_id, struct err *e)
 {
-	const struct outbox_row *r = arg;
-
+	store_changed(db, STORE_DUE);
 	if (db_run(db, e, &sql_outbox_add, "iiiiiiiiitt", (int64_t)r->id, (int64_t)r->account_id,
 		    (int64_t)r->identity_id, (int64_t)r->email_id, (int64_t)r->thread_id,
-		    (int64_t)r->msg_id, r->send_at_ns, r->created_ns, (int64_t)r->undo, r->envelope,
+		    (int64_t)msg_id, r->send_at_ns, r->created_ns, (int64_t)r->undo, r->envelope,
 		    r->replies) < 0)
 		return -1;
 	return object_changed_tx(
 		db, r->account_id, OBJECT_SUBMISSION, r->id, OBJECT_CREATED, NULL, e);
-}
-
-FIBER int outbox_add(struct store *s, const struct outbox_row *row, struct err *e)
-{
-	return store_write(s, "outbox.add", add_tx, (void *)row, e);
 }
 
 static void take_row(struct arena *a, struct db_stmt *st, struct outbox_row *r)
@@ -318,6 +312,8 @@ int outbox_moved_tx(struct db *db, uint64_t msg_id, struct err *e)
 	if (db_get(db, e, NULL, &sql_outbox_moved, &is_found, "i:ii", (int64_t)msg_id, &id,
 		    &account) < 0)
 		return -1;
+	if (is_found)
+		store_changed(db, STORE_DUE);
 	return is_found ? object_changed_tx(db, (uint64_t)account, OBJECT_SUBMISSION, (uint64_t)id,
 				  OBJECT_UPDATED, NULL, e)
 			: 0;

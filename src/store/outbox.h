@@ -21,7 +21,8 @@ struct outbox_row {
 	int64_t send_at_ns, created_ns;
 	enum outbox_undo undo;
 };
-FIBER int outbox_add(struct store *s, const struct outbox_row *row, struct err *e);
+/** For the closure that accepts its letter. */
+int outbox_add_tx(struct db *db, const struct outbox_row *row, uint64_t msg_id, struct err *e);
 /** In the order of `ids`, at most OUTBOX_GET_MAX; id 0: it is not there. Lives in `a`. */
 FIBER int outbox_get(struct store *s, struct arena *a, uint64_t account_id, const uint64_t *ids,
 	size_t count, struct outbox_row *list_r, struct err *e);
@@ -36,6 +37,17 @@ FIBER int outbox_cancel(struct store *s, uint64_t account_id, uint64_t id, int64
 	bool *is_done_r, struct err *e);
 /** Those whose time has come are final. *next_ns_r: when the next one is (CLOCK_NEVER). */
 FIBER int outbox_tick(struct store *s, int64_t now_ns, int64_t *next_ns_r, struct err *e);
+/** What lies in a mailbox for scheduled letters (\Scheduled) and is on its way by now; at most
+ * OUTBOX_OVER_MAX, in `a`. */
+#define OUTBOX_OVER_MAX 256
+struct outbox_over {
+	uint64_t account_id, mailbox_id;
+	uint32_t uid;
+};
+FIBER int outbox_over(struct store *s, struct arena *a, struct outbox_over **list_r,
+	size_t *count_r, struct err *e);
+/** From there into the account's mailbox for what is sent (\Sent; made where there is none). */
+FIBER int outbox_to_sent(struct store *s, const struct outbox_over *o, struct err *e);
 /** For the queue's closures: something has become of the letter. It is final then. */
 int outbox_moved_tx(struct db *db, uint64_t msg_id, struct err *e);
 

@@ -28,15 +28,14 @@ DB_SQL(sql_snooze_back, "UPDATE message SET keywords = $2, thread_id = $3 WHERE 
 
 struct keeping {
 	uint64_t account_id;
-	const struct snooze *rows;
 	struct snooze *list;
 	const uint64_t *ids;
 	size_t count;
 };
 
-static int put_all(struct db *db, void *arg, struct err *e)
+int snooze_set_tx(struct db *db, void *arg, struct err *e)
 {
-	struct keeping *k = arg;
+	const struct snooze_list *k = arg;
 
 	for (size_t i = 0; i < k->count; i++) {
 		const struct snooze *r = &k->rows[i];
@@ -56,15 +55,8 @@ static int put_all(struct db *db, void *arg, struct err *e)
 				r->until_ns ? OBJECT_UPDATED : OBJECT_DESTROYED, NULL, e) < 0)
 			return -1;
 	}
+	store_changed(db, STORE_DUE);
 	return 0;
-}
-
-FIBER int snooze_set(struct store *s, uint64_t account_id, const struct snooze *rows, size_t count,
-	struct err *e)
-{
-	struct keeping k = {.account_id = account_id, .rows = rows, .count = count};
-
-	return store_write(s, "snooze.set", put_all, &k, e);
 }
 
 static int get_all(struct db *db, void *arg, struct err *e)

@@ -12,9 +12,13 @@ struct snooze {
 	int64_t until_ns; /* 0: none */
 	uint64_t mailbox_id;
 };
-/** Set each, or forget it (until_ns 0); in one closure. */
-FIBER int snooze_set(struct store *s, uint64_t account_id, const struct snooze *rows, size_t count,
-	struct err *e);
+struct snooze_list {
+	uint64_t account_id;
+	const struct snooze *rows;
+	size_t count;
+};
+/** Set each, or forget it (until_ns 0), within a transaction. arg: const struct snooze_list. */
+int snooze_set_tx(struct db *db, void *arg, struct err *e);
 /** In the order of `ids`; until_ns 0: it is none. At most 500. */
 FIBER int snooze_get(struct store *s, uint64_t account_id, const uint64_t *ids, size_t count,
 	struct snooze *list_r, struct err *e);

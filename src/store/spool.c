@@ -8,6 +8,7 @@
 #include "base/must.h"
 #include "run/fault.h"
 #include "store/body_priv.h"
+#include "store/mute.h"
 #include "store/outbox.h"
 #include "store/spool_priv.h"
 #include "store/vacation.h"
@@ -595,6 +596,8 @@ static int deliver_row(
 		return -1;
 	d->head = &l->head;
 	if (is_told && tell_later(db, l, d->id, e) < 0)
+		return -1;
+	if (mute_place_tx(db, l->a, d, e) < 0)
 		return -1;
 	if (deliver_tx(db, d, e) == 0) {
 		if (blob_ref_tx(db, d->blob_id, 1, e) < 0 ||

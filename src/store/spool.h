@@ -80,6 +80,7 @@ struct spool_rcpt_new {
 	uint32_t uid;     /* local: its UID */
 };
 
+struct outbox_row;
 struct spool_new {
 	uint64_t id;        /* store_new_id(): the queue id people see (enc_put_id) */
 	uint64_t parent_id; /* the letter that this one came from: reported about, or copied; 0 */
@@ -100,6 +101,9 @@ struct spool_new {
 	 * ERR_EXISTS and was_there when it was (maildrop.h). */
 	struct span once;
 	bool was_there;
+	/* What its author sees of it (outbox.h): the row is written in the same transaction, so that a letter is
+	 * either sent and known to be, or neither. NULL: none. */
+	const struct outbox_row *outbox;
 	/* result: handle on the stored body for immediate delivery, NULL without remote recipients.
 	 * The caller unrefs. */
 	struct body *stored;

@@ -4,6 +4,8 @@
 #include "base/must.h"
 #include "run/fault.h"
 #include "store/maildrop_priv.h"
+#include "store/mute.h"
+#include "store/outbox.h"
 #include "store/spool_priv.h"
 #include "store/stage_priv.h"
 #include "store/vacation.h"
@@ -195,7 +197,7 @@ static int put_local(
 		.head = &r->head,
 	};
 
-	if (deliver_tx(db, &d, e) < 0)
+	if (mute_place_tx(db, r->a, &d, e) < 0 || deliver_tx(db, &d, e) < 0)
 		return -1;
 	rcpt->uid = d.uid;
 	return vacation_note_tx(db, d.account_id, d.id, e);
@@ -235,7 +237,7 @@ int spool_accept_tx(struct db *db, struct spool_ready *r, struct err *e)
 						       : put_rcpt(db, r, rcpt, e)) < 0)
 			return -1;
 	}
-	if (put_copy(db, r, e) < 0)
+	if (put_copy(db, r, e) < 0 || (l->outbox && outbox_add_tx(db, l->outbox, l->id, e) < 0))
 		return -1;
 	if (r->row_count) {
 		store_count(db, STORE_COUNT_QUEUE_MESSAGES, 1);

@@ -45,7 +45,13 @@ int store_read_blocking(struct store *s, const char *name, store_fn *fn, void *a
 /** Change feed: fn(arg) runs on the writer thread (in loop_sim on the loop's, before the write
  * returns) after each commit that changed what `topic` names; keep it short (post a message to a
  * loop). */
-enum store_topic { STORE_QUEUE, STORE_DIRECTORY, STORE_MAILBOX, STORE_TOPICS };
+enum store_topic {
+	STORE_QUEUE,
+	STORE_DIRECTORY,
+	STORE_MAILBOX,
+	STORE_DUE, /* what is done at its time: snoozes, submissions, answers of who is away */
+	STORE_TOPICS
+};
 void store_subscribe(struct store *s, enum store_topic topic, void (*fn)(void *arg), void *arg);
 /** Grows with each committed directory change (domains, accounts, aliases, routes): caches of
  * router answers are good while it stays. Any thread, cheap. */

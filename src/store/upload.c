@@ -17,9 +17,8 @@ DB_SQL(sql_upload_get,
 DB_SQL(sql_upload_due,
 	"SELECT id, blob_id, octets FROM upload WHERE expires_ns < $1 ORDER BY expires_ns LIMIT $2");
 DB_SQL(sql_upload_of,
-	"SELECT id, blob_id, octets FROM upload WHERE account_id = $1 ORDER BY id LIMIT $2");
-DB_SQL(sql_upload_sum,
-	"SELECT COUNT(*), COALESCE(SUM(octets), 0) FROM upload WHERE account_id = $1");
+	"SELECT id, blob_id, octets FROM upload WHERE user_id = $1 ORDER BY id LIMIT $2");
+DB_SQL(sql_upload_sum, "SELECT COUNT(*), COALESCE(SUM(octets), 0) FROM upload WHERE user_id = $1");
 DB_SQL(sql_upload_remove, "DELETE FROM upload WHERE id = $1");
 
 /* ---- going ---- */
@@ -89,7 +88,7 @@ struct upload_new {
 	const struct stage *stage;
 };
 
-/* Room for one more: the oldest go, a slice of them at most. */
+/* Room for one more: the oldest go, a slice of them at most; his own, in whichever account they are. */
 static int upload_make_room(struct db *db, const struct upload *u, struct err *e)
 {
 	struct upload_row rows[UPLOAD_SLICE];
@@ -97,13 +96,13 @@ static int upload_make_room(struct db *db, const struct upload *u, struct err *e
 	size_t count;
 	bool is_found;
 
-	if (db_get(db, e, NULL, &sql_upload_sum, &is_found, "i:ii", (int64_t)u->account_id, &kept,
+	if (db_get(db, e, NULL, &sql_upload_sum, &is_found, "i:ii", (int64_t)u->user_id, &kept,
 		    &octets) < 0)
 		return -1;
 	octets += (int64_t)u->octets;
 	if (kept < UPLOAD_KEPT_MAX && octets <= (int64_t)UPLOAD_OCTETS_MAX)
 		return 0;
-	if (upload_rows(db_query(db, e, &sql_upload_of, "ii", (int64_t)u->account_id,
+	if (upload_rows(db_query(db, e, &sql_upload_of, "ii", (int64_t)u->user_id,
 				(int64_t)UPLOAD_SLICE),
 		    rows, &count, e) < 0)
 		return -1;

@@ -6,7 +6,7 @@
 #include "store/db/db.h"
 #include "store/stage.h"
 
-#define UPLOAD_KEPT_MAX   1000         /* of one account */
+#define UPLOAD_KEPT_MAX   1000         /* of one user, whichever account he uploads to */
 #define UPLOAD_OCTETS_MAX (1ull << 30) /* … together */
 
 struct upload {

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "store/object.h"
+#include "store/store_priv.h"
 
 DB_SQL(sql_vacation_get,
 	"SELECT is_enabled, from_ns, to_ns, subject, text_body, html_body FROM vacation "
@@ -86,7 +87,11 @@ FIBER int vacation_put(struct store *s, const struct vacation *v, struct err *e)
 
 int vacation_note_tx(struct db *db, uint64_t account_id, uint64_t message_id, struct err *e)
 {
-	return db_run(db, e, &sql_vacation_note, "ii", (int64_t)message_id, (int64_t)account_id);
+	if (db_run(db, e, &sql_vacation_note, "ii", (int64_t)message_id, (int64_t)account_id) < 0)
+		return -1;
+	if (db_changes(db))
+		store_changed(db, STORE_DUE);
+	return 0;
 }
 
 /* ---- what wants an answer ---- */

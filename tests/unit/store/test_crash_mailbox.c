@@ -52,13 +52,17 @@ static char *state(struct fixture *f)
 
 /* ---- deeds ---- */
 
-static int put(struct story *st, size_t box, size_t octets, bool is_replacing, struct err *e)
+enum putting { PUT_TWO, PUT_REPLACING, PUT_IN_BOTH };
+
+static int put(struct story *st, size_t box, size_t octets, enum putting how, struct err *e)
 {
 	static const struct span word = SPAN("Later");
 	struct mailbox_append_item items[2] = {{0}};
 	struct mailbox_append op = {.mailbox_id = st->boxes[box],
 		.items = items,
-		.count = is_replacing ? 1 : 2,
+		.count = how == PUT_TWO ? 2 : 1,
+		.also_in = &st->boxes[!box],
+		.also_in_count = how == PUT_IN_BOTH,
 		.keep_until_ns = UINT64_MAX};
 	char *text = calloc(1, octets + 1);
 	int rc = 0;
@@ -71,7 +75,7 @@ static int put(struct story *st, size_t box, size_t octets, bool is_replacing, s
 		items[i].keyword_count = i;
 		rc = stage_put(items[i].stage, span_of(text, i ? 100 : octets), e);
 	}
-	if (is_replacing) {
+	if (how == PUT_REPLACING) {
 		op.replace_mailbox_id = st->boxes[box];
 		op.replace_uid = 1;
 	}
@@ -145,18 +149,20 @@ static int one_deed(struct story *st, size_t number, struct err *e)
 	size_t box = roll(st, 2);
 
 	if (number < 4)
-		return put(st, number % 2, number == 2 ? 300000 : 700, false, e);
-	switch (roll(st, 7)) {
-	case 0: return put(st, box, 500 + roll(st, 4000), false, e);
+		return put(st, number % 2, number == 2 ? 300000 : 700,
+			number == 3 ? PUT_IN_BOTH : PUT_TWO, e);
+	switch (roll(st, 8)) {
+	case 0: return put(st, box, 500 + roll(st, 4000), PUT_TWO, e);
 	case 1: return store_flags(st, &r, box, e);
 	case 2: return expunge(st, &r, box, e);
 	case 3:
 	case 4: return copy(st, &r, box, e);
 	case 5: return bring_back(st, e);
+	case 6: return put(st, box, 600, PUT_IN_BOTH, e);
 	default: break;
 	}
 	/* what is to be replaced may be gone */
-	if (put(st, box, 900, true, e) == 0 || e->code == ERR_NOT_FOUND) {
+	if (put(st, box, 900, PUT_REPLACING, e) == 0 || e->code == ERR_NOT_FOUND) {
 		err_clear(e);
 		return 0;
 	}

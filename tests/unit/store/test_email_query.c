@@ -580,7 +580,9 @@ static const char *const letters[] = {
 	"From: Carl <carl@example.com>\r\nSubject: Re: plans\r\nMessage-ID: <a2@x>\r\n"
 	"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nThe plan of the summer house.\r\n"
 	"--b\r\nContent-Type: application/pdf; name=\"house.pdf\"\r\n"
-	"Content-Disposition: attachment; filename=\"house.pdf\"\r\n\r\nxxxx\r\n--b--\r\n",
+	"Content-Disposition: attachment; filename=\"house.pdf\"\r\n\r\nxxxx\r\n--b\r\n"
+	"Content-Type: text/csv; charset=utf-8\r\n"
+	"Content-Disposition: attachment; filename*=utf-8''%E6%8A%A5%E5%91%8A.csv\r\n\r\n1;2\r\n--b--\r\n",
 	"From: Dora <dora@example.net>\r\nSubject: =?utf-8?B?6aKE566X?=\r\nMessage-ID: <a3@x>\r\n"
 	"Content-Type: text/html; charset=utf-8\r\n\r\n"
 	"<p>\xe4\xbb\x8a\xe5\xb9\xb4\xe7\x9a\x84\xe9\xa2\x84\xe7\xae\x97 &lt;b&gt; Budget</p>\r\n",
@@ -610,7 +612,18 @@ static const struct {
 	{EMAIL_HEADER, "other", "List-Id", 0},
 	{EMAIL_ATTACHMENT_NAME, "house.pdf", NULL, 2},
 	{EMAIL_ATTACHMENT_NAME, "plan", NULL, 0},
+	{EMAIL_ATTACHMENT_NAME, "\xe6\x8a\xa5\xe5\x91\x8a", NULL, 2}, /* decoded */
+	{EMAIL_ATTACHMENT_NAME, ".PDF", NULL, 2},
+	/* what stands around a name is none */
+	{EMAIL_ATTACHMENT_NAME, "filename", NULL, 0},
+	{EMAIL_ATTACHMENT_NAME, "utf-8", NULL, 0},
+	{EMAIL_ATTACHMENT_NAME, "attachment", NULL, 0},
 	{EMAIL_ATTACHMENT_TYPE, "pdf", NULL, 2},
+	{EMAIL_ATTACHMENT_TYPE, "text/csv", NULL, 2},
+	/* a text is no attachment, nor is a name a type */
+	{EMAIL_ATTACHMENT_TYPE, "text/html", NULL, 0},
+	{EMAIL_ATTACHMENT_TYPE, "house", NULL, 0},
+	{EMAIL_ATTACHMENT_TYPE, "multipart", NULL, 0},
 	{EMAIL_LIST_ID, "money.example.net", NULL, 1},
 	{EMAIL_MESSAGE_ID, "a2@x", NULL, 2},
 };
@@ -674,7 +687,7 @@ static void play_snippets(struct store_fixture *f)
 	assert_span(list[0].subject, "The <mark>budget</mark> of June");
 	assert_span(list[0].preview, "Please find the numbers for the <mark>summer</mark> plan. ");
 	assert_null(list[1].subject.ptr);
-	assert_span(list[1].preview, "The plan of the <mark>summer</mark> house.");
+	assert_span(list[1].preview, "The plan of the <mark>summer</mark> house. 1;2");
 	assert_true(span_find_span(list[2].preview, SPAN("&lt;b&gt; <mark>Budget</mark>")) >= 0);
 	assert_true(list[2].preview.len <= 255);
 }

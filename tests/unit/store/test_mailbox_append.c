@@ -143,6 +143,61 @@ static void play_one_for_another(struct store_fixture *f)
 	assert_int_equal(look(f, p.inbox).uidnext, 3);
 }
 
+static struct mailbox_msg only_one(struct store_fixture *f, uint64_t mailbox_id)
+{
+	struct mailbox_msg *list;
+	struct err e = {0};
+	size_t count;
+
+	assert_ok(mailbox_list(f->s, f->a, mailbox_id, 0, 0, &list, &count, &e), &e);
+	assert_int_equal(count, 1);
+	return list[0];
+}
+
+static void play_in_several_mailboxes(struct store_fixture *f)
+{
+	struct people p = alice_with(f, 200);
+	const struct span word = SPAN("Blue");
+	uint64_t boxes[3] = {0, 0, 4711};
+	struct mailbox_append_item item = {.stage = body(f, "Subject: one\r\n\r\nshort\r\n"),
+		.flags = MAILBOX_SEEN,
+		.keywords = &word,
+		.keyword_count = 1,
+		.received_ns = 1000};
+	struct mailbox_append op = {
+		.mailbox_id = p.inbox, .items = &item, .count = 1, .also_in = boxes};
+	struct err e = {0};
+
+	assert_ok(mailbox_create(f->s, p.account_id, SPAN("A"), SPAN(""), &boxes[0], &e), &e);
+	assert_ok(mailbox_create(f->s, p.account_id, SPAN("B"), SPAN(""), &boxes[1], &e), &e);
+	op.also_in_count = 3; /* one is not there: it is in none */
+	ASSERT_ERR(mailbox_append(f->s, &op, &e), ERR_NOT_FOUND);
+	err_clear(&e);
+	assert_non_null(item.stage);
+	assert_int_equal(look(f, p.inbox).messages + look(f, boxes[0]).messages, 0);
+	op.also_in_count = 2;
+	assert_ok(mailbox_append(f->s, &op, &e), &e);
+	assert_null(item.stage);
+	for (size_t i = 0; i < 2; i++) {
+		struct mailbox_msg m = only_one(f, boxes[i]);
+
+		assert_true(m.id != item.id && m.email_id == only_one(f, p.inbox).email_id);
+		assert_int_equal(m.flags, MAILBOX_SEEN);
+		assert_span(m.keywords, "Blue");
+		assert_int_equal(m.received_ns, 1000);
+	}
+	assert_int_equal(op.modseq, look(f, p.inbox).highest_modseq);
+	assert_sound(f);
+	/* there is room for it once, not thrice */
+	item.stage = body(f, "Subject: two\r\n\r\n0123456789 0123456789 0123456789\r\n");
+	ASSERT_ERR(mailbox_append(f->s, &op, &e), ERR_FULL);
+	assert_int_equal(e.scope, ERR_SCOPE_RCPT);
+	stage_free(&item.stage);
+	assert_int_equal(look(f, p.inbox).messages, 1);
+	assert_int_equal(look(f, boxes[1]).messages, 1);
+	assert_sound(f);
+}
+
 struct out {
 	uint64_t mailbox_id;
 	uint32_t uid;
@@ -231,6 +286,11 @@ static void all_or_none(void **state)
 	store_play(state, play_all_or_none);
 }
 
+static void a_message_in_several_mailboxes(void **state)
+{
+	store_play(state, play_in_several_mailboxes);
+}
+
 static void one_for_another(void **state)
 {
 	store_play(state, play_one_for_another);
@@ -243,12 +303,13 @@ static void thrown_away_and_brought_back(void **state)
 
 int main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, store_set_up, store_tear_down)
+#define CASE(name) cmocka_unit_test_setup_teardown(name, store_set_up, store_tear_down)
 	const struct CMUnitTest tests[] = {
-		T(several_at_once),
-		T(all_or_none),
-		T(one_for_another),
-		T(thrown_away_and_brought_back),
+		CASE(several_at_once),
+		CASE(all_or_none),
+		CASE(a_message_in_several_mailboxes),
+		CASE(one_for_another),
+		CASE(thrown_away_and_brought_back),
 	};
 
 	return cmocka_run_group_tests_name("store/mailbox_append", tests, NULL, NULL);

@@ -87,6 +87,30 @@ static FIBER int changes_are_told_from_any_state(void *arg)
 	return 0;
 }
 
+/* Lists of one or two, each from where the last one ended, tell the same as one list. */
+static FIBER int pages_tell_what_is_new_as_new(void *arg)
+{
+	struct fixture *f = arg;
+	uint64_t a = fixture_account(f, "alice");
+	int64_t s1, s2, s3;
+
+	s1 = did(f, a, OBJECT_CONTACT, 1, OBJECT_CREATED);
+	s2 = did(f, a, OBJECT_CONTACT, 2, OBJECT_CREATED);
+	s3 = did(f, a, OBJECT_CONTACT, 3, OBJECT_CREATED);
+	did(f, a, OBJECT_CONTACT, 1, OBJECT_UPDATED); /* behind the end of the first page */
+	did(f, a, OBJECT_CONTACT, 2, OBJECT_DESTROYED);
+	assert_changes(f, a, 0, 1, "c1 more");
+	assert_changes(f, a, (uint64_t)s1, 1, "c3 more");
+	assert_changes(f, a, (uint64_t)s3, 1, "u1 more");
+	assert_changes(f, a, (uint64_t)s2, 0, "c3 u1 d2 ");
+	return 0;
+}
+
+static void pages_tell_what_is_new_as_new_on_a_loop(void **state)
+{
+	fixture_run(*state, pages_tell_what_is_new_as_new, *state);
+}
+
 static void changes_are_told_from_any_state_on_a_loop(void **state)
 {
 	fixture_run(*state, changes_are_told_from_any_state, *state);
@@ -97,6 +121,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(changes_are_told_from_any_state_on_a_loop,
 			fixture_set_up, fixture_tear_down),
+		cmocka_unit_test_setup_teardown(
+			pages_tell_what_is_new_as_new_on_a_loop, fixture_set_up, fixture_tear_down),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -10,6 +10,7 @@
 
 #include "base/must.h"
 #include "run/fiber.h"
+#include "store/outbox.h"
 #include "store/spool_priv.h"
 #include "store_fixture.h"
 
@@ -547,6 +548,42 @@ static void the_check_finds_rows_without_a_next_event(void **state)
 	on_fiber(*state, tell_check);
 }
 
+static void tell_outbox_row(struct fixture *f)
+{
+	uint64_t bob = fixture_account(f, "bob");
+	struct outbox_row row = {.id = 77,
+		.account_id = bob,
+		.envelope = SPAN("{}"),
+		.replies = SPAN("[]"),
+		.created_ns = FIXTURE_NOW};
+	struct err e = {0};
+	struct letter x, y;
+
+	letter_init(f, &x, 100);
+	letter_local(&x, bob);
+	letter_remote(&x, "b@b.test", "b.test");
+	x.l.outbox = &row;
+	assert_int_equal(spool_accept(f->s, &x.l, false, &e), 0);
+	assert_int_equal(fixture_number(f, "SELECT msg_id FROM email_submission WHERE id = 77"),
+		(int64_t)x.l.id);
+	letter_fini(&x);
+	/* its row cannot be stored (the number is taken): nobody gets the letter */
+	letter_init(f, &y, 100);
+	letter_local(&y, bob);
+	letter_remote(&y, "b@b.test", "b.test");
+	y.l.outbox = &row;
+	assert_int_equal(spool_accept(f->s, &y.l, false, &e), -1);
+	letter_fini(&y);
+	assert_int_equal(fixture_number(f, "SELECT count(*) FROM message"), 1);
+	assert_int_equal(fixture_number(f, "SELECT count(*) FROM queue_rcpt"), 1);
+	assert_int_equal(fixture_number(f, "SELECT count(*) FROM email_submission"), 1);
+}
+
+static void a_letter_and_what_its_author_sees_of_it_are_stored_together(void **state)
+{
+	on_fiber(*state, tell_outbox_row);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -572,6 +609,9 @@ int main(void)
 			long_orders_tell_how_far_they_are, fixture_set_up, fixture_tear_down),
 		cmocka_unit_test_setup_teardown(the_check_finds_rows_without_a_next_event,
 			fixture_set_up, fixture_tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_letter_and_what_its_author_sees_of_it_are_stored_together, fixture_set_up,
+			fixture_tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
