@@ -32,6 +32,7 @@ void loop_init(struct loop *l, const struct loop_ops *ops, const struct loop_opt
 	l->log = opts->log;
 	l->slice_warn_ns = opts->slice_warn_ns ? opts->slice_warn_ns : FIBER_SLICE_WARN_NS;
 	l->is_slice_fatal = opts->is_slice_fatal;
+	l->wait_fatal_ns = opts->wait_fatal_ns ? opts->wait_fatal_ns : l->slice_warn_ns;
 	l->sched_fd = -1;
 	snprintf(l->name, sizeof(l->name), "%s", opts->name ? opts->name : "loop");
 }
@@ -161,7 +162,7 @@ static __attribute__((cold, noinline)) void loop_slice_over(
 		long waits = now.waits - before->waits;
 
 		if (cpu_ns > l->slice_warn_ns ||
-			(waits && slice_ns - cpu_ns - queued_ns > l->slice_warn_ns))
+			(waits && slice_ns - cpu_ns - queued_ns > l->wait_fatal_ns))
 			loop_die("fiber '%s' held %s for %lld us (core %lld us, queued %lld us, "
 				 "%ld waits)",
 				name, l->name, (long long)(slice_ns / CLOCK_US),

@@ -20,6 +20,7 @@ struct loop_opts {
 	int64_t slice_warn_ns; /* 0: FIBER_SLICE_WARN_NS */
 	bool is_slice_fatal;   /* tests: abort on a slice over the limit */
 	const char *name;      /* copied: "loop0" */
+	int64_t wait_fatal_ns; /* of such a slice, what it may have waited; 0: slice_warn_ns */
 };
 
 struct loop *loop_new_uv(const struct loop_opts *opts, struct err *e);

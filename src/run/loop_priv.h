@@ -54,6 +54,7 @@ struct loop {
 	const struct log *log;
 	int64_t slice_warn_ns;
 	bool is_slice_fatal;
+	int64_t wait_fatal_ns;
 	int sched_fd; /* what the scheduler tells of this thread, where slices are fatal; or -1 */
 	char name[LOOP_NAME_MAX];
 	/* Shared with other threads, on a cache line of their own. */

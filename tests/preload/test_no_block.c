@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <netdb.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sqlite3.h>
 
@@ -54,6 +55,10 @@ static void try_sqlite3_step(void)
 {
 	sqlite3_step(NULL);
 }
+static void try_usleep(void)
+{
+	usleep(1);
+}
 static void try_harmless(void)
 {
 	int fd = open("/dev/urandom", O_RDONLY);
@@ -74,6 +79,7 @@ static const struct {
 	{try_fdatasync, "no_block: fdatasync() on thread loop0"},
 	{try_getaddrinfo, "no_block: getaddrinfo(127.0.0.1) on thread loop0"},
 	{try_sqlite3_step, "no_block: sqlite3_step() on thread loop0"},
+	{try_usleep, "no_block: usleep() on thread loop0"},
 	{try_harmless, NULL},
 };
 
@@ -141,6 +147,48 @@ static void other_threads_may_block(void **state)
 	}
 }
 
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+static FIBER int take_lock_main(void *arg)
+{
+	pthread_mutex_lock(&lock);
+	pthread_mutex_unlock(&lock);
+	return 0;
+}
+
+static void disk_with_lock(void *arg)
+{
+	if (*(bool *)arg)
+		run_uv(take_lock_main, NULL);
+	pthread_mutex_lock(&lock);
+	try_fsync();
+	pthread_mutex_unlock(&lock);
+}
+
+static void disk_after_lock(void *arg)
+{
+	run_uv(take_lock_main, NULL);
+	pthread_mutex_lock(&lock);
+	pthread_mutex_unlock(&lock);
+	try_fsync();
+}
+
+static void nobody_goes_to_the_disk_with_a_lock_that_loops_take(void **state)
+{
+	char said[2048];
+	bool of_loops = true;
+	int status = run_child(disk_with_lock, &of_loops, said, sizeof(said));
+
+	assert_non_null(strstr(said, "no_block: fsync() on thread"));
+	assert_non_null(strstr(said, "with a lock that loops take"));
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+	of_loops = false;
+	assert_int_equal(run_child(disk_with_lock, &of_loops, said, sizeof(said)), 0);
+	assert_string_equal(said, "");
+	assert_int_equal(run_child(disk_after_lock, NULL, said, sizeof(said)), 0);
+	assert_string_equal(said, "");
+}
+
 static void act_reporting(void *arg)
 {
 	setenv("YIZHAN_NO_BLOCK", "report", 1);
@@ -161,6 +209,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_loop_thread_that_blocks_dies),
 		cmocka_unit_test(other_threads_may_block),
+		cmocka_unit_test(nobody_goes_to_the_disk_with_a_lock_that_loops_take),
 		cmocka_unit_test(reporting_goes_on),
 	};
 

@@ -63,6 +63,10 @@ struct http_server_opts {
 	const struct log *log;
 	const bool *is_draining; /* when true: Connection: close, and event streams end */
 	http_handler *handle;
+	/* The page of an error for those who prefer HTML to plain text (browsers), with the fields that it needs
+	 * (http_set: its policy, its language). NULL: the bare one that all others get. */
+	void (*error_page)(
+		struct http_exchange *x, unsigned status, const char *detail, struct buf *page);
 };
 
 /* A connection as its owner sees it; zeroed before the call. */
@@ -139,7 +143,7 @@ FIBER int http_reply_options(struct http_exchange *x, struct err *e);
 FIBER int http_reply_redirect(
 	struct http_exchange *x, unsigned status, struct span location, struct err *e);
 /** An error page: application/problem+json (RFC 9457) for those who take JSON rather than HTML.
- * `detail` (may be NULL) is for people. */
+ * `detail` (may be NULL) is for people. Browsers get the owner's page (http_server_opts). */
 FIBER int http_reply_error(
 	struct http_exchange *x, unsigned status, const char *detail, struct err *e);
 
@@ -152,6 +156,11 @@ struct http_source {
 };
 FIBER int http_reply_source(
 	struct http_exchange *x, const char *type, const struct http_source *source, struct err *e);
+
+/** Before the answer begins: what is written bit by bit, without a length, may go packed (gzip), if the client takes
+ * that (Vary says so). Not for content that holds a secret beside what somebody else may have chosen: lengths would tell
+ * of it (BREACH). Answers with a validator are never packed. Up to 16 KiB are packed at a time, then others have their turn. */
+void http_may_pack(struct http_exchange *x);
 
 /** An answer that is written bit by bit; `length` may be HTTP_LENGTH_UNKNOWN. */
 FIBER int http_reply_begin(

@@ -10,6 +10,7 @@
 #define HTTP_SERVER_FLOOR     512             /* octets a second of a body, at least */
 #define HTTP_SERVER_COPY      (16 * 1024) /* answers up to this are gathered, larger ones not copied */
 #define HTTP_SERVER_PIECE     (256 * 1024) /* of an answer under one deadline */
+#define HTTP_SERVER_PACK      (16 * 1024)  /* of an answer packed at once */
 #define HTTP_SERVER_FIELDS    64           /* of an answer */
 
 struct http_server {
@@ -53,8 +54,11 @@ struct http_exchange {
 	unsigned status;
 	uint64_t length, sent; /* length: of the content that was promised */
 	bool is_chunked, is_without_body;
-	bool is_unsayable; /* a field that may not be said was given */
-	int64_t spoken_ns; /* of an event stream: when something was said last */
+	bool may_pack;
+	struct gzip *gzip;  /* it is packed; the exchange's arena frees it */
+	struct buf *packed; /* not written yet */
+	bool is_unsayable;  /* a field that may not be said was given */
+	int64_t spoken_ns;  /* of an event stream: when something was said last */
 };
 
 bool http_server_is_draining(const struct http_server *sv);
@@ -64,6 +68,15 @@ void http_body_let_go(struct http_exchange *x);
 bool http_body_allows_more(const struct http_exchange *x);
 /** Read and drop what is left; -1: too much, too slow, or broken. */
 FIBER int http_body_drop(struct http_exchange *x, struct err *e);
+
+/** An answer that begins: is it packed? */
+void http_pack_begin(struct http_exchange *x);
+/** What is written of it, and its end: pieces for `write`. */
+typedef FIBER int http_pack_out(struct http_exchange *x, struct span octets, struct err *e);
+FIBER int http_pack_write(
+	struct http_exchange *x, struct span octets, http_pack_out *write, struct err *e);
+FIBER int http_pack_flush(struct http_exchange *x, http_pack_out *write, struct err *e);
+FIBER int http_pack_end(struct http_exchange *x, http_pack_out *write, struct err *e);
 
 /** Forget the fields that were given. */
 void http_unsay(struct http_exchange *x);

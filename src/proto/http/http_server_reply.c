@@ -284,12 +284,13 @@ FIBER int http_reply_begin(
 	struct http_exchange *x, unsigned status, const char *type, uint64_t length, struct err *e)
 {
 	MUST(x->answer == HTTP_ANSWER_NONE && http_status_str(status)[0] && status >= 200);
-	if (x->is_unsayable)
-		return err_set(e, ERR_STATE, "a field of the answer may not be said");
-	x->answer = HTTP_ANSWER_BEGUN;
 	x->status = status;
 	x->length = length;
 	x->is_without_body = x->r.head.method == HTTP_HEAD || status == 204 || status == 304;
+	http_pack_begin(x);
+	if (x->is_unsayable)
+		return err_set(e, ERR_STATE, "a field of the answer may not be said");
+	x->answer = HTTP_ANSWER_BEGUN;
 	/* RFC 9112 section 6.1: HTTP/1.0 knows no chunks; the end of the connection ends the content */
 	x->is_chunked = length == HTTP_LENGTH_UNKNOWN && x->r.head.minor > 0 && status != 204 &&
 		status != 304;
@@ -331,13 +332,9 @@ static FIBER int write_piece(struct http_exchange *x, struct span octets, struct
 	return rc;
 }
 
-FIBER int http_reply_write(struct http_exchange *x, struct span octets, struct err *e)
+static FIBER int write_pieces(struct http_exchange *x, struct span octets, struct err *e)
 {
-	MUST(x->answer == HTTP_ANSWER_BEGUN);
-	if (x->length != HTTP_LENGTH_UNKNOWN && octets.len > x->length - x->sent)
-		return err_set(e, ERR_STATE, "more content than was promised");
-	x->sent += octets.len;
-	while (octets.len && !x->is_without_body) {
+	while (octets.len) {
 		struct span piece = span_sub(octets, 0, HTTP_SERVER_PIECE);
 
 		if (write_piece(x, piece, e) < 0)
@@ -347,8 +344,23 @@ FIBER int http_reply_write(struct http_exchange *x, struct span octets, struct e
 	return 0;
 }
 
+FIBER int http_reply_write(struct http_exchange *x, struct span octets, struct err *e)
+{
+	MUST(x->answer == HTTP_ANSWER_BEGUN);
+	if (x->length != HTTP_LENGTH_UNKNOWN && octets.len > x->length - x->sent)
+		return err_set(e, ERR_STATE, "more content than was promised");
+	x->sent += octets.len;
+	if (x->is_without_body)
+		return 0;
+	if (x->gzip)
+		return http_pack_write(x, octets, write_pieces, e);
+	return write_pieces(x, octets, e);
+}
+
 FIBER int http_reply_flush(struct http_exchange *x, struct err *e)
 {
+	if (x->gzip && http_pack_flush(x, write_pieces, e) < 0)
+		return -1;
 	stream_set_timeout(x->sv->stream, x->sv->opts->limits.write_ns);
 	return stream_flush(x->sv->stream, e);
 }
@@ -358,6 +370,8 @@ FIBER int http_reply_end(struct http_exchange *x, struct err *e)
 	MUST(x->answer == HTTP_ANSWER_BEGUN);
 	if (x->length != HTTP_LENGTH_UNKNOWN && x->sent < x->length && !x->is_without_body)
 		return err_set(e, ERR_STATE, "less content than was promised");
+	if (x->gzip && http_pack_end(x, write_pieces, e) < 0)
+		return -1;
 	if (x->is_chunked && !x->is_without_body)
 		stream_put(x->sv->stream, SPAN("0\r\n\r\n"));
 	x->answer = HTTP_ANSWER_ENDED;
@@ -539,6 +553,7 @@ FIBER int http_reply_error(
 	struct span accept = http_field_list(x, "Accept");
 	static const struct span of_content[] = {SPAN("Content-Encoding"), SPAN("Content-Language"),
 		SPAN("Content-Disposition"), SPAN("Content-Location")};
+	const struct http_server_opts *o = x->sv->opts;
 	unsigned html = http_accept_type(accept, SPAN("text/html"));
 	bool is_json = http_accept_type(accept, SPAN("application/json")) > html ||
 		http_accept_type(accept, SPAN("application/problem+json")) > html;
@@ -553,6 +568,8 @@ FIBER int http_reply_error(
 		return err_set(e, ERR_STATE, "a field of the answer may not be said");
 	if (is_json)
 		put_problem(page, status, detail);
+	else if (o->error_page && html > http_accept_type(accept, SPAN("text/plain")))
+		o->error_page(x, status, detail, page);
 	else
 		put_page(page, status, detail);
 	return whole(x, status, is_json ? "application/problem+json" : "text/html; charset=utf-8",

@@ -47,8 +47,8 @@ static void save(int i, EVP_PKEY *key, X509 *issuer)
 {
 	FILE *f;
 
-	snprintf(made.cert[i], sizeof(made.cert[i]), "%s/m%d.pem", fix.dir, i);
-	snprintf(made.key[i], sizeof(made.key[i]), "%s/mk%d.pem", fix.dir, i);
+	snprintf(made.cert[i], sizeof(made.cert[i]), "%s/m%d.pem", fix_dir, i);
+	snprintf(made.key[i], sizeof(made.key[i]), "%s/mk%d.pem", fix_dir, i);
 	f = fopen(made.cert[i], "w");
 	PEM_write_X509(f, made.x[i]);
 	if (issuer)
@@ -80,7 +80,7 @@ static int make_authority(void **state)
 		save(i, key, i == OTHERS_LEAF ? NULL : made.ca);
 		if (i == GOOD) {
 			snprintf(
-				made.locked_key, sizeof(made.locked_key), "%s/locked.pem", fix.dir);
+				made.locked_key, sizeof(made.locked_key), "%s/locked.pem", fix_dir);
 			f = fopen(made.locked_key, "w");
 			PEM_write_PrivateKey(f, key, EVP_aes_128_cbc(), NULL, 0, NULL,
 				(void *)(uintptr_t) "sesame");
@@ -88,7 +88,7 @@ static int make_authority(void **state)
 		}
 		EVP_PKEY_free(key);
 	}
-	snprintf(made.ca_dir, sizeof(made.ca_dir), "%s/cas", fix.dir);
+	snprintf(made.ca_dir, sizeof(made.ca_dir), "%s/cas", fix_dir);
 	assert_int_equal(mkdir(made.ca_dir, 0700), 0);
 	X509_free(other);
 	EVP_PKEY_free(other_key);

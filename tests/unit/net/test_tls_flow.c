@@ -232,8 +232,8 @@ static void a_key_is_readable_for_its_owner_only(void **state)
 	assert_int_equal(st.st_mode & 0777, 0600);
 	assert_int_equal(stat(fix.cert[0], &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0644);
-	snprintf(cert, sizeof(cert), "%s/bad.pem", fix.dir);
-	snprintf(key, sizeof(key), "%s/bad.key", fix.dir);
+	snprintf(cert, sizeof(cert), "%s/bad.pem", fix_dir);
+	snprintf(key, sizeof(key), "%s/bad.key", fix_dir);
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		assert_int_equal(tls_make_self_signed(bad[i], cert, key, &e), -1);
 		assert_int_equal(access(key, F_OK), -1);

@@ -60,7 +60,7 @@ static int make_all(void **state)
 	issue(SELF, "email:alice@a.test", -5, 100, SELF);
 	issue(ODD, "email:no-sign,email:two@a@b,email:a b@c,email:@c,email:a@,email:good@a.test",
 		-5, 100, AUTHORITY);
-	snprintf(made.ca_file, sizeof(made.ca_file), "%s/ca.pem", fix.dir);
+	snprintf(made.ca_file, sizeof(made.ca_file), "%s/ca.pem", fix_dir);
 	f = fopen(made.ca_file, "w");
 	PEM_write_X509(f, made.cert[AUTHORITY]);
 	fclose(f);

@@ -292,7 +292,7 @@ static void our_own_certificate_is_renewed_in_time(void **state)
 			rows[i].is_due);
 	}
 	/* What somebody else has put there is his to renew. */
-	snprintf(foreign, sizeof(foreign), "%s/foreign.pem", fix.dir);
+	snprintf(foreign, sizeof(foreign), "%s/foreign.pem", fix_dir);
 	f = fopen(foreign, "w");
 	fwrite(buf_span(&made[OLD].cert).ptr, 1, buf_len(&made[OLD].cert), f);
 	fclose(f);

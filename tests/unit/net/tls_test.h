@@ -14,11 +14,11 @@
 /* ---- certificates for all tests ---- */
 
 struct fixture {
-	char dir[SCRATCH_MAX];
 	char cert[3][SCRATCH_MAX + 16], key[3][SCRATCH_MAX + 16];
 };
 
 static struct fixture fix;
+static char fix_dir[SCRATCH_MAX];
 
 static inline int make_certificates(void **state)
 {
@@ -26,10 +26,10 @@ static inline int make_certificates(void **state)
 		"mx.one.test, localhost,127.0.0.1,::1", "mx.two.test", "*.wild.test"};
 	struct err e = {0};
 
-	assert_true(scratch_new(fix.dir));
+	assert_true(scratch_new(fix_dir));
 	for (int i = 0; i < 3; i++) {
-		snprintf(fix.cert[i], sizeof(fix.cert[i]), "%s/c%d.pem", fix.dir, i);
-		snprintf(fix.key[i], sizeof(fix.key[i]), "%s/k%d.pem", fix.dir, i);
+		snprintf(fix.cert[i], sizeof(fix.cert[i]), "%s/c%d.pem", fix_dir, i);
+		snprintf(fix.key[i], sizeof(fix.key[i]), "%s/k%d.pem", fix_dir, i);
 		assert_int_equal(tls_make_self_signed(names[i], fix.cert[i], fix.key[i], &e), 0);
 	}
 	return 0;
@@ -37,7 +37,7 @@ static inline int make_certificates(void **state)
 
 static inline int remove_certificates(void **state)
 {
-	return scratch_remove(fix.dir) ? 0 : -1;
+	return scratch_remove(fix_dir) ? 0 : -1;
 }
 
 static inline struct tls_server *server_new(const char *service, const char *alpn, bool is_tls12)

@@ -568,6 +568,21 @@ static void a_long_slice_is_fatal_where_asked(void **state)
 	}
 }
 
+static void wait_allowed(void *arg)
+{
+	struct loop_opts opts = {
+		.is_slice_fatal = true, .wait_fatal_ns = 10 * CLOCK_SEC, .name = "loop0"};
+
+	run_in(loop_new_uv(&opts, NULL), block_main, NULL);
+}
+
+static void what_a_slice_waits_has_a_bound_of_its_own(void **state)
+{
+	char said[1024];
+
+	assert_int_equal(run_child(wait_allowed, NULL, said, sizeof(said)), 0);
+}
+
 struct count_switches {
 	uint64_t switches;
 };
@@ -655,6 +670,7 @@ int main(void)
 		cmocka_unit_test(simulated_chance_is_the_same_every_time),
 		cmocka_unit_test(a_long_slice_is_logged_with_its_fiber),
 		cmocka_unit_test(a_long_slice_is_fatal_where_asked),
+		cmocka_unit_test(what_a_slice_waits_has_a_bound_of_its_own),
 		cmocka_unit_test(breathing_yields_once_a_millisecond),
 		cmocka_unit_test(loops_run_side_by_side_on_threads),
 		cmocka_unit_test(a_loop_names_its_thread_and_can_run_again),
