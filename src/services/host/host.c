@@ -304,18 +304,21 @@ static FIBER int host_main(void *arg)
 
 static int run_loops(struct host *h, struct err *e)
 {
-	/* Tests end at a slice of more milliseconds than this that computed or blocked. */
-	const char *fatal = getenv("YIZHAN_SLICE_FATAL");
-	uint64_t fatal_ms = 0;
+	/* Tests end at a slice of more milliseconds than these that computed or waited. */
+	const char *fatal = getenv("YIZHAN_SLICE_FATAL"), *wait = getenv("YIZHAN_WAIT_FATAL");
+	uint64_t fatal_ms = 0, wait_ms = 0;
 
-	if (fatal && !span_u64(span_str(fatal), &fatal_ms))
-		return err_set(e, ERR_CONFIG, "YIZHAN_SLICE_FATAL is no number");
+	if ((fatal && !span_u64(span_str(fatal), &fatal_ms)) ||
+		(wait && !span_u64(span_str(wait), &wait_ms)))
+		return err_set(
+			e, ERR_CONFIG, "YIZHAN_SLICE_FATAL or YIZHAN_WAIT_FATAL is no number");
 	h->workers = ARENA_ARRAY(h->arena, struct host_worker, h->worker_count);
 	for (size_t i = 0; i < h->worker_count; i++) {
 		struct host_worker *w = &h->workers[i];
 		struct loop_opts opts = {.log = &h->log,
 			.slice_warn_ns = (int64_t)fatal_ms * CLOCK_MS,
 			.is_slice_fatal = fatal_ms > 0,
+			.wait_fatal_ns = (int64_t)wait_ms * CLOCK_MS,
 			.name = arena_printf(h->arena, "loop%zu", i)};
 
 		w->host = h;

@@ -1,7 +1,6 @@
 #include <string.h>
 #include <sys/un.h>
 
-#include "base/enc.h"
 #include "services/host/host_priv.h"
 
 /* The wiring of JMAP. What somebody sends from there is spoken to our own server of
@@ -19,6 +18,7 @@ struct talk {
 	struct host_settings *settings;
 	struct stream *stream;
 	uint64_t account_id;
+	const struct outbox_row *outbox;
 	struct err err;
 };
 
@@ -32,6 +32,7 @@ static FIBER int serve_main(void *arg)
 	submission_conn_init(
 		&sub, t->worker->host->submission, &t->settings->submission, t->stream, NULL);
 	in.submission = &sub;
+	in.outbox = t->outbox;
 	if (submission_account(&sub, t->account_id, &t->err) == 0) {
 		/* who writes by JMAP keeps his letter himself (onSuccessUpdateEmail) */
 		sub.user.is_sent_copied = false;
@@ -125,15 +126,6 @@ static FIBER int say_body(struct say *y, struct err *e)
 	return 0;
 }
 
-/* "250 2.0.0 Ok: queued as 05BCR3…" */
-static void find_id(struct jmap_letter *l)
-{
-	ptrdiff_t blank = span_rfind(l->reply, ' ');
-
-	if (blank < 0 || !enc_get_id(span_skip(l->reply, (size_t)blank + 1), &l->msg_id))
-		l->msg_id = 0;
-}
-
 static FIBER int say_all(struct say *y, const char *hostname, struct err *e)
 {
 	struct jmap_letter *l = y->letter;
@@ -151,9 +143,9 @@ static FIBER int say_all(struct say *y, const char *hostname, struct err *e)
 	if (rc == 0 && is_good(y))
 		rc = say_rcpts(y, e);
 	if (rc == 0 && is_good(y)) {
+		if (l->is_coming)
+			l->is_coming(l, l->arg);
 		rc = say_body(y, e);
-		if (rc == 0 && is_good(y))
-			find_id(l);
 	}
 	if (rc == 0) {
 		stream_put(y->stream, SPAN("QUIT\r\n"));
@@ -186,7 +178,9 @@ static struct host_worker *worker_here(struct host *h)
 static FIBER int submit(void *arg, struct arena *a, struct jmap_letter *letter, struct err *e)
 {
 	struct host *h = arg;
-	struct talk t = {.worker = worker_here(h), .account_id = letter->account_id};
+	struct talk t = {.worker = worker_here(h),
+		.account_id = letter->account_id,
+		.outbox = letter->outbox};
 	struct say y = {.letter = letter, .a = a};
 	struct fiber_group group;
 	int rc;

@@ -108,6 +108,7 @@ void host_web_opts(struct host *h, const struct config *c, const struct config_l
 		.log = &h->log,
 		.is_draining = &h->is_draining,
 		.handle = web_handle,
+		.error_page = web_error_page,
 	};
 	http_server_limits_default(&o->limits);
 	o->limits.head_ns = c->http.head_time;

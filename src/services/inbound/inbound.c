@@ -248,9 +248,10 @@ static void on_reset(void *ctx, struct smtp_session *s)
 {
 	struct inbound_conn *c = ctx;
 
-	(void)s;
 	if (c->submission)
 		submission_done(c->submission, c->txn && c->txn->is_accepted);
+	if (c->submission && c->txn && c->txn->is_accepted)
+		inbound_people(c, s);
 	if (c->txn) {
 		submission_gate_free(&c->txn->gate);
 		stage_free(&c->txn->stage);
@@ -400,6 +401,7 @@ static FIBER int letter_accept(
 	bool is_remote = counts.remote && !letter.is_held && in->opts.wants;
 	bool is_lease = is_remote && in->opts.wants(in->opts.arg, &letter);
 	letter.once = c->once;
+	letter.outbox = c->outbox;
 	FAULT(ACCEPT_BODY);
 	rc = spool_accept(in->opts.store, &letter, is_lease, e);
 	if (rc == 0) {

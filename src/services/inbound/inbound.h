@@ -89,6 +89,8 @@ struct inbound_conn {
 	 * once; `was_there`: it was before. */
 	struct span once;
 	bool was_there;
+	const struct outbox_row
+		*outbox;         /* of the one letter that is handed in here by JMAP; else NULL */
 	struct inbound_txn *txn; /* lives in the session's transaction arena; NULL between */
 };
 

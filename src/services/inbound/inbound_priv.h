@@ -22,10 +22,13 @@ struct received_opts {
 };
 struct span received_field(const struct smtp_session *s, const struct received_opts *o);
 
+#define INBOUND_MET 4096 /* people who were written to lately, of a loop */
+
 struct inbound {
 	struct inbound_opts opts;
 	struct inbound_counters counters;
 	struct received_time time; /* as of the last letter */
+	uint64_t met[INBOUND_MET]; /* inbound_people.c */
 };
 
 /* What the router said of a recipient. */
@@ -82,6 +85,8 @@ struct inbound_txn {
 	struct router_delivered delivered;
 	bool is_tls_optional; /* "TLS-Required: No" (RFC 8689 section 5) */
 	bool is_bulk;         /* Precedence says so */
+	struct span to, cc;   /* of a submission: the first To and Cc fields' values */
+	bool is_machine;      /* of a submission: no person has written it */
 	bool is_stripped;     /* the filter's field is taken out */
 	struct inbound_strip strip;
 	struct inbound_return *back;  /* it comes back from the filter; NULL: it does not */
@@ -165,6 +170,14 @@ void *inbound_on_sasl_ctx(void *ctx);
 FIBER void inbound_on_auth(
 	void *ctx, struct smtp_session *s, bool is_accepted, struct smtp_reply *r);
 const char *inbound_on_ended(void *ctx, const struct smtp_session *s);
+
+/* inbound_people.c */
+
+/** Of a submission: called for each field of its header. */
+void inbound_people_field(struct inbound_txn *t, const struct mail_field *f);
+/** A submission was accepted and answered for: its recipients go into the sender's contacts, some time later.
+ * Does not yield. */
+void inbound_people(struct inbound_conn *c, const struct smtp_session *s);
 
 /* inbound_trail.c */
 

@@ -22,6 +22,8 @@ void inbound_note_field(void *arg, const struct mail_field *f)
 {
 	struct inbound_txn *t = arg;
 
+	if (t->gate)
+		inbound_people_field(t, f);
 	if (f->id == MAIL_MESSAGE_ID && !t->message_id.len)
 		t->message_id = arena_span(t->arena, trail_message_id(f->value));
 	else if (f->id == MAIL_FROM && !t->from.len)

@@ -103,14 +103,37 @@ void jmap_slot_give(struct jmapd *d, uint64_t account_id, enum jmap_slot_kind ki
 
 /* ---- beside the requests ---- */
 
+static void due_arrived(struct loop_msg *msg)
+{
+	struct jmapd *d = CONTAINER_OF(msg, struct jmapd, due);
+
+	atomic_store(&d->is_posted, false);
+	d->is_due = true;
+	fiber_cond_broadcast(&d->changed);
+}
+
+/* On the writer's thread. */
+static void is_due(void *arg)
+{
+	struct jmapd *d = arg;
+
+	if (!atomic_exchange(&d->is_posted, true))
+		loop_post(d->tasks_loop, &d->due);
+}
+
 FIBER int jmapd_run(struct jmapd *d, struct err *e)
 {
 	struct err why = {0};
+	int64_t next;
 
+	d->tasks_loop = loop_current();
+	d->due.fn = due_arrived;
+	store_subscribe(d->opts.store, STORE_DUE, is_due, d);
 	while (!d->is_stopping) {
-		jmap_tasks(d);
-		if (d->is_stopping ||
-			fiber_cond_wait(&d->changed, loop_now_ns() + JMAP_TASKS_NS, &why) == 0 ||
+		d->is_due = false;
+		jmap_tasks(d, &next);
+		err_clear(&why);
+		if (d->is_stopping || d->is_due || fiber_cond_wait(&d->changed, next, &why) == 0 ||
 			why.code == ERR_TIMEOUT)
 			continue;
 		return why.code == ERR_CANCELLED ? 0 : err_copy(e, &why);

@@ -21,10 +21,14 @@ struct jmapd;
 #define JMAP_SET_MAX          500 /* maxObjectsInSet */
 #define JMAP_REQUESTS_AT_ONCE 8   /* maxConcurrentRequests, of one account */
 #define JMAP_UPLOADS_AT_ONCE  4   /* maxConcurrentUpload */
+#define JMAP_MAILBOXES_MAX    256 /* maxMailboxesPerEmail: they are one transaction */
 #define JMAP_DEPTH_MAX        32  /* of a request */
-#define JMAP_ANSWER_MAX       (32u << 20) /* octets of one method's answer: requestTooLarge */
-#define JMAP_STREAMS_MAX      16          /* event streams of one account */
-#define JMAP_UPLOAD_KEEP_NS   CLOCK_DAY   /* how long an upload waits to be used (store/upload.h) */
+#define JMAP_VALUES_MAX                                                                            \
+	(128 * 1024)            /* JSON values of a request, each some hundred octets of memory */
+#define JMAP_PROPERTIES_MAX 256 /* that are asked for in a /get: requestTooLarge */
+#define JMAP_ANSWER_MAX     (32u << 20) /* octets of one method's answer: requestTooLarge */
+#define JMAP_STREAMS_MAX    16          /* event streams of one account */
+#define JMAP_UPLOAD_KEEP_NS CLOCK_DAY   /* how long an upload waits to be used (store/upload.h) */
 
 /* A letter handed to our own submission (host wires it): SMTP in memory, so with all the rules of a client
  * that has logged in. All borrowed. */
@@ -38,8 +42,12 @@ struct jmap_letter {
 	size_t rcpt_count;
 	struct span params;        /* of MAIL, ready to be said */
 	struct http_source source; /* its octets, Bcc already taken out */
+	/** All recipients are good, `replies` is there, the letter follows: make `outbox` whole, which is stored in
+	 * the very transaction that accepts the letter. Does not yield. */
+	void (*is_coming)(struct jmap_letter *l, void *arg);
+	void *arg;
+	struct outbox_row *outbox;
 	/* results, in `a` */
-	uint64_t msg_id;      /* queue id */
 	struct span *replies; /* one a recipient: "250 2.1.5 …" */
 	struct span reply;    /* the last one of the whole message, or the one that refused it */
 	unsigned code;

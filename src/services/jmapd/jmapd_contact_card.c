@@ -158,11 +158,9 @@ static void gather(struct arena *a, struct span field, struct contact_person *li
 	for (size_t i = 0; i < found.count && *count < CONTACT_SENT_MAX; i++) {
 		struct mime_address *m = &found.items[i];
 
-		/* a name in encoded words would need iconv, which is not for a loop's thread */
 		if (m->kind == MIME_MAILBOX && m->domain.len)
 			list[(*count)++] = (struct contact_person){
-				span_find_span(m->name, SPAN("=?")) >= 0 ? SPAN("") : m->name,
-				mime_address_spec(a, m)};
+				m->name, mime_address_spec(a, m)};
 	}
 }
 

@@ -15,7 +15,8 @@ FIBER int jmap_problem(struct web_call *c, unsigned status, const char *type, co
 
 	json_out_init(&j, b);
 	json_open_object(&j);
-	json_kv_str(&j, "type", arena_printf(c->r->arena, PROBLEM "%s", type));
+	json_kv_str(
+		&j, "type", type ? arena_printf(c->r->arena, PROBLEM "%s", type) : "about:blank");
 	json_kv_u64(&j, "status", status);
 	if (limit)
 		json_kv_str(&j, "limit", limit);
@@ -79,19 +80,31 @@ static struct jmap_answer *answer_with_id(struct jmap_request *r, struct span id
 /* What a ResultReference leads to (RFC 8620 section 3.7); NULL: nothing. */
 static FIBER struct json_in *resolve(struct jmap_call *c, const struct json_in *reference)
 {
+	struct jmap_request *r = c->req;
 	struct span name = json_in_text(reference, "name");
 	const struct json_in *path = json_in_get(reference, "path");
 	struct jmap_answer *answer;
 
 	if (!json_in_is_text(json_in_get(reference, "resultOf")) || !json_in_is_text(path))
 		return NULL;
-	answer = answer_with_id(c->req, json_in_text(reference, "resultOf"));
+	if (r->reference_steps < JMAP_REFERENCE_COST)
+		return NULL;
+	r->reference_steps -= JMAP_REFERENCE_COST;
+	answer = answer_with_id(r, json_in_text(reference, "resultOf"));
 	if (!answer || !span_eq(span_str(answer->name), name))
 		return NULL;
-	if (!answer->read)
+	if (!answer->read && answer->json.len <= JMAP_REFERENCE_MAX) {
+		size_t values = json_in_values(answer->json);
+
+		if (values > r->reference_values)
+			return NULL;
+		r->reference_values -= values;
 		answer->read = jmap_json(
 			c->d, answer->json, JMAP_REFERENCE_MAX, JMAP_ANSWER_DEPTH, NULL);
-	return answer->read ? jmap_pointer(c->a, answer->read, json_in_span(path)) : NULL;
+	}
+	return answer->read
+		? jmap_pointer(c->a, answer->read, json_in_span(path), &r->reference_steps)
+		: NULL;
 }
 
 static FIBER int put_argument(struct jmap_call *c, const struct json_in *given,
@@ -108,7 +121,7 @@ static FIBER int put_argument(struct jmap_call *c, const struct json_in *given,
 	led_to = resolve(c, value);
 	if (!led_to)
 		return jmap_fail(c, "invalidResultReference", e,
-			"%.100s: the reference leads nowhere", name + 1);
+			"%.100s: the reference leads nowhere, or to too much", name + 1);
 	json_in_set(args, name + 1, led_to);
 	json_in_free(&led_to);
 	return 0;
@@ -199,6 +212,7 @@ static FIBER void run_call(
 	json_open_object(&out);
 	answer->name = c.name;
 	if (run_method(&c, given, args, &e) < 0) {
+		buf_fini(b); /* 32 MiB for each that fails would be more than all that succeed */
 		b = arena_buf(r->a, JMAP_ANSWER_MAX);
 		json_out_init(&out, b);
 		json_open_object(&out);
@@ -206,6 +220,8 @@ static FIBER void run_call(
 		answer->name = "error";
 	}
 	json_close(&out);
+	if (!c.method || !(c.method->flags & JMAP_MAY_PACK) || c.is_plain)
+		r->is_plain = true;
 	answer->id = id;
 	answer->json = buf_span(b);
 	r->octets += answer->json.len < room ? answer->json.len : room;
@@ -341,6 +357,8 @@ static FIBER int reply(struct jmap_request *r, struct err *e)
 	if (jmap_session_state(r->d, r->a, &r->user, &state, e) < 0)
 		return -1;
 	http_set(x, "Cache-Control", SPAN("no-store"));
+	if (!r->is_plain && r->octets > JMAP_PACK_OCTETS)
+		http_may_pack(x);
 	rc = http_reply_begin(x, 200, "application/json", HTTP_LENGTH_UNKNOWN, e);
 	if (rc == 0)
 		rc = http_reply_write(x, SPAN("{\"methodResponses\":["), e);
@@ -444,6 +462,9 @@ static FIBER int take_request(
 		return jmap_problem(c, 400, "limit", "maxSizeRequest",
 			"The request is larger than the server takes.", e);
 	}
+	if (json_in_values(body) > JMAP_VALUES_MAX && json_in_is_shallow(body, JMAP_DEPTH_MAX))
+		return jmap_problem(c, 400, "limit", "maxSizeRequest",
+			"The request has more values than the server takes.", e);
 	doc = jmap_json(d, body, JMAP_REQUEST_MAX, JMAP_DEPTH_MAX, &why);
 	if (!doc && why.code == ERR_BUSY)
 		return err_copy(e, &why);
@@ -457,6 +478,8 @@ static FIBER int take_request(
 	r->web = c;
 	r->a = c->r->arena;
 	r->user = *user;
+	r->reference_values = JMAP_REFERENCE_VALUES;
+	r->reference_steps = JMAP_REFERENCE_STEPS;
 	rc = run_request(r, doc, e);
 	json_in_free(&doc);
 	return rc;

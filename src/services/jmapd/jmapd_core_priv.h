@@ -2,18 +2,29 @@
 /* The core's own matters: what a process and a request keep. Methods see jmapd_priv.h only. */
 
 #include <pthread.h>
+#include <stdatomic.h>
 
+#include "base/gcra.h"
 #include "base/hash.h"
 #include "base/must.h"
+#include "run/loop.h"
 
 #include "services/jmapd/jmapd_priv.h"
 
 #define JMAP_RESPONSE_MAX  (64u << 20) /* octets of all answers of one request together */
 #define JMAP_REFERENCE_MAX (8u << 20)  /* octets of an answer that a reference can point into */
-#define JMAP_ANSWER_DEPTH  JSON_OUT_DEPTH
-#define JMAP_ALSO_MAX      8           /* implicit calls of one request */
-#define JMAP_LANE_OCTETS   (16 * 1024) /* JSON larger than this is read on the lane */
-#define JMAP_LOOPS_MAX     64
+/* All references of a request together: the values of answers that they point into, and the steps that they take:
+ * one for a value that they pass, more for a long name, JMAP_REFERENCE_COST to begin with. */
+#define JMAP_REFERENCE_VALUES (256 * 1024)
+#define JMAP_REFERENCE_STEPS  (256 * 1024)
+#define JMAP_REFERENCE_COST   256
+#define JMAP_ANSWER_DEPTH     JSON_OUT_DEPTH
+#define JMAP_ALSO_MAX         8           /* implicit calls of one request */
+#define JMAP_PACK_OCTETS      1400        /* an answer smaller than this is a packet all the same */
+#define JMAP_LANE_OCTETS      (16 * 1024) /* JSON larger than this is read on the lane */
+#define JMAP_LOOPS_MAX        64
+#define JMAP_PUSH_NEW         40 /* push subscriptions that an account makes at once, and in an hour */
+#define JMAP_PUSH_SLOTS       256 /* accounts share them by hash */
 
 /* How much of something an account has under way; of all loops. */
 enum jmap_slot_kind { JMAP_SLOT_REQUEST, JMAP_SLOT_UPLOAD, JMAP_SLOT_STREAM, JMAP_SLOT_KINDS };
@@ -40,9 +51,14 @@ struct jmapd {
 	struct list_node slots;
 	struct jmap_loop loops[JMAP_LOOPS_MAX];
 	unsigned push_generation; /* atomic */
+	struct gcra push_new[JMAP_PUSH_SLOTS];
 	/* on loop 0 */
 	struct fiber_cond changed;
-	bool is_stopping;
+	bool is_stopping, is_due;
+	/* of the writer's thread, until the store is closed */
+	struct loop *tasks_loop;
+	struct loop_msg due;
+	_Atomic bool is_posted;
 };
 
 /* What a method has answered. */
@@ -69,7 +85,9 @@ struct jmap_request {
 	bool wants_created; /* createdIds was there */
 	struct jmap_answer answers[JMAP_CALLS_MAX + JMAP_ALSO_MAX];
 	size_t answer_count;
-	size_t octets; /* of all answers */
+	size_t octets;                            /* of all answers */
+	size_t reference_values, reference_steps; /* that are left */
+	bool is_plain;                            /* an answer is not to be packed */
 	struct jmap_also also[JMAP_ALSO_MAX];
 	size_t also_count;
 	struct hash_map created; /* creation id → struct jmap_creation */

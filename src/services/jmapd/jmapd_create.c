@@ -83,12 +83,29 @@ static void put_list(
 		json_null(j);
 }
 
+/* Is nothing new but what was made here? Else the state before is told as null (RFC 8620 section 5.3). */
+static FIBER int look_whose(struct creating *x, uint64_t was, bool *is_ours_r, struct err *e)
+{
+	struct email_changes c = {.since = was};
+	struct err why = {0};
+
+	*is_ours_r = false;
+	if (x->set.type->changes(&x->set, &c, &why) < 0)
+		return why.code == ERR_STATE ? 0 : err_copy(e, &why);
+	for (size_t i = 0; i < c.count; i++)
+		if (c.list[i].how != EMAIL_CREATED)
+			return 0;
+	*is_ours_r = !c.is_more && c.count == x->good_count;
+	return 0;
+}
+
 FIBER int jmap_create_run(struct jmap_call *c, const struct jmap_set_type *type,
 	const char *argument, void *arg, struct err *e)
 {
 	struct creating x = {.set = {.call = c, .type = type, .arg = arg}};
 	struct span in_state = SPAN_NONE;
 	uint64_t was, now, wanted;
+	bool is_ours = true;
 
 	if (jmap_account(c, &x.set.account, e) < 0 || read_objects(c, &x, argument, e) < 0 ||
 		jmap_arg_text(c, "ifInState", &in_state, e) < 0 || type->state(&x.set, &was, e) < 0)
@@ -97,12 +114,16 @@ FIBER int jmap_create_run(struct jmap_call *c, const struct jmap_set_type *type,
 		return jmap_fail(c, "stateMismatch", e, "the state is another one now");
 	begin(c->a, &x.good, &x.good_text);
 	begin(c->a, &x.bad, &x.bad_text);
-	if (create_all(&x, e) < 0 || type->state(&x.set, &now, e) < 0)
+	if (create_all(&x, e) < 0 || type->state(&x.set, &now, e) < 0 ||
+		(now != was && look_whose(&x, was, &is_ours, e) < 0))
 		return -1;
 	json_key(c->out, "accountId");
 	jmap_put_id(c->out, 'A', x.set.account->id);
 	json_key(c->out, "oldState");
-	jmap_put_state(c->out, was);
+	if (is_ours)
+		jmap_put_state(c->out, was);
+	else
+		json_null(c->out);
 	json_key(c->out, "newState");
 	jmap_put_state(c->out, now);
 	put_list(c->out, "created", &x.good, x.good_text, x.good_count);

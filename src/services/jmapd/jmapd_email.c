@@ -102,6 +102,8 @@ static FIBER int get(struct jmap_call *c, struct err *e)
 			0 ||
 		(g->get.is_all && all_ids(g, e) < 0))
 		return -1;
+	/* codes and links that open accounts stand in bodies and fields, and anybody can write beside them */
+	c->is_plain = (g->want.needs & (JMAP_NEED_VALUES | JMAP_NEED_HEADER)) != 0;
 	json_key(c->out, "list");
 	json_open_array(c->out);
 	if (get_pages(g, e) < 0)
@@ -141,10 +143,10 @@ int jmap_changes_failed(struct jmap_call *c, struct err *e)
 }
 
 const struct jmap_method jmap_email_methods[] = {
-	{"Email/get", JMAP_CAP_PLACE_MAIL, 0, get},
-	{"Email/changes", JMAP_CAP_PLACE_MAIL, 0, changes},
-	{"Email/query", JMAP_CAP_PLACE_MAIL, 0, jmap_email_query},
-	{"Email/queryChanges", JMAP_CAP_PLACE_MAIL, 0, jmap_email_query_changes},
+	{"Email/get", JMAP_CAP_PLACE_MAIL, JMAP_MAY_PACK, get},
+	{"Email/changes", JMAP_CAP_PLACE_MAIL, JMAP_MAY_PACK, changes},
+	{"Email/query", JMAP_CAP_PLACE_MAIL, JMAP_MAY_PACK, jmap_email_query},
+	{"Email/queryChanges", JMAP_CAP_PLACE_MAIL, JMAP_MAY_PACK, jmap_email_query_changes},
 	{"Email/parse", JMAP_CAP_PLACE_MAIL, 0, jmap_email_parse},
 	{"SearchSnippet/get", JMAP_CAP_PLACE_MAIL, 0, jmap_snippet_get},
 	{0},

@@ -7,7 +7,8 @@
 #include "services/jmapd/jmapd_email_body.h"
 #include "services/jmapd/jmapd_priv.h"
 
-#define JMAP_EMAIL_PAGE 64 /* Emails that are read and written at a time */
+#define JMAP_PREVIEW_CHARACTERS 128 /* what a wide row shows */
+#define JMAP_EMAIL_PAGE         64  /* Emails that are read and written at a time */
 #define JMAP_EMAIL_READ_MAX                                                                        \
 	(48u << 20) /* octets of bodies that one page may need: requestTooLarge */
 #define JMAP_PARSE_BLOB_MAX (64u << 20) /* octets of a blob that Email/parse opens */
@@ -52,7 +53,7 @@ enum jmap_email_need {
 	X(BODY_STRUCTURE, "bodyStructure", JMAP_NEED_PARTS, false)                                 \
 	X(HEADERS, "headers", JMAP_NEED_HEADER, false)                                             \
 	X(HEADER, "header:", JMAP_NEED_HEADER, false)                                              \
-	X(EXTRA, "", 0, false)
+	X(EXTRA, "", JMAP_NEED_FACTS, false)
 enum jmap_email_property_id {
 #define X(id, name, needs, is_default) JMAP_EMAIL_##id,
 	JMAP_EMAIL_PROPERTIES(X)
@@ -90,6 +91,9 @@ struct jmap_email_want {
  * has fewer), bodyProperties, fetch…BodyValues, maxBodyValueBytes. -1: invalidArguments. */
 int jmap_email_want(struct jmap_call *c, const struct span *properties, size_t count, bool is_parse,
 	struct jmap_email_want *w_r, struct err *e);
+
+/** Is it one of RFC 8621's, header:… included (none of our own)? */
+bool jmap_email_is_property(struct span name);
 
 /* One Email on its way. */
 struct jmap_email_item {

@@ -144,7 +144,11 @@ static FIBER int state(struct jmap_set *set, uint64_t *modseq_r, struct err *e)
 static const char *const email_properties[] = {"id", NULL};
 static const struct jmap_type email_type = {"Email", 'M', email_properties, OBJECT_KIND_COUNT};
 static const struct jmap_set_type copy_type = {
-	.type = &email_type, .create = create, .state = state};
+	.type = &email_type,
+	.create = create,
+	.state = state,
+	.changes = jmap_email_set_changes,
+};
 
 /* RFC 8620 section 5.4: the account that it comes from, in the state that the client knows. */
 static FIBER int find_from(struct jmap_call *c, struct copying *x, struct err *e)

@@ -77,12 +77,14 @@ static bool read_members(
 
 		for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 			is_known |= span_eq(span_str(name), span_str(names[i]));
-		if (!is_known) {
-			jmap_bad_property(c->a, why_r, name, "it cannot be set, or not so");
-			return false;
-		}
+		if (!is_known)
+			jmap_bad_property_too(c->a, why_r, name, "there is no such property");
 	}
-	return true;
+	if (!json_in_is_text(json_in_get(object, "blobId")))
+		jmap_bad_property_too(c->a, why_r, "blobId", "a blob is needed");
+	if (!json_in_is_object(json_in_get(object, "mailboxIds")))
+		jmap_bad_property_too(c->a, why_r, "mailboxIds", "a mailbox is needed");
+	return !why_r->type;
 }
 
 /* The blob into the stage; *why_r->type: it is not to be. */
@@ -95,18 +97,17 @@ static FIBER int take_blob(struct jmap_set *set, const struct json_in *object, s
 	bool is_found = false, is_good = false, is_mail = false;
 	uint64_t max = jmapd_opts_of(c->d)->message_max;
 
-	if (!blob_id.ptr) {
-		jmap_bad_property(c->a, why_r, "blobId", "it cannot be set, or not so");
-		return 0;
-	}
 	if (jmap_blob_find(c->d, c->a, set->account, blob_id, &blob, &is_found, e) < 0)
 		return -1;
 	if (!is_found) {
-		*why_r = (struct jmap_set_error){.type = "blobNotFound"};
+		/* RFC 8621 section 4.8 */
+		jmap_bad_property(c->a, why_r, "blobId", "there is no such blob");
 		return 0;
 	}
 	if (blob.size > max) {
 		*why_r = (struct jmap_set_error){.type = "tooLarge"};
+		jmap_why_more(c->a, why_r, "maxSize",
+			span_str(arena_printf(c->a, "%llu", (unsigned long long)max)));
 		return 0;
 	}
 	if (take_octets(stage, &blob, max, &is_good, e) < 0 ||
@@ -181,7 +182,11 @@ static FIBER int state(struct jmap_set *set, uint64_t *modseq_r, struct err *e)
 static const char *const email_properties[] = {"id", NULL};
 static const struct jmap_type email_type = {"Email", 'M', email_properties, OBJECT_KIND_COUNT};
 static const struct jmap_set_type import_type = {
-	.type = &email_type, .create = create, .state = state};
+	.type = &email_type,
+	.create = create,
+	.state = state,
+	.changes = jmap_email_set_changes,
+};
 
 FIBER int jmap_email_import(struct jmap_call *c, struct err *e)
 {

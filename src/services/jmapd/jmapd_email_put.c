@@ -150,9 +150,13 @@ static void put_convenience(const struct putting *p, const struct convenience *w
 
 static void put_preview(const struct putting *p)
 {
-	struct span s = p->item->facts ? p->item->facts->preview : p->item->preview;
+	struct span s = p->item->facts ? p->item->facts->preview : p->item->preview, rest = s;
+	uint32_t code;
 
-	json_span(p->j, s);
+	/* RFC 8621 section 4.1.4: at most 256 characters; a list of many has them in every row */
+	for (size_t n = 0; n < JMAP_PREVIEW_CHARACTERS && utf8_take(&rest, &code); n++)
+		;
+	json_span(p->j, span_sub(s, 0, s.len - rest.len));
 }
 
 static void put_body_property(const struct putting *p, enum jmap_email_property_id id)

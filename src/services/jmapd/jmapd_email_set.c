@@ -22,6 +22,8 @@ struct change {
 	uint64_t *boxes; /* where it will be */
 	size_t box_count, box_room;
 	struct jmap_snooze snooze;
+	struct span *fixed; /* properties that cannot change: told as they are? */
+	size_t fixed_count;
 };
 
 struct email_set {
@@ -76,6 +78,8 @@ static FIBER int make_letter(struct jmap_set *set, const struct json_in *object,
 	if (why.code != ERR_LIMIT)
 		return err_copy(e, &why);
 	*why_r = (struct jmap_set_error){.type = "tooLarge"};
+	jmap_why_more(set->call->a, why_r, "maxSize",
+		span_str(arena_printf(set->call->a, "%llu", (unsigned long long)o->message_max)));
 	return 0;
 }
 
@@ -118,7 +122,7 @@ static void bad(struct email_set *s, struct change *x, const char *type, const c
 	bool is_property = span_eq(span_str(type), SPAN("invalidProperties"));
 
 	if (is_property)
-		jmap_bad_property(s->c->a, &x->why, property, why);
+		jmap_bad_property_too(s->c->a, &x->why, property, why);
 	else
 		x->why = (struct jmap_set_error){.type = type, .description = why};
 }
@@ -163,7 +167,7 @@ static void begin_boxes(struct email_set *s, struct change *x)
 {
 	if (x->boxes)
 		return;
-	x->box_room = x->email->row_count + 64;
+	x->box_room = x->email->row_count + JMAP_MAILBOXES_MAX + 1;
 	x->boxes = ARENA_ARRAY(s->c->a, uint64_t, x->box_room);
 	for (size_t i = 0; i < x->email->row_count; i++) {
 		bool is_there = false;
@@ -206,31 +210,14 @@ static void read_boxes(struct email_set *s, struct change *x, const struct json_
 		bad(s, x, "invalidProperties", "mailboxIds", "mailboxes with true are expected");
 }
 
-/* What the client knows already and sends again (RFC 8620 section 5.3). */
-static bool is_as_it_is(const struct change *x, const char *key, const struct json_in *v)
-{
-	struct span text = json_in_span(v), name = span_str(key);
-	int64_t ns;
-	uint64_t id;
-
-	if (span_eq(name, SPAN("id")))
-		return enc_get_object(text, 'M', &id) && id == x->id;
-	if (span_eq(name, SPAN("threadId")))
-		return enc_get_object(text, 'T', &id) && id == x->email->thread_id;
-	if (span_eq(name, SPAN("size")))
-		return json_in_is_int(v) && (uint64_t)json_in_int(v) == x->email->msg.size;
-	if (span_eq(name, SPAN("receivedAt")))
-		return jmap_date(text, &ns) &&
-			ns / CLOCK_SEC == x->email->msg.received_ns / CLOCK_SEC;
-	return false;
-}
-
 static void read_member(
 	struct email_set *s, struct change *x, const char *key, const struct json_in *v)
 {
 	struct span rest, name = span_str(key);
 
-	if (span_eq(name, SPAN("keywords")))
+	if (!jmap_patch_is_path(key))
+		bad(s, x, "invalidPatch", key, "it leads nowhere");
+	else if (span_eq(name, SPAN("keywords")))
 		read_keywords(s, x, v);
 	else if (span_eq(name, SPAN("mailboxIds")))
 		read_boxes(s, x, v);
@@ -243,8 +230,8 @@ static void read_member(
 			bad(s, x, "invalidProperties", key, "until and a mailbox are expected");
 	} else if (span_find(name, '/') >= 0)
 		bad(s, x, "invalidPatch", key, "nothing of it can be changed");
-	else if (!is_as_it_is(x, key, v))
-		bad(s, x, "invalidProperties", key, "it cannot be changed");
+	else
+		x->fixed[x->fixed_count++] = name;
 }
 
 /* ---- may he, and what is to be done ---- */
@@ -307,6 +294,8 @@ static void check_boxes(struct email_set *s, struct change *x)
 {
 	if (!x->box_count)
 		bad(s, x, "invalidProperties", "mailboxIds", "an Email is in one mailbox at least");
+	if (x->box_count > JMAP_MAILBOXES_MAX && x->box_count > x->email->row_count)
+		bad(s, x, "tooManyMailboxes", "mailboxIds", NULL);
 	for (size_t i = 0; i < x->box_count && !x->why.type; i++) {
 		const struct jmap_box *box = jmap_box(&s->boxes, x->boxes[i]);
 		bool is_in = false;
@@ -331,18 +320,22 @@ static void check_boxes(struct email_set *s, struct change *x)
 	}
 }
 
-static void read_change(struct email_set *s, struct change *x)
+static FIBER int read_change(struct email_set *s, struct change *x, struct err *e)
 {
 	const struct json_in *v;
 	const char *key;
 	void *at = NULL;
 
-	if (!json_in_is_object(x->patch)) {
-		x->why = (struct jmap_set_error){.type = "invalidPatch"};
-		return;
-	}
-	while (!x->why.type && json_in_next(x->patch, &at, &key, &v))
+	x->fixed = ARENA_ARRAY(s->c->a, struct span, json_in_size(x->patch) + 1);
+	while (json_in_next(x->patch, &at, &key, &v))
 		read_member(s, x, key, v);
+	if (!x->why.type) {
+		if (jmap_email_differs(s->c, s->account, x->id, x->patch, x->fixed, x->fixed_count,
+			    &key, e) < 0)
+			return -1;
+		if (key)
+			bad(s, x, "invalidProperties", key, "it cannot be changed");
+	}
 	if (!x->why.type && x->has_boxes)
 		check_boxes(s, x);
 	if (!x->why.type && x->has_keywords && !may_all(s, x, rights_for_keywords(x)))
@@ -351,6 +344,7 @@ static void read_change(struct email_set *s, struct change *x)
 	if (!x->why.type && x->snooze.is_told && !s->account->is_own)
 		x->why = (struct jmap_set_error){
 			.type = "forbidden", .description = "only what is your own can be put off"};
+	return 0;
 }
 
 static void plan_keywords(const struct change *x, size_t whose, struct jmap_deeds *d)
@@ -487,35 +481,31 @@ static FIBER int snooze_all(struct email_set *s, struct change *list, size_t cou
 	return 0;
 }
 
-/* Behind the changes: what sleeps until when, and what does no longer. */
-static FIBER int note_snoozes(struct email_set *s, struct change *list, size_t count, struct err *e)
+/* What sleeps until when, and what does no longer. */
+static void plan_snooze(const struct change *x, size_t whose, struct jmap_deeds *d)
 {
-	struct snooze *rows = ARENA_ARRAY(s->c->a, struct snooze, count + 1);
-	size_t n = 0;
-
-	for (size_t i = 0; i < count; i++) {
-		struct change *x = &list[i];
-
-		if (x->why.type || (!x->snooze.is_told && !x->has_boxes))
-			continue;
-		rows[n++] = (struct snooze){.email_id = x->id,
-			.until_ns = x->snooze.is_on ? x->snooze.until_ns : 0,
-			.mailbox_id = x->snooze.mailbox_id};
-	}
-	return n && s->account->is_own ? snooze_set(store_of_call(s->c), s->account->id, rows, n, e)
-				       : 0;
+	if (!x->snooze.is_told && !x->has_boxes)
+		return;
+	d->snooze_whose[d->snooze_count] = whose;
+	d->snoozes[d->snooze_count++] = (struct snooze){.email_id = x->id,
+		.until_ns = x->snooze.is_on ? x->snooze.until_ns : 0,
+		.mailbox_id = x->snooze.mailbox_id};
 }
 
 static FIBER int do_batch(struct email_set *s, struct change *list, size_t count, struct err *e)
 {
-	struct jmap_deeds deeds = {.a = s->c->a};
+	struct jmap_deeds deeds = {.a = s->c->a,
+		.account_id = s->account->id,
+		.snoozes = ARENA_ARRAY(s->c->a, struct snooze, count + 1),
+		.snooze_whose = ARENA_ARRAY(s->c->a, size_t, count + 1)};
 
 	if (need_boxes(s, e) < 0 || look_up(s, list, count, e) < 0)
 		return -1;
 	for (size_t i = 0; i < count; i++) {
-		if (!list[i].why.type && list[i].patch)
-			read_change(s, &list[i]);
-		else if (!list[i].why.type &&
+		if (!list[i].why.type && list[i].patch) {
+			if (read_change(s, &list[i], e) < 0)
+				return -1;
+		} else if (!list[i].why.type &&
 			!may_all(s, &list[i], MAILBOX_RIGHT_DELETE_MSG | MAILBOX_RIGHT_EXPUNGE))
 			list[i].why = (struct jmap_set_error){.type = "forbidden"};
 		else if (!list[i].why.type)
@@ -528,11 +518,11 @@ static FIBER int do_batch(struct email_set *s, struct change *list, size_t count
 			plan_keywords(&list[i], i, &deeds);
 		if (!list[i].why.type && list[i].has_boxes)
 			plan_boxes(&list[i], i, &deeds);
+		if (!list[i].why.type && s->account->is_own)
+			plan_snooze(&list[i], i, &deeds);
 	}
 	s->list = list;
-	if (jmap_deeds_do(s->c, &deeds, failed, s, e) < 0)
-		return -1;
-	return note_snoozes(s, list, count, e);
+	return jmap_deeds_do(s->c, &deeds, failed, s, e);
 }
 
 /* ---- updating ---- */
@@ -630,6 +620,11 @@ static FIBER int state(struct jmap_set *set, uint64_t *modseq_r, struct err *e)
 	return 0;
 }
 
+FIBER int jmap_email_set_changes(struct jmap_set *set, struct email_changes *c, struct err *e)
+{
+	return email_changes(store_of_call(set->call), set->call->a, &set->account->eyes, c, e);
+}
+
 static const char *const email_properties[] = {"id", NULL};
 static const struct jmap_type email_type = {"Email", 'M', email_properties, OBJECT_KIND_COUNT};
 static const struct jmap_set_type email_set_type = {
@@ -638,6 +633,7 @@ static const struct jmap_set_type email_set_type = {
 	.update = update,
 	.destroy = destroy,
 	.state = state,
+	.changes = jmap_email_set_changes,
 };
 
 static FIBER int email_set(struct jmap_call *c, struct err *e)

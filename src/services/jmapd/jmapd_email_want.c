@@ -47,6 +47,13 @@ static bool property_of(struct span said, struct jmap_email_property *p_r)
 	return false;
 }
 
+bool jmap_email_is_property(struct span name)
+{
+	struct jmap_email_property p;
+
+	return property_of(name, &p) && p.id != JMAP_EMAIL_EXTRA;
+}
+
 static bool add(struct jmap_email_want *w, struct span said)
 {
 	struct jmap_email_property p;
@@ -101,9 +108,12 @@ int jmap_email_want(struct jmap_call *c, const struct span *names, size_t count,
 	size_t part_count;
 
 	*w_r = (struct jmap_email_want){0};
-	if (take_properties(c, names, count, is_parse, w_r, e) < 0 ||
-		jmap_arg_texts(c, "bodyProperties", &parts, &part_count, e) < 0 ||
-		take_values(c, w_r, e) < 0)
+	if (jmap_arg_texts(c, "bodyProperties", &parts, &part_count, e) < 0)
+		return -1;
+	if (count > JMAP_PROPERTIES_MAX || part_count > JMAP_PROPERTIES_MAX)
+		return jmap_fail(
+			c, "requestTooLarge", e, "more than %d properties", JMAP_PROPERTIES_MAX);
+	if (take_properties(c, names, count, is_parse, w_r, e) < 0 || take_values(c, w_r, e) < 0)
 		return -1;
 	if (!jmap_part_want_of(c->a, parts, part_count, &w_r->parts, &bad))
 		return jmap_fail_argument(c, e, "bodyProperties",

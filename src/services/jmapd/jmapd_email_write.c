@@ -5,6 +5,7 @@
 
 #include "base/enc.h"
 #include "run/loop.h"
+#include "store/snooze.h"
 #include "store/stage.h"
 
 void jmap_bad_property(struct arena *a, struct jmap_set_error *why_r, const char *property,
@@ -15,6 +16,28 @@ void jmap_bad_property(struct arena *a, struct jmap_set_error *why_r, const char
 	list[0] = arena_str(a, span_str(property));
 	*why_r = (struct jmap_set_error){
 		.type = "invalidProperties", .description = description, .properties = list};
+}
+
+void jmap_bad_property_too(struct arena *a, struct jmap_set_error *why_r, const char *property,
+	const char *description)
+{
+	const char *const *was = why_r->properties;
+	const char **list;
+	size_t count = 0;
+
+	if (!why_r->type) {
+		jmap_bad_property(a, why_r, property, description);
+		return;
+	}
+	if (!was || !span_eq(span_str(why_r->type), SPAN("invalidProperties")))
+		return;
+	while (was[count])
+		count++;
+	list = (const char **)ARENA_ARRAY(a, char *, count + 2);
+	for (size_t i = 0; i < count; i++)
+		list[i] = was[i];
+	list[count] = arena_str(a, span_str(property));
+	why_r->properties = list;
 }
 
 void jmap_why_more(struct arena *a, struct jmap_set_error *why, const char *name, struct span json)
@@ -143,27 +166,32 @@ unsigned jmap_keywords_lack(const struct jmap_keywords *k, unsigned rights)
 
 /* ---- where to ---- */
 
+static bool is_among(const uint64_t *list, size_t count, uint64_t id)
+{
+	for (size_t i = 0; i < count; i++)
+		if (list[i] == id)
+			return true;
+	return false;
+}
+
 bool jmap_mailbox_ids_read(
 	struct jmap_call *c, const struct json_in *ids, uint64_t **list_r, size_t *count_r)
 {
 	const struct json_in *v;
 	const char *name;
 	void *at = NULL;
-	size_t room = 0;
 
 	*count_r = 0;
 	if (!json_in_is_object(ids))
 		return false;
-	while (json_in_next(ids, &at, &name, &v))
-		room++;
-	*list_r = ARENA_ARRAY(c->a, uint64_t, room + 1);
-	at = NULL;
-	while (json_in_next(ids, &at, &name, &v)) {
+	*list_r = ARENA_ARRAY(c->a, uint64_t, JMAP_MAILBOXES_MAX + 1);
+	while (*count_r <= JMAP_MAILBOXES_MAX && json_in_next(ids, &at, &name, &v)) {
 		uint64_t id;
 
 		if (!json_in_truth(v) || !jmap_id_of(c, span_str(name), 'F', &id))
 			return false;
-		(*list_r)[(*count_r)++] = id;
+		if (!is_among(*list_r, *count_r, id)) /* "#new" may be one that is named, too */
+			(*list_r)[(*count_r)++] = id;
 	}
 	return true;
 }
@@ -180,6 +208,10 @@ void jmap_place_read(struct jmap_call *c, const struct jmap_boxes *boxes,
 	if (!jmap_mailbox_ids_read(c, mailbox_ids, &place->mailboxes, &place->count) ||
 		!place->count) {
 		jmap_bad_property(c->a, why_r, "mailboxIds", "an Email is in one mailbox at least");
+		return;
+	}
+	if (place->count > JMAP_MAILBOXES_MAX) {
+		*why_r = (struct jmap_set_error){.type = "tooManyMailboxes"};
 		return;
 	}
 	for (size_t i = 0; i < place->count; i++) {
@@ -211,39 +243,6 @@ static bool refuse(const struct err *e, struct jmap_set_error *why_r)
 	if (type)
 		*why_r = (struct jmap_set_error){.type = type};
 	return type != NULL;
-}
-
-static FIBER int copy_on(struct store *s, struct arena *a, const struct jmap_place *place,
-	uint32_t uid, struct err *e)
-{
-	const struct uid_range range = {uid, uid};
-
-	for (size_t i = 1; i < place->count; i++) {
-		struct mailbox_copy copy = {.from_id = place->mailboxes[0],
-			.to_id = place->mailboxes[i],
-			.ranges = &range,
-			.range_count = 1,
-			.arena = a};
-
-		if (mailbox_copy(s, &copy, e) < 0)
-			return -1;
-	}
-	return 0;
-}
-
-/* All or nothing: what is there already goes again. */
-static FIBER void take_back(
-	struct jmap_call *c, const struct jmap_account *account, uint64_t email_id)
-{
-	struct store *s = jmapd_opts_of(c->d)->store;
-	struct email email;
-	uint64_t state;
-
-	if (email_get(s, c->a, &account->eyes, &email_id, 1, MAILBOX_WANT_ROW, &email, &state,
-		    NULL) < 0)
-		return;
-	for (size_t i = 0; i < email.row_count; i++)
-		mailbox_expunge(s, email.rows[i].mailbox_id, &email.rows[i].uid, 1, NULL, NULL);
 }
 
 static FIBER int tell_put(struct jmap_call *c, const struct jmap_account *account,
@@ -282,24 +281,17 @@ FIBER int jmap_email_put(struct jmap_call *c, const struct jmap_account *account
 		.keywords = place->keywords.words,
 		.keyword_count = place->keywords.count,
 		.received_ns = received_ns ? received_ns : loop_wall_ns()};
-	struct mailbox_append op = {.mailbox_id = place->mailboxes[0], .items = &item, .count = 1};
-	struct facts_want want = {.octets = stage_len(*stage)};
-	struct email email;
+	struct mailbox_append op = {.mailbox_id = place->mailboxes[0],
+		.items = &item,
+		.count = 1,
+		.also_in = place->mailboxes + 1,
+		.also_in_count = place->count - 1};
 	struct err why = {0};
-	uint64_t state;
 
 	if (mailbox_append(s, &op, &why) < 0)
 		return refuse(&why, why_r) ? 0 : err_copy(e, &why);
 	*stage = NULL;
-	*email_id_r = want.message_id = item.id;
-	/* its thread is known before it has copies, which take it over */
-	if (email_get(s, c->a, &account->eyes, email_id_r, 1, MAILBOX_WANT_FACTS, &email, &state,
-		    e) < 0)
-		return -1;
-	if (copy_on(s, c->a, place, item.uid, &why) < 0) {
-		take_back(c, account, *email_id_r);
-		return refuse(&why, why_r) ? 0 : err_copy(e, &why);
-	}
+	*email_id_r = item.id;
 	return tell_put(c, account, *email_id_r, server_set_r, e);
 }
 
@@ -382,12 +374,11 @@ static struct uid_range *ranges_of(struct arena *a, const struct jmap_deed *d, s
 	return list;
 }
 
-static FIBER int do_flags(struct store *s, struct arena *a, const struct jmap_deed *d,
-	const struct uid_range *ranges, size_t count, struct err *e)
+static struct mailbox_step flags_step(struct arena *a, const struct jmap_deed *d)
 {
-	struct mailbox_store op = {.mailbox_id = d->from,
-		.ranges = ranges,
-		.range_count = count,
+	struct mailbox_store *op = ARENA_NEW(a, struct mailbox_store);
+
+	*op = (struct mailbox_store){.mailbox_id = d->from,
 		.how = d->how,
 		.flags = d->keywords.flags,
 		.keywords = d->keywords.words,
@@ -396,56 +387,142 @@ static FIBER int do_flags(struct store *s, struct arena *a, const struct jmap_de
 		.flags_mask = MAILBOX_FLAGS_ALL & ~(unsigned)MAILBOX_DELETED,
 		.arena = a,
 		.wants_none = true};
-
-	return mailbox_store_flags(s, &op, e);
+	op->ranges = ranges_of(a, d, &op->range_count);
+	return (struct mailbox_step){.flags = op};
 }
 
-static FIBER int do_deed(
-	struct jmap_call *c, struct arena *a, const struct jmap_deed *d, struct err *e)
+static struct mailbox_step copy_step(struct arena *a, const struct jmap_deed *d)
 {
-	const struct jmapd_opts *o = jmapd_opts_of(c->d);
-	size_t count;
-	struct uid_range *ranges = ranges_of(a, d, &count);
-	struct mailbox_copy copy = {.from_id = d->from,
+	struct mailbox_copy *op = ARENA_NEW(a, struct mailbox_copy);
+
+	*op = (struct mailbox_copy){.from_id = d->from,
 		.to_id = d->to,
-		.ranges = ranges,
-		.range_count = count,
 		.is_move = d->kind == JMAP_DEED_MOVE,
 		.arena = a};
-	struct mailbox_expunge_op gone = {.mailbox_id = d->from,
-		.ranges = ranges,
-		.range_count = count,
-		.keep_until_ns = o->keep_expunged_ns > 0
-			? (uint64_t)(loop_wall_ns() + o->keep_expunged_ns)
-			: 0};
+	op->ranges = ranges_of(a, d, &op->range_count);
+	return (struct mailbox_step){.copy = op};
+}
 
-	switch (d->kind) {
-	case JMAP_DEED_FLAGS: return do_flags(o->store, a, d, ranges, count, e);
-	case JMAP_DEED_COPY:
-	case JMAP_DEED_MOVE: return mailbox_copy(o->store, &copy, e);
-	case JMAP_DEED_EXPUNGE: return mailbox_expunge_ranges(o->store, &gone, e);
-	}
-	return 0;
+static struct mailbox_step expunge_step(
+	struct arena *a, const struct jmap_deed *d, int64_t keep_expunged_ns)
+{
+	struct mailbox_expunge_op *op = ARENA_NEW(a, struct mailbox_expunge_op);
+
+	*op = (struct mailbox_expunge_op){.mailbox_id = d->from,
+		.keep_until_ns = keep_expunged_ns > 0
+			? (uint64_t)(loop_wall_ns() + keep_expunged_ns)
+			: 0};
+	op->ranges = ranges_of(a, d, &op->range_count);
+	return (struct mailbox_step){.expunge = op};
+}
+
+/* Those messages of a deed that are the Email's. */
+static struct jmap_deed part_of(struct arena *a, const struct jmap_deed *d, size_t whose)
+{
+	struct jmap_deed x = *d;
+
+	x.uids = ARENA_ARRAY(a, uint32_t, d->count + 1);
+	x.count = 0;
+	for (size_t i = 0; i < d->count; i++)
+		if (d->whose[i] == whose)
+			x.uids[x.count++] = d->uids[i];
+	return x;
+}
+
+#define EVERYBODY SIZE_MAX
+
+static struct mailbox_step step_of(
+	struct arena *a, const struct jmap_deed *d, int64_t keep_expunged_ns)
+{
+	if (d->kind == JMAP_DEED_FLAGS)
+		return flags_step(a, d);
+	return d->kind == JMAP_DEED_EXPUNGE ? expunge_step(a, d, keep_expunged_ns)
+					    : copy_step(a, d);
+}
+
+/* What is to be done for one Email, or for all, together or not at all. */
+static FIBER int do_deeds(
+	struct jmap_call *c, const struct jmap_deeds *d, size_t whose, struct err *e)
+{
+	const struct jmapd_opts *o = jmapd_opts_of(c->d);
+	struct arena *a = arena_new();
+	struct mailbox_step *steps = ARENA_ARRAY(a, struct mailbox_step, d->count + 1);
+	struct snooze *rows = ARENA_ARRAY(a, struct snooze, d->snooze_count + 1);
+	struct snooze_list sleepers = {.account_id = d->account_id, .rows = rows};
+	size_t n = 0;
+	int rc = 0;
+
+	for (int kind = JMAP_DEED_FLAGS; kind <= JMAP_DEED_EXPUNGE; kind++)
+		for (size_t i = 0; i < d->count; i++) {
+			struct jmap_deed x = whose == EVERYBODY ? d->list[i]
+								: part_of(a, &d->list[i], whose);
+
+			if (x.kind == (enum jmap_deed_kind)kind && x.count)
+				steps[n++] = step_of(a, &x, o->keep_expunged_ns);
+		}
+	for (size_t i = 0; i < d->snooze_count; i++)
+		if (whose == EVERYBODY || d->snooze_whose[i] == whose)
+			rows[sleepers.count++] = d->snoozes[i];
+	if (n || sleepers.count)
+		rc = mailbox_steps(
+			o->store, steps, n, sleepers.count ? snooze_set_tx : NULL, &sleepers, e);
+	arena_free(&a);
+	return rc;
+}
+
+static size_t last_of(const struct jmap_deeds *d)
+{
+	size_t last = 0;
+
+	for (size_t i = 0; i < d->count; i++)
+		for (size_t n = 0; n < d->list[i].count; n++)
+			last = d->list[i].whose[n] > last ? d->list[i].whose[n] : last;
+	for (size_t i = 0; i < d->snooze_count; i++)
+		last = d->snooze_whose[i] > last ? d->snooze_whose[i] : last;
+	return last;
 }
 
 FIBER int jmap_deeds_do(struct jmap_call *c, struct jmap_deeds *d,
 	void (*failed)(void *arg, size_t whose, const char *type, const char *why), void *arg,
 	struct err *e)
 {
-	for (int kind = JMAP_DEED_FLAGS; kind <= JMAP_DEED_EXPUNGE; kind++)
-		for (size_t i = 0; i < d->count; i++) {
-			const struct jmap_deed *x = &d->list[i];
-			struct jmap_set_error why_not;
-			struct err why = {0};
+	struct jmap_set_error why_not;
+	struct err why = {0};
 
-			if (x->kind != (enum jmap_deed_kind)kind || do_deed(c, d->a, x, &why) == 0)
-				continue;
-			if (!refuse(&why, &why_not))
-				return err_copy(e, &why);
-			for (size_t n = 0; n < x->count; n++)
-				failed(arg, x->whose[n], why_not.type, why_not.description);
-		}
+	if (do_deeds(c, d, EVERYBODY, &why) == 0)
+		return 0;
+	if (!refuse(&why, &why_not))
+		return err_copy(e, &why);
+	/* one of them is refused, and nothing has happened: each by itself */
+	for (size_t whose = 0, last = last_of(d); whose <= last; whose++) {
+		struct err not_done = {0};
+
+		if (do_deeds(c, d, whose, &not_done) == 0)
+			continue;
+		if (!refuse(&not_done, &why_not))
+			return err_copy(e, &not_done);
+		failed(arg, whose, why_not.type, why_not.description);
+	}
 	return 0;
+}
+
+bool jmap_patch_is_path(const char *key)
+{
+	struct span k = span_str(key), token;
+	unsigned depth = 0;
+	bool is_more = true;
+
+	while (is_more) {
+		is_more = span_cut(k, '/', &token, &k);
+		if (!token.len || ++depth > 2)
+			return false;
+		for (size_t i = 0; i < token.len; i++) /* RFC 6901 section 3 */
+			if (token.ptr[i] == '~' &&
+				(i + 1 == token.len ||
+					(token.ptr[i + 1] != '0' && token.ptr[i + 1] != '1')))
+				return false;
+	}
+	return true;
 }
 
 bool jmap_patch_below(struct arena *a, const char *key, const char *name, struct span *rest_r)

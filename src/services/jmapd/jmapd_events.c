@@ -306,7 +306,7 @@ static FIBER int events(void *arg, struct web_call *c, struct err *e)
 		return rc;
 	wrong = take_query(&x);
 	if (wrong)
-		return http_reply_error(c->x, 400, wrong, e);
+		return jmap_problem(c, 400, NULL, NULL, wrong, e);
 	if (!jmap_slot_take(x.d, x.user.account_id, JMAP_SLOT_STREAM))
 		return jmap_problem(c, 429, "limit", "maxConcurrentStreams",
 			"There are too many event streams at once.", e);

@@ -11,6 +11,9 @@ static int check_properties(
 {
 	if (jmap_arg_texts(c, "properties", &g->properties, &g->property_count, e) < 0)
 		return -1;
+	if (g->property_count > JMAP_PROPERTIES_MAX)
+		return jmap_fail(
+			c, "requestTooLarge", e, "more than %d properties", JMAP_PROPERTIES_MAX);
 	for (size_t i = 0; type->properties && i < g->property_count; i++) {
 		bool is_known = false;
 

@@ -232,14 +232,13 @@ static FIBER int create(struct jmap_set *set, const struct json_in *object, stru
 		if (span_eq(span_str(name), SPAN("email")) && json_in_is_text(v)) {
 			made.email = json_in_span(v);
 		} else if (!take_member(c->a, &made, span_str(name), v)) {
-			jmap_bad_property(c->a, why_r, name, "it cannot be set, or not so");
-			return 0;
+			jmap_bad_property_too(c->a, why_r, name, "it cannot be set, or not so");
 		}
 	}
-	if (!made.email.len) {
-		jmap_bad_property(c->a, why_r, "email", "an address is needed");
+	if (!made.email.len)
+		jmap_bad_property_too(c->a, why_r, "email", "an address is needed");
+	if (why_r->type)
 		return 0;
-	}
 	if (may_write_as(c, set->account->id, made.email, &may, e) < 0)
 		return -1;
 	if (!may) {
@@ -292,9 +291,10 @@ static FIBER int update(struct jmap_set *set, uint64_t id, struct span id_text,
 		if (take_member(c->a, &now, span_str(name), v) ||
 			is_as_it_is(found, id_text, name, v))
 			continue;
-		jmap_bad_property(c->a, why_r, name, "it cannot be changed, or not so");
-		return 0;
+		jmap_bad_property_too(c->a, why_r, name, "it cannot be changed, or not so");
 	}
+	if (why_r->type)
+		return 0;
 	return outbox_identity_put(jmapd_opts_of(c->d)->store, &now, false, e);
 }
 
@@ -336,7 +336,7 @@ static FIBER int identity_set(struct jmap_call *c, struct err *e)
 }
 
 const struct jmap_method jmap_identity_methods[] = {
-	{"Identity/get", JMAP_CAP_PLACE_SUBMISSION, 0, identity_get},
+	{"Identity/get", JMAP_CAP_PLACE_SUBMISSION, JMAP_MAY_PACK, identity_get},
 	{"Identity/changes", JMAP_CAP_PLACE_SUBMISSION, 0, identity_changes},
 	{"Identity/set", JMAP_CAP_PLACE_SUBMISSION, JMAP_CHANGES_STATE, identity_set},
 	{NULL, 0, 0, NULL},

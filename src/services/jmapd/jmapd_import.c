@@ -1,5 +1,6 @@
 /* Mail from a file into a mailbox. The file comes as it is: an mbox, one letter, or a zip of letters, of mboxes, of a
- * Maildir (flags are those of the names; folders within become one). It is taken whole first; then lines of JSON tell how
+ * Maildir (flags are those of the names). Folders within a zip become folders within the mailbox, but for those that all
+ * of it lies in. It is taken whole first; then lines of JSON tell how
  * far it is:
  *
  *	{"done":50,"added":48,"present":2,"bad":0} …
@@ -21,6 +22,8 @@
 #define IMPORT_ITEM   16        /* octets of the SHA-256 that tells letters apart */
 #define IMPORT_OCTETS (8 << 20) /* of one commit, about */
 #define IMPORT_LINE   512
+#define IMPORT_HEAD   256  /* in which a first field has its colon */
+#define FOLDERS_MAX   1000 /* of a zip; what lies in further ones lies in the mailbox itself */
 
 struct letter {
 	struct stage *stage;
@@ -29,11 +32,21 @@ struct letter {
 	struct span item;
 };
 
+/* A folder of the zip, and what it is here. */
+struct folder {
+	struct span path;
+	uint64_t mailbox_id;
+	struct moved_source source;
+};
+
 struct import {
 	struct jmapd *d;
 	struct web_call *c;
 	struct moved_source source;
-	uint64_t mailbox_id;
+	uint64_t mailbox_id, account_id;
+	struct span name;       /* of the mailbox that it goes into */
+	struct folder *folders; /* of a zip; the first is that mailbox */
+	size_t folder_count;
 	struct arena *a; /* of the group */
 	struct letter group[MOVE_WEB_GROUP];
 	size_t count;
@@ -41,7 +54,8 @@ struct import {
 	/* the letter under way */
 	struct letter now;
 	EVP_MD_CTX *digest;
-	bool is_over; /* it is too long, or has no header */
+	char head[IMPORT_HEAD]; /* its beginning */
+	bool is_over;           /* it is too long, or has no header */
 	bool is_ends_known, is_unix,
 		is_cr; /* of a file: its first line ends with LF alone; the last octet */
 	/* an mbox within */
@@ -256,13 +270,13 @@ static bool is_letter(struct span head)
 static FIBER int letter_end(struct import *m, struct err *e)
 {
 	unsigned char hash[EVP_MAX_MD_SIZE];
-	char *head = arena_alloc(m->a, 256);
 	unsigned len = sizeof(hash);
 	size_t got = 0;
 
-	if (stage_len(m->now.stage) && stage_read(m->now.stage, 0, head, 256, &got, e) < 0)
+	if (stage_len(m->now.stage) &&
+		stage_read(m->now.stage, 0, m->head, IMPORT_HEAD, &got, e) < 0)
 		return -1;
-	if (m->is_over || !is_letter(span_of(head, got)) ||
+	if (m->is_over || !is_letter(span_of(m->head, got)) ||
 		EVP_DigestFinal_ex(m->digest, hash, &len) != 1) {
 		m->bad++;
 		m->done++;
@@ -383,23 +397,124 @@ static unsigned flags_of_name(struct span name)
 	return flags;
 }
 
-static FIBER int import_zip(struct import *m, struct stage *file, struct err *e)
+static FIBER int read_stage(
+	void *arg, uint64_t offset, void *p, size_t n, size_t *got_r, struct err *e)
 {
+	return stage_read(arg, offset, p, n, got_r, e);
+}
+
+static FIBER int source_of(
+	struct import *m, uint64_t mailbox_id, struct moved_source *source_r, struct err *e)
+{
+	return moved_source(m->d->opts.store, m->account_id,
+		span_str(arena_printf(m->c->r->arena, "page %llu", (unsigned long long)mailbox_id)),
+		0, source_r, e);
+}
+
+/* Found or made; one that cannot be is the mailbox itself. */
+static FIBER int make_folder(struct import *m, struct folder *f, struct err *e)
+{
+	struct store *s = m->d->opts.store;
+	struct span full = span_str(arena_printf(
+		m->c->r->arena, SPAN_FMT "/" SPAN_FMT, SPAN_ARG(m->name), SPAN_ARG(f->path)));
+	struct mailbox_info info;
+	struct err why = {0};
+
+	f->mailbox_id = m->folders[0].mailbox_id;
+	if (mailbox_find(s, m->c->r->arena, m->account_id, full, &info, &why) == 0) {
+		f->mailbox_id = info.id;
+	} else if (why.code == ERR_NOT_FOUND) {
+		err_clear(&why);
+		if (mailbox_create(s, m->account_id, full, SPAN(""), &f->mailbox_id, &why) == 0)
+			mailbox_subscribe(s, m->account_id, full, true, NULL);
+	}
+	if (why.code && why.code != ERR_LIMIT && why.code != ERR_SYNTAX && why.code != ERR_EXISTS)
+		return err_copy(e, &why);
+	return source_of(m, f->mailbox_id, &f->source, e);
+}
+
+/* What follows goes there. */
+static FIBER int enter(struct import *m, struct span path, struct err *e)
+{
+	struct folder *f = NULL;
+
+	for (size_t i = m->folder_count; i > 0 && !f; i--)
+		if (span_eq(m->folders[i - 1].path, path))
+			f = &m->folders[i - 1];
+	if (!f && m->folder_count < FOLDERS_MAX) {
+		f = &m->folders[m->folder_count];
+		f->path = arena_span(m->c->r->arena, path);
+		if (make_folder(m, f, e) < 0)
+			return -1;
+		m->folder_count++;
+	}
+	f = f ? f : &m->folders[0];
+	if (f->mailbox_id == m->mailbox_id)
+		return 0;
+	if (flush(m, e) < 0)
+		return -1;
+	m->mailbox_id = f->mailbox_id;
+	m->source = f->source;
+	return 0;
+}
+
+/* The levels in which all of it lies: "Mail" of somebody who has packed his folder Mail. */
+static FIBER int find_common(
+	struct import *m, const struct http_source *source, size_t *skip_r, struct err *e)
+{
+	struct arena *work = arena_new();
+	struct span common = SPAN_NONE;
 	struct zip_entry entry;
 	struct zip z;
 	bool is = false;
-	int rc = zip_begin(&z, m->c->r->arena, file, e);
+	int rc = zip_begin(&z, m->c->r->arena, source, e);
 
 	while (rc == 0 && (rc = zip_next(&z, &entry, &is, e)) == 0 && is) {
+		struct span path = jmap_import_folder(work, entry.name);
+
+		if (jmap_import_kind(entry.name) != IMPORT_NOTHING)
+			common = common.ptr ? jmap_import_common(common, path)
+					    : arena_span(m->c->r->arena, path);
+		arena_reset(work);
+	}
+	*skip_r = common.len;
+	arena_free(&work);
+	return rc;
+}
+
+static FIBER int enter_entry(struct import *m, struct span name, size_t skip, struct err *e)
+{
+	struct arena *work = arena_new();
+	struct span path = span_skip(jmap_import_folder(work, name), skip);
+	int rc = enter(m, span_starts(path, SPAN("/")) ? span_skip(path, 1) : path, e);
+
+	arena_free(&work);
+	return rc;
+}
+
+static FIBER int import_zip(struct import *m, struct stage *file, struct err *e)
+{
+	struct http_source source = {.read = read_stage, .arg = file, .size = stage_len(file)};
+	struct zip_entry entry;
+	struct zip z;
+	size_t skip = 0;
+	bool is = false;
+	int rc = find_common(m, &source, &skip, e);
+
+	m->folders = ARENA_ARRAY(m->c->r->arena, struct folder, FOLDERS_MAX);
+	m->folders[m->folder_count++] = (struct folder){SPAN(""), m->mailbox_id, m->source};
+	if (rc == 0)
+		rc = zip_begin(&z, m->c->r->arena, &source, e);
+	while (rc == 0 && (rc = zip_next(&z, &entry, &is, e)) == 0 && is) {
+		enum import_kind kind = jmap_import_kind(entry.name);
 		struct err why = {0};
 
-		if (span_ends_nocase(entry.name, SPAN(".mbox")) ||
-			span_ends_nocase(entry.name, SPAN("/mbox"))) {
+		if (kind != IMPORT_NOTHING && enter_entry(m, entry.name, skip, e) < 0)
+			return -1;
+		if (kind == IMPORT_MBOX) {
 			mbox_open(m);
 			rc = mbox_close(m, zip_read(&z, &entry, mbox_octets, m, &why), &why);
-		} else if (span_ends_nocase(entry.name, SPAN(".eml")) ||
-			span_find_span(entry.name, SPAN("cur/")) >= 0 ||
-			span_find_span(entry.name, SPAN("new/")) >= 0) {
+		} else if (kind == IMPORT_LETTER) {
 			rc = letter_begin(m, flags_of_name(entry.name), 0, e);
 			if (rc == 0 && (rc = zip_read(&z, &entry, file_octets, m, &why)) == 0)
 				rc = letter_end(m, &why);
@@ -474,10 +589,8 @@ static FIBER int import_into(struct import *m, uint64_t account_id, struct err *
 	struct stage *file = NULL;
 	int rc = -1;
 
-	if (moved_source(m->d->opts.store, account_id,
-		    span_str(arena_printf(
-			    m->c->r->arena, "page %llu", (unsigned long long)m->mailbox_id)),
-		    0, &m->source, e) < 0 ||
+	m->account_id = account_id;
+	if (source_of(m, m->mailbox_id, &m->source, e) < 0 ||
 		web_upload(m->c, m->d->opts.store, MOVE_WEB_MAX, &file, e) < 0)
 		return -1;
 	m->a = arena_new();
@@ -507,6 +620,7 @@ static FIBER int import_mailbox(void *arg, struct web_call *c, struct err *e)
 	if (rc <= 0)
 		return rc;
 	m->mailbox_id = info.id;
+	m->name = info.name;
 	if (!jmap_slot_take(m->d, who.who.account_id, JMAP_SLOT_UPLOAD)) {
 		http_set(c->x, "Retry-After", SPAN("1"));
 		return http_reply_error(c->x, 429, NULL, e);

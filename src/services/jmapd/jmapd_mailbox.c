@@ -14,13 +14,15 @@ static const char *const get_arguments[] = {"accountId", "ids", "properties", NU
 
 /* ---- roles ---- */
 
-/* Attribute (RFC 6154, RFC 8457), role (the registry of RFC 8621 section 10.5), where it stands when nobody has
+/* Attribute (RFC 6154, RFC 8457, their registry), role (the registry of RFC 8621 section 10.5), where it stands when nobody has
  * said otherwise. */
 static const struct {
 	const char *use, *role;
 	uint32_t order;
 } roles[] = {
 	{"\\Drafts", "drafts", 2},
+	{"\\Scheduled", "scheduled", 2},
+	{"\\Snoozed", "snoozed", 2},
 	{"\\Sent", "sent", 3},
 	{"\\Archive", "archive", 4},
 	{"\\Junk", "junk", 5},
@@ -369,10 +371,10 @@ static FIBER int changes(struct jmap_call *c, struct err *e)
 }
 
 const struct jmap_method jmap_mailbox_methods[] = {
-	{"Mailbox/get", JMAP_CAP_PLACE_MAIL, 0, get},
-	{"Mailbox/changes", JMAP_CAP_PLACE_MAIL, 0, changes},
-	{"Mailbox/query", JMAP_CAP_PLACE_MAIL, 0, jmap_mailbox_query},
-	{"Mailbox/queryChanges", JMAP_CAP_PLACE_MAIL, 0, jmap_mailbox_query_changes},
+	{"Mailbox/get", JMAP_CAP_PLACE_MAIL, JMAP_MAY_PACK, get},
+	{"Mailbox/changes", JMAP_CAP_PLACE_MAIL, JMAP_MAY_PACK, changes},
+	{"Mailbox/query", JMAP_CAP_PLACE_MAIL, JMAP_MAY_PACK, jmap_mailbox_query},
+	{"Mailbox/queryChanges", JMAP_CAP_PLACE_MAIL, JMAP_MAY_PACK, jmap_mailbox_query_changes},
 	{"Mailbox/set", JMAP_CAP_PLACE_MAIL, JMAP_CHANGES_STATE, jmap_mailbox_set},
 	{0},
 };

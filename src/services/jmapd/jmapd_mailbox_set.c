@@ -146,6 +146,15 @@ static int take_member(struct jmap_set *s, const char *name, const struct json_i
 	return unknown(s, why, name);
 }
 
+/* All that are at fault are told. */
+static void join(struct jmap_set *s, struct jmap_set_error *why, const struct jmap_set_error *one)
+{
+	if (!why->type || !one->properties)
+		*why = *one;
+	else
+		jmap_bad_property_too(s->call->a, why, one->properties[0], one->description);
+}
+
 /* ---- what all changes look at ---- */
 
 static struct span full_name(struct jmap_set *s, const struct jmap_box *parent, struct span name)
@@ -275,6 +284,24 @@ static FIBER int finish_creation(struct jmap_set *s, const struct wish *w, uint6
 	return 0;
 }
 
+/* What the server sets may be told as it will be: nothing in it, and all rights. */
+static bool is_as_made(struct jmap_set *s, const char *name, const struct json_in *v)
+{
+	const struct json_in *right;
+	const char *one;
+	void *at = NULL;
+
+	if (span_starts(span_str(name), SPAN("total")) ||
+		span_starts(span_str(name), SPAN("unread")))
+		return json_in_is_int(v) && json_in_int(v) == 0;
+	if (!s->account->is_own || !span_eq(span_str(name), SPAN("myRights")) || !json_in_size(v))
+		return false;
+	while (json_in_next(v, &at, &one, &right))
+		if (!span_starts(span_str(one), SPAN("may")) || !json_in_truth(right))
+			return false;
+	return true;
+}
+
 static int read_wish(struct jmap_set *s, const struct json_in *object, struct wish *w,
 	struct jmap_set_error *why)
 {
@@ -282,10 +309,13 @@ static int read_wish(struct jmap_set *s, const struct json_in *object, struct wi
 	const char *name;
 	void *at = NULL;
 
-	while (json_in_next(object, &at, &name, &value))
-		if (take_member(s, name, value, w, why) < 0)
-			return -1;
-	return 0;
+	while (json_in_next(object, &at, &name, &value)) {
+		struct jmap_set_error one = {0};
+
+		if (!is_as_made(s, name, value) && take_member(s, name, value, w, &one) < 0)
+			join(s, why, &one);
+	}
+	return why->type ? -1 : 0;
 }
 
 /* A shared account's list was read when the request began: what was made since has to be in it. */
@@ -456,10 +486,12 @@ static int read_patch(struct jmap_set *s, const struct jmap_box *b, const struct
 			continue;
 		if (is_server_set(name) && is_as_it_is(s, b, name, value))
 			continue;
-		if (take_member(s, name, value, w, why) < 0)
-			return -1;
+		struct jmap_set_error one = {0};
+
+		if (take_member(s, name, value, w, &one) < 0)
+			join(s, why, &one);
 	}
-	return 0;
+	return why->type ? -1 : 0;
 }
 
 static FIBER int update_rest(struct jmap_set *s, const struct jmap_box *b, const struct wish *w,
@@ -497,6 +529,52 @@ static bool is_allowed(const struct jmap_boxes *boxes, const struct jmap_box *b,
 	return true;
 }
 
+/* ---- names that go round in a ring ---- */
+
+/* It shall be called as another one is, and nothing else is in its way. */
+static bool wants_name_of(struct jmap_set *s, const struct jmap_boxes *boxes, struct jmap_box *b,
+	struct jmap_box **other_r)
+{
+	struct buf *id = arena_buf(s->call->a, 64);
+	struct jmap_set_error why = {0};
+	const struct json_in *patch;
+	struct wish w = {0};
+	struct span full;
+
+	enc_put_object(id, 'F', b->id);
+	patch = json_in_get(json_in_get(s->call->args, "update"), buf_cstr(id));
+	if (!patch || read_patch(s, b, patch, &w, &why) < 0 || !is_allowed(boxes, b, &w, &why) ||
+		plan_rename(s, boxes, b, &w, &full, &why) == 0 || !full.ptr)
+		return false;
+	*other_r = jmap_box_named(boxes, full);
+	return *other_r && !(*other_r)->is_inbox;
+}
+
+/* RFC 8620 section 5.3: A may become B while B becomes A. The one whose name is wanted steps aside. */
+static FIBER int untie(struct jmap_set *s, const struct jmap_boxes *boxes, struct jmap_box *b,
+	bool *is_untied_r, struct err *e)
+{
+	struct buf *aside = arena_buf(s->call->a, 2 * MAILBOX_NAME_MAX);
+	struct jmap_box *first = NULL, *x = b;
+	struct jmap_set_error why = {0};
+
+	*is_untied_r = false;
+	for (size_t n = 0; n < JMAP_SET_MAX; n++) {
+		if (!wants_name_of(s, boxes, x, &x))
+			return 0;
+		first = first ? first : x;
+		if (x == b)
+			break;
+	}
+	if (x != b || first == b)
+		return 0;
+	buf_printf(aside, SPAN_FMT "~", SPAN_ARG(first->full));
+	enc_put_object(aside, 'F', first->id);
+	*is_untied_r = mailbox_name_check(buf_span(aside), NULL) == 0 &&
+		rename_box(s, boxes, first, buf_span(aside), &why, e) == 0 && !why.type;
+	return *is_untied_r || why.type || !e || !e->code ? 0 : -1;
+}
+
 static FIBER int update(struct jmap_set *s, uint64_t id, struct span id_text,
 	const struct json_in *patch, struct span *server_set_r, struct jmap_set_error *why,
 	struct err *e)
@@ -516,9 +594,18 @@ static FIBER int update(struct jmap_set *s, uint64_t id, struct span id_text,
 		return 0;
 	}
 	/* whatever can be refused is refused before something has changed */
-	if (read_patch(s, b, patch, &w, why) < 0 || !is_allowed(&boxes, b, &w, why) ||
-		plan_rename(s, &boxes, b, &w, &full, why) < 0)
+	if (read_patch(s, b, patch, &w, why) < 0 || !is_allowed(&boxes, b, &w, why))
 		return 0;
+	if (plan_rename(s, &boxes, b, &w, &full, why) < 0) {
+		bool is_untied = false;
+
+		if (full.ptr && untie(s, &boxes, b, &is_untied, e) < 0)
+			return -1;
+		if (!is_untied)
+			return 0;
+		*why = (struct jmap_set_error){0};
+		return update(s, id, id_text, patch, server_set_r, why, e);
+	}
 	if (full.ptr && rename_box(s, &boxes, b, full, why, e) < 0)
 		return -1;
 	if (why->type || update_rest(s, b, &w, why, e) < 0)
@@ -565,9 +652,16 @@ static FIBER int state(struct jmap_set *s, uint64_t *modseq_r, struct err *e)
 	return jmap_boxes_state(s->call, s->account->id, modseq_r, e);
 }
 
+static FIBER int changes(struct jmap_set *s, struct email_changes *c, struct err *e)
+{
+	return email_mailbox_changes(
+		jmapd_opts_of(s->call->d)->store, s->call->a, &s->account->eyes, c, e);
+}
+
 FIBER int jmap_mailbox_set(struct jmap_call *c, struct err *e)
 {
-	static const struct jmap_set_type type = {&mailbox_type, create, update, destroy, state};
+	static const struct jmap_set_type type = {
+		&mailbox_type, create, update, destroy, state, changes, true};
 	bool removes_emails = false;
 
 	if (jmap_args_only(c, e, arguments) < 0 ||

@@ -41,21 +41,29 @@ const struct jmap_method *jmap_method_named(struct span name)
 	return NULL;
 }
 
+/* Of an echo: references in it may stand for more than what was sent. */
+#define ECHO_MAX (3 * JMAP_REQUEST_MAX)
+
 /* RFC 8620 section 4 */
 static FIBER int echo(struct jmap_call *c, struct err *e)
 {
 	const struct json_in *value;
 	const char *name;
 	void *at = NULL;
+	struct buf *b = arena_buf(c->a, ECHO_MAX);
 
-	while (json_in_next(c->args, &at, &name, &value)) {
-		struct buf *b = arena_buf(c->a, JMAP_REQUEST_MAX * 8);
-
+	while (buf_ok(b) && buf_len(c->out->buf) <= ECHO_MAX &&
+		json_in_next(c->args, &at, &name, &value)) {
+		buf_clear(b);
 		json_in_put(b, value);
 		json_key(c->out, name);
 		json_raw(c->out, buf_span(b));
+		if (fiber_breathe(e) < 0)
+			return -1;
 	}
-	return 0;
+	return buf_ok(b) && buf_len(c->out->buf) <= ECHO_MAX
+		? 0
+		: err_set(e, ERR_LIMIT, "an echo of more than %d octets", ECHO_MAX);
 }
 
 const struct jmap_method jmap_core_methods[] = {

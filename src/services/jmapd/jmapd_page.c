@@ -145,7 +145,7 @@ static FIBER int settings_set(struct jmap_call *c, struct err *e)
 }
 
 const struct jmap_method jmap_page_methods[] = {
-	{"WebSettings/get", JMAP_CAP_PLACE_PAGE, 0, settings_get},
+	{"WebSettings/get", JMAP_CAP_PLACE_PAGE, JMAP_MAY_PACK, settings_get},
 	{"WebSettings/set", JMAP_CAP_PLACE_PAGE, JMAP_CHANGES_STATE, settings_set},
 	{0},
 };

@@ -54,6 +54,7 @@ struct jmap_call {
 	struct json_out *out;       /* within the answer's arguments object: write members */
 	struct arena *a;            /* of this call */
 	unsigned using;             /* capabilities named: bits of enum jmap_capability */
+	bool is_plain; /* set by a method with JMAP_MAY_PACK whose answer may not, this time */
 };
 const struct jmapd_opts *jmapd_opts_of(const struct jmapd *d);
 
@@ -62,6 +63,8 @@ const struct jmapd_opts *jmapd_opts_of(const struct jmapd *d);
 typedef FIBER int jmap_method_fn(struct jmap_call *c, struct err *e);
 enum jmap_method_flag {
 	JMAP_CHANGES_STATE = 1, /* refused in read-only accounts (accountReadOnly) */
+	/* the answer holds nothing that is worth guessing at by the length of what is packed */
+	JMAP_MAY_PACK = 2,
 };
 /* id, URI; what of it stands in the session is in jmapd_session.c */
 #define JMAP_CAPABILITIES(X)                                                                       \
@@ -145,8 +148,10 @@ void jmap_put_state(struct json_out *j, uint64_t modseq);
 bool jmap_state_of(struct span text, uint64_t *modseq_r);
 
 /** What the path of a result reference leads to: a JSON Pointer in which "*" stands for each element of an array
- * (RFC 8620 section 3.7). NULL: nothing; else json_in_free it. Pure. */
-struct json_in *jmap_pointer(struct arena *a, const struct json_in *at, struct span path);
+ * (RFC 8620 section 3.7). NULL: nothing, or that would take more than `*steps` (what it took is taken from them); else
+ * json_in_free it. Pure. */
+struct json_in *jmap_pointer(
+	struct arena *a, const struct json_in *at, struct span path, size_t *steps);
 
 /* ---- the standard methods (RFC 8620 section 5) ---- */
 
@@ -205,6 +210,12 @@ struct jmap_set_error {   /* RFC 8620 section 5.3; zero: none */
 };
 /** The SetError object, for answers that jmap_set_run does not write (Email/import, /copy). */
 void jmap_put_set_error(struct json_out *j, const struct jmap_set_error *why);
+/** invalidProperties with the one at fault. */
+void jmap_bad_property(struct arena *a, struct jmap_set_error *why_r, const char *property,
+	const char *description);
+/** One more (RFC 8620 section 5.3: all of them are told); what was refused for another reason stays so. */
+void jmap_bad_property_too(struct arena *a, struct jmap_set_error *why_r, const char *property,
+	const char *description);
 struct jmap_set;
 struct jmap_set_type {
 	const struct jmap_type *type;
@@ -221,6 +232,11 @@ struct jmap_set_type {
 		struct jmap_set_error *why_r, struct err *e);
 	/** The state before and after; object_state for types of store/object.h when NULL. */
 	FIBER int (*state)(struct jmap_set *s, uint64_t *modseq_r, struct err *e);
+	/** What changed since a state; object_changes when NULL. ERR_STATE: it cannot be told. */
+	FIBER int (*changes)(struct jmap_set *s, struct email_changes *c, struct err *e);
+	/* Objects stand in each other's way (names, roles, parents): what is refused is tried again once others
+	 * have changed (RFC 8620 section 5.3: what counts is whether the end is valid). */
+	bool is_entangled;
 };
 struct jmap_set {
 	struct jmap_call *call;
@@ -230,7 +246,7 @@ struct jmap_set {
 };
 /** The whole method: accountId, ifInState (stateMismatch), limits (requestTooLarge), create, update, destroy in this
  * order, creation ids that refer to each other within one create in their order of need, what was created and
- * destroyed, oldState and newState. Further arguments (onDestroyRemoveEmails …) are the method's to read before. */
+ * destroyed, oldState (null when somebody else has changed something meanwhile) and newState. Further arguments (onDestroyRemoveEmails …) are the method's to read before. */
 FIBER int jmap_set_run(
 	struct jmap_call *c, const struct jmap_set_type *type, void *arg, struct err *e);
 

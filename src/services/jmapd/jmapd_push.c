@@ -238,6 +238,22 @@ static bool read_new(
 	return !why_r->type;
 }
 
+/* RFC 8620 section 8.7: each new one is a request to whom its maker names; who makes and destroys them again and
+ * again has us flood somebody else. */
+static bool is_too_often(struct jmapd *d, uint64_t account_id)
+{
+	static const struct gcra_rate rate = {JMAP_PUSH_NEW, CLOCK_HOUR, JMAP_PUSH_NEW};
+	static const struct hash_key key = {0x70757368, 0x6e6577};
+	struct span id = span_of(&account_id, sizeof(account_id));
+	bool is_often;
+
+	pthread_mutex_lock(&d->lock);
+	is_often = gcra_take(&d->push_new[hash_bytes(&key, id) % JMAP_PUSH_SLOTS], &rate,
+			   loop_now_ns()) > 0;
+	pthread_mutex_unlock(&d->lock);
+	return is_often;
+}
+
 static FIBER int push_create(struct jmap_set *s, const struct json_in *object, struct span *id_r,
 	struct span *server_set_r, struct jmap_set_error *why_r, struct err *e)
 {
@@ -249,6 +265,10 @@ static FIBER int push_create(struct jmap_set *s, const struct json_in *object, s
 
 	if (!read_new(c->a, object, &p, why_r))
 		return 0;
+	if (is_too_often(c->d, c->user.account_id)) {
+		*why_r = (struct jmap_set_error){.type = "rateLimit"};
+		return 0;
+	}
 	p.code = new_code(c->a);
 	if (push_add(c->d->opts.store, &p, &why) < 0) {
 		if (why.code != ERR_LIMIT)

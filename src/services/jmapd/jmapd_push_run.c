@@ -4,23 +4,38 @@
 #include "services/jmapd/jmapd_core_priv.h"
 
 /* Telling subscriptions (RFC 8620 section 7.2): a POST to each URL when something has changed that it wants to hear of;
- * before it is verified its code alone. Only what is public and speaks HTTPS is asked. One fiber, so one URL at a
- * time: a slow one keeps the others waiting for PUSH_NS at most. */
+ * before it is verified its code alone. Only what is public and speaks HTTPS is asked. Each letter has a fiber: so many
+ * at once, and so many of them to one place, so that a slow one keeps nobody else waiting; one that does not work is
+ * left alone for a while, which grows. */
 
-#define LOOK_NS    CLOCK_SEC       /* for subscriptions that came and went */
-#define PUSH_NS    (5 * CLOCK_SEC) /* for an answer */
-#define AGAIN_NS   CLOCK_MIN       /* after one that did not work */
+#define LOOK_NS CLOCK_SEC       /* for subscriptions that came and went */
+#define PUSH_NS (5 * CLOCK_SEC) /* for an answer */
+#define AGAIN_NS                                                                                   \
+	CLOCK_MIN    /* after one that did not work, and twice as long after each further one */
+#define AGAIN_MAX  6 /* times that it is doubled: an hour */
+#define AT_ONCE    16
+#define AT_PLACE   4
 #define ANSWER_MAX 4096
 
+/* A host that is asked for one or more of them. */
+struct place {
+	struct list_node node;
+	struct arena *a;
+	struct span host; /* with its port */
+	unsigned users, busy, failures;
+	int64_t not_before; /* mono */
+};
 /* One subscription as it is known here. */
 struct follower {
 	struct list_node node;
 	struct pusher *pusher;
+	struct place *place;
 	struct push push; /* spans in `a` */
 	struct arena *a;
 	struct watcher watcher;
 	bool is_asked;      /* its code has been told */
-	bool is_gone;       /* not in the list any more */
+	bool is_gone;       /* not in the list any more: freed once it is not busy */
+	bool is_busy;       /* its fiber has it */
 	int64_t not_before; /* mono */
 	struct arena *states_arena;
 	struct jmap_states *told;
@@ -29,7 +44,9 @@ struct follower {
 struct pusher {
 	struct jmapd *d;
 	struct watch *watch;
-	struct list_node followers;
+	struct list_node followers, places;
+	struct fiber_group group;
+	unsigned busy;
 	struct fiber_cond news;
 	unsigned generation;
 };
@@ -46,9 +63,64 @@ static void wake(struct watcher *w)
 	fiber_cond_broadcast(&f->pusher->news);
 }
 
+/* "https://push.example:8443/x" → "push.example:8443" */
+static struct span host_of(struct span url)
+{
+	ptrdiff_t at = span_find_span(url, SPAN("//"));
+	struct span rest = at < 0 ? url : span_skip(url, (size_t)at + 2);
+	size_t n = 0;
+
+	while (n < rest.len && rest.ptr[n] != '/' && rest.ptr[n] != '?')
+		n++;
+	return span_sub(rest, 0, n);
+}
+
+static struct place *place_take(struct pusher *x, struct span url)
+{
+	struct span host = host_of(url);
+	struct arena *a;
+	struct place *p;
+
+	LIST_EACH (n, &x->places) {
+		p = LIST_ITEM(n, struct place, node);
+		if (span_eq_nocase(p->host, host)) {
+			p->users++;
+			return p;
+		}
+	}
+	a = arena_new();
+	p = ARENA_NEW(a, struct place);
+	*p = (struct place){.a = a, .host = arena_span(a, host), .users = 1};
+	list_push_back(&x->places, &p->node);
+	return p;
+}
+
+static void place_give(struct place *p)
+{
+	struct arena *a = p->a;
+
+	if (--p->users)
+		return;
+	list_remove(&p->node);
+	arena_free(&a);
+}
+
+/* Of several that failed together one counts. */
+static void place_failed(struct place *p)
+{
+	int64_t now = loop_now_ns();
+
+	if (p->not_before > now)
+		return;
+	p->not_before = now + (AGAIN_NS << (p->failures < AGAIN_MAX ? p->failures : AGAIN_MAX));
+	p->failures++;
+}
+
 static void follower_free(struct follower *f)
 {
+	MUST(!f->is_busy);
 	list_remove(&f->node);
+	place_give(f->place);
 	watch_remove(f->pusher->watch, &f->watcher);
 	arena_free(&f->states_arena);
 	arena_free(&f->a);
@@ -81,6 +153,7 @@ static void take(struct pusher *x, const struct push *p)
 		f->push = *p;
 		f->push.device = SPAN_NONE;
 		f->push.url = arena_span(a, p->url);
+		f->place = place_take(x, p->url);
 		f->push.p256dh = arena_span(a, p->p256dh);
 		f->push.auth = arena_span(a, p->auth);
 		f->push.code = arena_span(a, p->code);
@@ -114,7 +187,7 @@ static FIBER int take_all(struct pusher *x, struct err *e)
 		LIST_EACH_SAFE (n, &x->followers) {
 			struct follower *f = LIST_ITEM(n, struct follower, node);
 
-			if (f->is_gone)
+			if (f->is_gone && !f->is_busy)
 				follower_free(f);
 		}
 	}
@@ -159,9 +232,13 @@ static FIBER bool post(struct follower *f, struct arena *a, struct span text)
 		jmap_push_moved(d);
 		return true;
 	}
-	if (rc == 0 && answer.status / 100 == 2)
+	if (rc == 0 && answer.status / 100 == 2) {
+		f->place->failures = 0;
 		return true;
-	f->not_before = loop_now_ns() + AGAIN_NS;
+	}
+	if (rc < 0 || answer.status >= 500 || answer.status == 429)
+		place_failed(f->place);
+	f->not_before = loop_now_ns() + AGAIN_NS; /* others there may fare better */
 	return false;
 }
 
@@ -221,33 +298,58 @@ static FIBER int tell(struct follower *f, struct arena *a, struct err *e)
 	return 0;
 }
 
-static FIBER int serve(struct follower *f, struct err *e)
+static FIBER int serve(void *arg)
 {
+	struct follower *f = arg;
+	struct pusher *x = f->pusher;
 	struct arena *a = arena_new();
-	int rc = 0;
+	struct err e = {0};
 
-	if (!f->push.is_verified) {
-		if (!f->is_asked)
-			ask(f, a);
-	} else if (f->watcher.is_changed || !f->told) {
-		rc = tell(f, a, e);
-	}
+	if (!f->push.is_verified)
+		ask(f, a);
+	else if (tell(f, a, &e) < 0 && e.code != ERR_CANCELLED)
+		log_event(x->d->opts.log, LOG_WARN, "jmap.push.failed", LF_STR("error", e.text));
 	arena_free(&a);
-	return rc;
+	f->is_busy = false;
+	f->place->busy--;
+	x->busy--;
+	fiber_cond_broadcast(&x->news);
+	return 0;
 }
 
-static FIBER int serve_all(struct pusher *x, struct err *e)
+static bool is_wanted(const struct follower *f)
+{
+	int64_t now = loop_now_ns();
+
+	if (f->is_busy || f->is_gone || f->not_before > now || f->place->not_before > now ||
+		f->place->busy == AT_PLACE)
+		return false;
+	return f->push.is_verified ? f->watcher.is_changed || !f->told : !f->is_asked;
+}
+
+/* Who was served goes to the end, so that everybody has his turn. */
+static void serve_all(struct pusher *x)
 {
 	/* the resolver comes a moment after the listeners */
 	if (!__atomic_load_n(&x->d->opts.fetch->dns, __ATOMIC_ACQUIRE))
-		return 0;
-	LIST_EACH (n, &x->followers) {
+		return;
+	LIST_EACH_SAFE (n, &x->followers) {
 		struct follower *f = LIST_ITEM(n, struct follower, node);
 
-		if (f->not_before <= loop_now_ns() && serve(f, e) < 0)
-			return -1;
+		if (x->busy == AT_ONCE)
+			return;
+		if (f->is_gone && !f->is_busy) {
+			follower_free(f);
+			continue;
+		}
+		if (!is_wanted(f) || fiber_start(&x->group, "jmap.push.one", serve, f, NULL) < 0)
+			continue;
+		f->is_busy = true;
+		f->place->busy++;
+		x->busy++;
+		list_remove(&f->node);
+		list_push_back(&x->followers, &f->node);
 	}
-	return 0;
 }
 
 FIBER int jmapd_push_run(struct jmapd *d, struct err *e)
@@ -259,12 +361,13 @@ FIBER int jmapd_push_run(struct jmapd *d, struct err *e)
 	if (!d->opts.fetch)
 		return 0;
 	list_init(&x.followers);
+	list_init(&x.places);
+	fiber_group_init(&x.group);
 	fiber_cond_init(&x.news);
 	x.watch = jmap_watch_take(d);
 	rc = take_all(&x, &why);
 	while (!fiber_is_cancelled(fiber_self())) {
-		if (rc == 0)
-			rc = serve_all(&x, &why);
+		serve_all(&x);
 		if (rc < 0 && why.code != ERR_CANCELLED)
 			log_event(d->opts.log, LOG_WARN, "jmap.push.failed",
 				LF_STR("error", why.text));
@@ -273,6 +376,8 @@ FIBER int jmapd_push_run(struct jmapd *d, struct err *e)
 		if (x.generation != __atomic_load_n(&d->push_generation, __ATOMIC_RELAXED))
 			rc = take_all(&x, &why);
 	}
+	fiber_group_cancel(&x.group);
+	fiber_group_join(&x.group);
 	while (!list_empty(&x.followers))
 		follower_free(LIST_ITEM(x.followers.next, struct follower, node));
 	jmap_watch_give(d, x.watch);

@@ -416,8 +416,8 @@ static FIBER int quota_query_changes(struct jmap_call *c, struct err *e)
 }
 
 const struct jmap_method jmap_quota_methods[] = {
-	{"Quota/get", JMAP_CAP_PLACE_QUOTA, 0, quota_get},
-	{"Quota/changes", JMAP_CAP_PLACE_QUOTA, 0, quota_changes},
+	{"Quota/get", JMAP_CAP_PLACE_QUOTA, JMAP_MAY_PACK, quota_get},
+	{"Quota/changes", JMAP_CAP_PLACE_QUOTA, JMAP_MAY_PACK, quota_changes},
 	{"Quota/query", JMAP_CAP_PLACE_QUOTA, 0, quota_query},
 	{"Quota/queryChanges", JMAP_CAP_PLACE_QUOTA, 0, quota_query_changes},
 	{0},

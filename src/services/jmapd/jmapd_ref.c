@@ -4,7 +4,8 @@
 
 /* JSON Pointers with "*" (RFC 8620 section 3.7, RFC 6901). Pure. */
 
-#define INDEX_MAX 1000000000
+#define INDEX_MAX   1000000000
+#define STEP_OCTETS 16 /* of a name, for one step */
 
 /* "~1" is "/", "~0" is "~" (RFC 6901 section 4). NULL: an escape that is none, or a NUL. */
 static const char *unescape(struct arena *a, struct span token)
@@ -44,15 +45,25 @@ static const struct json_in *step(struct arena *a, const struct json_in *at, str
 	return index < json_in_count(at) ? json_in_at(at, (size_t)index) : NULL;
 }
 
+static bool take_steps(size_t *steps, size_t n)
+{
+	bool is_enough = *steps >= n;
+
+	*steps -= is_enough ? n : *steps;
+	return is_enough;
+}
+
 /* Of each element, what is an array piece by piece. */
-static struct json_in *each(struct arena *a, const struct json_in *array, struct span path)
+static struct json_in *each(
+	struct arena *a, const struct json_in *array, struct span path, size_t *steps)
 {
 	struct json_in *all = json_in_new_array();
 
 	for (size_t i = 0; i < json_in_count(array); i++) {
-		struct json_in *one = jmap_pointer(a, json_in_at(array, i), path);
+		struct json_in *one = jmap_pointer(a, json_in_at(array, i), path, steps);
 
-		if (!one) {
+		if (!one || !take_steps(steps, 1 + json_in_count(one))) {
+			json_in_free(&one);
 			json_in_free(&all);
 			return NULL;
 		}
@@ -67,7 +78,8 @@ static struct json_in *each(struct arena *a, const struct json_in *array, struct
 	return all;
 }
 
-struct json_in *jmap_pointer(struct arena *a, const struct json_in *at, struct span path)
+struct json_in *jmap_pointer(
+	struct arena *a, const struct json_in *at, struct span path, size_t *steps)
 {
 	while (path.len) {
 		ptrdiff_t end;
@@ -80,8 +92,8 @@ struct json_in *jmap_pointer(struct arena *a, const struct json_in *at, struct s
 		token = end < 0 ? path : span_sub(path, 0, (size_t)end);
 		path = span_skip(path, token.len);
 		if (json_in_is_array(at) && span_eq(token, SPAN("*")))
-			return each(a, at, path);
-		at = step(a, at, token);
+			return each(a, at, path, steps);
+		at = take_steps(steps, 1 + token.len / STEP_OCTETS) ? step(a, at, token) : NULL;
 		if (!at)
 			return NULL;
 	}

@@ -1,6 +1,7 @@
 #include "services/jmapd/jmapd_core_priv.h"
 
 #include "base/enc.h"
+#include "store/mailbox.h"
 
 /* The session object (RFC 8620 section 2): what the server can do, for whom, and where. Nothing in it is the
  * same for all: URLs are told as the host was asked for. */
@@ -45,7 +46,7 @@ static void put_texts(struct json_out *j, const char *name, const char *const *l
 
 static void put_core(const struct jmapd *d, struct json_out *j)
 {
-	static const char *const collations[] = {"i;ascii-casemap", "i;octet", "i;unicode-casemap"};
+	static const char *const collations[] = {"i;ascii-casemap", "i;unicode-casemap"};
 
 	json_kv_u64(j, "maxSizeUpload", upload_max(d));
 	json_kv_u64(j, "maxConcurrentUpload", JMAP_UPLOADS_AT_ONCE);
@@ -81,8 +82,7 @@ static void put_mail(const struct jmapd *d, const struct jmap_account *account, 
 	static const char *const sorts[] = {"receivedAt", "sentAt", "size", "from", "to", "subject",
 		"hasKeyword", "allInThreadHaveKeyword", "someInThreadHaveKeyword"};
 
-	json_key(j, "maxMailboxesPerEmail");
-	json_null(j);
+	json_kv_u64(j, "maxMailboxesPerEmail", JMAP_MAILBOXES_MAX);
 	json_kv_u64(j, "maxMailboxDepth", MAILBOX_DEPTH_MAX);
 	json_kv_u64(j, "maxSizeMailboxName", MAILBOX_NAME_JMAP_MAX);
 	json_kv_u64(j, "maxSizeAttachmentsPerEmail",
@@ -231,6 +231,22 @@ static void put_url(
 	json_kv_span(j, name, buf_span(b));
 }
 
+/* A member of our own: so the page asks for its first list together with everything else. */
+static FIBER int put_inbox(struct jmapd *d, struct web_call *c, const struct jmap_user *user,
+	struct json_out *j, struct err *e)
+{
+	struct mailbox_info info;
+
+	if (mailbox_find(d->opts.store, c->r->arena, user->account_id, SPAN("INBOX"), &info, e) < 0)
+		return -1;
+	json_key(j, jmap_capability_uri(JMAP_CAP_PLACE_PAGE));
+	json_open_object(j);
+	json_key(j, "inboxId");
+	jmap_put_id(j, 'F', info.id);
+	json_close(j);
+	return 0;
+}
+
 static FIBER int session(void *arg, struct web_call *c, struct err *e)
 {
 	struct jmapd *d = arg;
@@ -257,6 +273,8 @@ static FIBER int session(void *arg, struct web_call *c, struct err *e)
 	put_url(&j, c, "eventSourceUrl",
 		"/jmap/events?types={types}&closeafter={closeafter}&ping={ping}");
 	json_kv_span(&j, "state", state);
+	if ((d->capabilities & (1u << JMAP_CAP_PLACE_PAGE)) && put_inbox(d, c, &user, &j, e) < 0)
+		return -1;
 	json_close(&j);
 	/* RFC 8620 section 2.2: it is nobody else's, and not kept */
 	http_set(c->x, "Cache-Control", SPAN("no-cache, no-store, must-revalidate"));

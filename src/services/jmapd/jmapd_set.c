@@ -14,11 +14,22 @@ enum outcomes { CREATED, UPDATED, DESTROYED, NOT_CREATED, NOT_UPDATED, NOT_DESTR
 static const char *const outcome_names[OUTCOMES] = {
 	"created", "updated", "destroyed", "notCreated", "notUpdated", "notDestroyed"};
 
+/* What was refused, and may be possible once others have changed. */
+struct refusal {
+	enum outcomes which;
+	struct span name;
+	const struct json_in *object;
+	struct jmap_set_error why;
+};
+
 struct work {
 	struct jmap_set *s;
 	struct jmap_call *c;
 	const struct json_in *create, *update, *destroy; /* NULL: none */
 	struct outcome outcomes[OUTCOMES];
+	struct refusal *late; /* NULL: refusals stand */
+	size_t late_count;
+	struct hash_map ours; /* ids that were made, changed, destroyed */
 };
 
 static struct json_out *open_outcome(struct work *w, enum outcomes which)
@@ -68,6 +79,21 @@ static void refuse(
 
 	json_key_span(j, id);
 	jmap_put_set_error(j, why);
+}
+
+/* Refused as things are now. */
+static void refuse_now(struct work *w, enum outcomes which, struct span name,
+	const struct json_in *object, const struct jmap_set_error *why)
+{
+	if (w->late && w->late_count < JMAP_SET_MAX)
+		w->late[w->late_count++] = (struct refusal){which, name, object, *why};
+	else
+		refuse(w, which, which == NOT_CREATED ? name : jmap_id_text(w->c, name), why);
+}
+
+static void note_ours(struct work *w, struct span id)
+{
+	hash_map_set(&w->ours, arena_span(w->c->a, id), w);
 }
 
 /* ---- in the order of need ---- */
@@ -186,7 +212,8 @@ static void put_with_id(struct json_out *j, struct arena *a, struct span id, str
 	json_raw(j, buf_span(b));
 }
 
-static FIBER int create_one(struct work *w, const struct creation *cr, struct err *e)
+static FIBER int create_one(
+	struct work *w, struct span name, const struct json_in *object, struct err *e)
 {
 	const struct jmap_set_type *t = w->s->type;
 	struct span id = SPAN_NONE, server_set = SPAN_NONE;
@@ -194,16 +221,17 @@ static FIBER int create_one(struct work *w, const struct creation *cr, struct er
 
 	if (!t->create)
 		why = *cannot(t->type);
-	else if (t->create(w->s, cr->object, &id, &server_set, &why, e) < 0)
+	else if (t->create(w->s, object, &id, &server_set, &why, e) < 0)
 		return -1;
 	if (why.type) {
-		refuse(w, NOT_CREATED, cr->name, &why);
+		refuse_now(w, NOT_CREATED, name, object, &why);
 		return 0;
 	}
 	struct json_out *j = open_outcome(w, CREATED);
-	json_key_span(j, cr->name);
+	json_key_span(j, name);
 	put_with_id(j, w->c->a, id, server_set);
-	jmap_created(w->c, cr->name, id);
+	jmap_created(w->c, name, id);
+	note_ours(w, id);
 	return 0;
 }
 
@@ -213,7 +241,7 @@ static FIBER int create_all(struct work *w, struct err *e)
 	size_t count = w->create ? in_order(w, &list) : 0;
 
 	for (size_t i = 0; i < count; i++)
-		if (create_one(w, list[i], e) < 0 || fiber_breathe(e) < 0)
+		if (create_one(w, list[i]->name, list[i]->object, e) < 0 || fiber_breathe(e) < 0)
 			return -1;
 	return 0;
 }
@@ -254,9 +282,10 @@ static FIBER int update_one(
 	else if (t->update(w->s, number, id, patch, &server_set, &why, e) < 0)
 		return -1;
 	if (why.type) {
-		refuse(w, NOT_UPDATED, id, &why);
+		refuse_now(w, NOT_UPDATED, name, patch, &why);
 		return 0;
 	}
+	note_ours(w, id);
 	struct json_out *j = open_outcome(w, UPDATED);
 	json_key_span(j, id);
 	if (server_set.len)
@@ -291,10 +320,12 @@ static FIBER int destroy_one(struct work *w, struct span name, struct err *e)
 		why = *cannot(t->type);
 	else if (t->destroy(w->s, number, id, &why, e) < 0)
 		return -1;
-	if (why.type)
-		refuse(w, NOT_DESTROYED, id, &why);
-	else
-		json_span(open_outcome(w, DESTROYED), id);
+	if (why.type) {
+		refuse_now(w, NOT_DESTROYED, name, NULL, &why);
+		return 0;
+	}
+	note_ours(w, id);
+	json_span(open_outcome(w, DESTROYED), id);
 	return 0;
 }
 
@@ -312,6 +343,44 @@ static FIBER int destroy_all(struct work *w, struct err *e)
 	}
 	hash_map_fini(&seen);
 	return rc;
+}
+
+/* ---- once more ---- */
+
+static FIBER int try_again(struct work *w, const struct refusal *r, struct err *e)
+{
+	switch (r->which) {
+	case NOT_CREATED: return create_one(w, r->name, r->object, e);
+	case NOT_UPDATED: return update_one(w, r->name, r->object, e);
+	default: return destroy_one(w, r->name, e);
+	}
+}
+
+/* As long as that helps. */
+static FIBER int try_all_again(struct work *w, struct err *e)
+{
+	struct refusal *list;
+	size_t count,
+		done = w->outcomes[CREATED].count + w->outcomes[UPDATED].count +
+		w->outcomes[DESTROYED].count;
+
+	while (w->late_count && done) {
+		list = w->late;
+		count = w->late_count;
+		w->late = ARENA_ARRAY(w->c->a, struct refusal, count);
+		w->late_count = 0;
+		for (size_t i = 0; i < count; i++)
+			if (try_again(w, &list[i], e) < 0 || fiber_breathe(e) < 0)
+				return -1;
+		if (w->late_count == count)
+			break;
+	}
+	list = w->late;
+	count = w->late_count;
+	w->late = NULL;
+	for (size_t i = 0; i < count; i++)
+		refuse_now(w, list[i].which, list[i].name, list[i].object, &list[i].why);
+	return 0;
 }
 
 /* ---- the whole ---- */
@@ -386,7 +455,7 @@ static int check_state(struct work *w, uint64_t state, struct err *e)
 	return 0;
 }
 
-static void put_outcomes(struct work *w, uint64_t old_state, uint64_t new_state)
+static void put_outcomes(struct work *w, uint64_t old_state, uint64_t new_state, bool is_ours)
 {
 	struct json_out *j = w->c->out;
 
@@ -394,7 +463,10 @@ static void put_outcomes(struct work *w, uint64_t old_state, uint64_t new_state)
 		json_key(j, "accountId");
 		jmap_put_id(j, 'A', w->s->account->id);
 		json_key(j, "oldState");
-		jmap_put_state(j, old_state);
+		if (is_ours)
+			jmap_put_state(j, old_state);
+		else
+			json_null(j);
 		json_key(j, "newState");
 		jmap_put_state(j, new_state);
 	}
@@ -411,12 +483,68 @@ static void put_outcomes(struct work *w, uint64_t old_state, uint64_t new_state)
 	}
 }
 
+static FIBER int object_changes_of(struct work *w, struct email_changes *c, struct err *e)
+{
+	struct object_change *list;
+
+	if (object_changes(w->c->d->opts.store, w->c->a, w->s->account->id,
+		    w->s->type->type->object, c->since, 0, &list, &c->count, &c->upto, &c->is_more,
+		    e) < 0)
+		return -1;
+	c->list = ARENA_ARRAY(w->c->a, struct email_change, c->count + 1);
+	for (size_t i = 0; i < c->count; i++)
+		c->list[i].id = list[i].id;
+	return 0;
+}
+
+/* Is what has changed between the two states what was done here? Then who knew the old one knows the new one too;
+ * else he is told null, and asks what else there was. */
+static FIBER int look_whose(struct work *w, uint64_t old_state, bool *is_ours_r, struct err *e)
+{
+	struct email_changes c = {.since = old_state};
+	struct buf *b = arena_buf(w->c->a, 64);
+	char kind = w->s->type->type->kind;
+	struct err why = {0};
+
+	*is_ours_r = false;
+	if ((w->s->type->changes ? w->s->type->changes(w->s, &c, &why)
+				 : object_changes_of(w, &c, &why)) < 0)
+		return why.code == ERR_STATE ? 0 : err_copy(e, &why);
+	for (size_t i = 0; i < c.count && kind; i++) {
+		buf_clear(b);
+		enc_put_object(b, kind, c.list[i].id);
+		if (!hash_map_get(&w->ours, buf_span(b)))
+			return 0;
+	}
+	*is_ours_r = !c.is_more;
+	return 0;
+}
+
+static FIBER int work_all(struct work *w, struct err *e)
+{
+	uint64_t old_state, new_state;
+	bool is_ours = true, has_states = !w->s->type->type->is_without_account;
+
+	if (take_arguments(w, e) < 0 || state_of(w->s, &old_state, e) < 0 ||
+		check_state(w, old_state, e) < 0)
+		return -1;
+	if (w->s->type->is_entangled)
+		w->late = ARENA_ARRAY(w->c->a, struct refusal, JMAP_SET_MAX);
+	if (create_all(w, e) < 0 || update_all(w, e) < 0 || destroy_all(w, e) < 0 ||
+		try_all_again(w, e) < 0 || state_of(w->s, &new_state, e) < 0)
+		return -1;
+	if (has_states && new_state != old_state && look_whose(w, old_state, &is_ours, e) < 0)
+		return -1;
+	put_outcomes(w, old_state, new_state, is_ours);
+	return 0;
+}
+
 FIBER int jmap_set_run(
 	struct jmap_call *c, const struct jmap_set_type *type, void *arg, struct err *e)
 {
 	struct jmap_set s = {.call = c, .type = type, .arg = arg};
 	struct work w = {.s = &s, .c = c};
-	uint64_t old_state, new_state;
+	int rc;
 
 	if (type->type->is_without_account) {
 		s.account = ARENA_NEW(c->a, struct jmap_account);
@@ -424,12 +552,8 @@ FIBER int jmap_set_run(
 	} else if (jmap_account(c, &s.account, e) < 0) {
 		return -1;
 	}
-	if (take_arguments(&w, e) < 0 || state_of(&s, &old_state, e) < 0 ||
-		check_state(&w, old_state, e) < 0)
-		return -1;
-	if (create_all(&w, e) < 0 || update_all(&w, e) < 0 || destroy_all(&w, e) < 0 ||
-		state_of(&s, &new_state, e) < 0)
-		return -1;
-	put_outcomes(&w, old_state, new_state);
-	return 0;
+	hash_map_init(&w.ours, (struct hash_key){loop_random(), loop_random()});
+	rc = work_all(&w, e);
+	hash_map_fini(&w.ours);
+	return rc;
 }

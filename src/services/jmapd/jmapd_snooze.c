@@ -37,7 +37,8 @@ FIBER int jmap_snooze_mailbox(struct jmap_call *c, const struct jmap_account *ac
 	}
 	if (why.code != ERR_NOT_FOUND)
 		return err_copy(e, &why);
-	if (mailbox_create(s, account->id, SPAN(SNOOZE_NAME), SPAN(""), mailbox_id_r, &why) == 0)
+	if (mailbox_create(
+		    s, account->id, SPAN(SNOOZE_NAME), SPAN("\\Snoozed"), mailbox_id_r, &why) == 0)
 		return 0;
 	if (why.code != ERR_EXISTS)
 		return err_copy(e, &why);

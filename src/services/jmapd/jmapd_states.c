@@ -45,8 +45,8 @@ FIBER int jmap_states_read(struct jmapd *d, struct arena *a, const struct jmap_u
 		s->states[JMAP_STATE_EMAIL] = emails.email;
 		s->states[JMAP_STATE_THREAD] = emails.thread;
 		s->states[JMAP_STATE_MAILBOX] = emails.mailbox;
-		/* moves with what comes, not with flags (RFC 8621 section 1.5) */
-		s->states[JMAP_STATE_DELIVERY] = emails.thread;
+		/* moves with what comes, with nothing else (RFC 8621 section 1.5) */
+		s->states[JMAP_STATE_DELIVERY] = emails.arrived;
 		if (read_own(d, a, s, e) < 0)
 			return -1;
 	}
@@ -139,6 +139,25 @@ static bool put_account(struct json_out *j, const struct jmap_wanted *w,
 	return is_open;
 }
 
+/* Nobody's state: the client asks for what it has and learns that the account is not there (RFC 8620 section 3.6.2
+ * accountNotFound), which is all that is told. */
+static bool put_gone(struct json_out *j, const struct jmap_wanted *w, uint64_t account_id)
+{
+	struct buf id;
+
+	if (!jmap_state_is_wanted(w, JMAP_STATE_MAILBOX))
+		return false;
+	buf_init(&id, 64);
+	enc_put_object(&id, 'A', account_id);
+	json_key_span(j, buf_span(&id));
+	buf_fini(&id);
+	json_open_object(j);
+	json_key(j, jmap_state_name(JMAP_STATE_MAILBOX));
+	jmap_put_state(j, 0);
+	json_close(j);
+	return true;
+}
+
 bool jmap_put_state_change(struct json_out *j, const struct jmap_wanted *w,
 	const struct jmap_states *was, size_t was_count, const struct jmap_states *now,
 	size_t now_count)
@@ -152,6 +171,11 @@ bool jmap_put_state_change(struct json_out *j, const struct jmap_wanted *w,
 	for (size_t i = 0; i < now_count; i++)
 		is_any = put_account(j, w, states_of(was, was_count, now[i].account_id), &now[i]) ||
 			is_any;
+	for (size_t i = 0; i < was_count; i++) {
+		if (states_of(now, now_count, was[i].account_id))
+			continue;
+		is_any = put_gone(j, w, was[i].account_id) || is_any;
+	}
 	json_close(j);
 	json_close(j);
 	return is_any;

@@ -224,36 +224,59 @@ static struct span replies_json(struct arena *a, const struct jmap_letter *l)
 	return buf_span(b);
 }
 
+static void is_coming(struct jmap_letter *l, void *arg)
+{
+	struct draft *d = arg;
+
+	l->outbox->replies = replies_json(d->c->a, l);
+}
+
+/* Its row is stored with the letter: when the answer of our own server does not come (the disk is full behind the
+ * commit, we stop), the row tells whether it is sent. */
+static FIBER int is_sent(struct draft *d, const struct outbox_row *row, bool *is_sent_r)
+{
+	struct outbox_row found = {0};
+	struct err e = {0};
+	int rc = outbox_get(
+		jmapd_opts_of(d->c->d)->store, d->c->a, d->account->id, &row->id, 1, &found, &e);
+
+	*is_sent_r = rc == 0 && found.id;
+	return rc;
+}
+
 static FIBER int hand_in(struct draft *d, struct outbox_row *row, struct err *e)
 {
 	const struct jmapd_opts *o = jmapd_opts_of(d->c->d);
 	int64_t now = loop_wall_ns();
+	struct err why = {0};
+	bool is_there = true;
 	struct jmap_letter letter = {.account_id = d->account->id,
 		.mail_from = d->env.mail_from,
 		.params = d->env.params,
 		.rcpts = d->env.rcpts,
 		.rcpt_count = d->env.rcpt_count,
-		.source = jmap_sent_source(&d->sent)};
+		.source = jmap_sent_source(&d->sent),
+		.is_coming = is_coming,
+		.arg = d,
+		.outbox = row};
 
-	if (o->submit(o->arg, d->c->a, &letter, e) < 0)
-		return -1;
-	if (letter.code / 100 != 2) {
-		tell_refusal(d, &letter);
-		return 0;
-	}
 	*row = (struct outbox_row){.id = store_new_id(o->store),
 		.account_id = d->account->id,
 		.identity_id = d->identity.id,
 		.email_id = d->email.id,
 		.thread_id = d->email.thread_id,
-		.msg_id = letter.msg_id,
 		.envelope = jmap_envelope_json(d->c->a, &d->env, d->told),
-		.replies = replies_json(d->c->a, &letter),
+		.replies = SPAN("[]"),
 		.send_at_ns = d->env.hold_until_ns > now ? d->env.hold_until_ns : now,
 		.created_ns = now,
 		.undo = d->env.hold_until_ns > now ? OUTBOX_PENDING : OUTBOX_FINAL};
-	if (outbox_add(o->store, row, e) < 0)
-		return -1;
+	if (o->submit(o->arg, d->c->a, &letter, &why) < 0 &&
+		(is_sent(d, row, &is_there) < 0 || !is_there))
+		return err_copy(e, &why);
+	if (!why.code && letter.code / 100 != 2) {
+		tell_refusal(d, &letter);
+		return 0;
+	}
 	jmap_contacts_sent(d->c, d->account->id, &d->sent);
 	return 0;
 }

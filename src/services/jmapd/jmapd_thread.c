@@ -69,7 +69,7 @@ static FIBER int changes(struct jmap_call *c, struct err *e)
 }
 
 const struct jmap_method jmap_thread_methods[] = {
-	{"Thread/get", JMAP_CAP_PLACE_MAIL, 0, get},
-	{"Thread/changes", JMAP_CAP_PLACE_MAIL, 0, changes},
+	{"Thread/get", JMAP_CAP_PLACE_MAIL, JMAP_MAY_PACK, get},
+	{"Thread/changes", JMAP_CAP_PLACE_MAIL, JMAP_MAY_PACK, changes},
 	{0},
 };

@@ -13,7 +13,7 @@
 
 static FIBER int not_found(struct web_call *c, struct err *e)
 {
-	return http_reply_error(c->x, 404, NULL, e);
+	return jmap_problem(c, 404, NULL, NULL, "There is no such account or blob.", e);
 }
 
 /* 1: *account_r; 0: answered. In the same words for what is not there and what he may not see. */
@@ -101,9 +101,10 @@ static FIBER int upload(void *arg, struct web_call *c, struct err *e)
 	if (rc <= 0)
 		return rc;
 	if (account->is_read_only)
-		return http_reply_error(c->x, 403, "Nothing can be changed in this account.", e);
+		return jmap_problem(
+			c, 403, NULL, NULL, "Nothing can be changed in this account.", e);
 	if (http_field(c->x, "Content-Encoding").len)
-		return http_reply_error(c->x, 415, "An upload is not to be compressed.", e);
+		return jmap_problem(c, 415, NULL, NULL, "An upload is not to be compressed.", e);
 	if (!jmap_slot_take(d, user.account_id, JMAP_SLOT_UPLOAD))
 		return jmap_problem(c, 400, "limit", "maxConcurrentUpload",
 			"There are too many uploads at once.", e);

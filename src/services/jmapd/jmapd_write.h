@@ -6,9 +6,6 @@
 
 #define JMAP_KEYWORDS_MAX MAILBOX_KEYWORDS_MAX
 
-/** invalidProperties with the one at fault. */
-void jmap_bad_property(struct arena *a, struct jmap_set_error *why_r, const char *property,
-	const char *description);
 /** A member of a SetError's own; `json` is ready. */
 void jmap_why_more(struct arena *a, struct jmap_set_error *why, const char *name, struct span json);
 
@@ -44,7 +41,7 @@ enum jmap_keyword_trouble jmap_keyword_add(
 /** What somebody needs to set these in a new message of a mailbox: rights that are missing, 0 none. */
 unsigned jmap_keywords_lack(const struct jmap_keywords *k, unsigned rights);
 
-/* {id: true}: each once; false: it is something else. */
+/* {id: true}: each once, and at most one more than JMAP_MAILBOXES_MAX; false: it is something else. */
 bool jmap_mailbox_ids_read(
 	struct jmap_call *c, const struct json_in *ids, uint64_t **list_r, size_t *count_r);
 /** Where a new Email goes, and with which keywords; *why_r says what is wrong. */
@@ -81,21 +78,36 @@ struct jmap_deeds {
 	struct arena *a;
 	struct jmap_deed *list;
 	size_t count, room;
+	/* beside them: what sleeps until when, and what does no longer; room for one of each Email, or NULL */
+	uint64_t account_id;
+	struct snooze *snoozes;
+	size_t *snooze_whose;
+	size_t snooze_count;
 };
 /** `like` without its uids: the message joins those for whom the same is done. */
 void jmap_deeds_add(struct jmap_deeds *d, const struct jmap_deed *like, uint32_t uid, size_t whose);
-/** In the order of their kinds. What cannot be done for lack of room and the like goes to `failed` for each
- * Email; -1: trouble of the store. */
+/** In the order of their kinds, all or nothing for each Email (RFC 8620 section 5.3). What cannot be done for lack of
+ * room and the like goes to `failed` for each Email; -1: trouble of the store. */
 FIBER int jmap_deeds_do(struct jmap_call *c, struct jmap_deeds *d,
 	void (*failed)(void *arg, size_t whose, const char *type, const char *why), void *arg,
 	struct err *e);
 
-/** A member "/" of a PatchObject (RFC 8620 section 5.3): the part behind "name/", its escapes undone; false:
- * it is another one. In `a`. */
+/** RFC 8620 section 5.3, for an Email: a pointer leads to a property, or to a member of keywords or mailboxIds. */
+bool jmap_patch_is_path(const char *key);
+/** A member "/" of a PatchObject: the part behind "name/", its escapes undone; false: it is another one. In `a`. */
 bool jmap_patch_below(struct arena *a, const char *key, const char *name, struct span *rest_r);
+
+/** struct jmap_set_type's `changes`, for Emails. */
+FIBER int jmap_email_set_changes(struct jmap_set *set, struct email_changes *c, struct err *e);
 
 /* jmapd_email_import.c, jmapd_email_copy.c */
 jmap_method_fn jmap_email_import, jmap_email_copy;
+
+/* jmapd_email_same.c: what a client knows already and sends again (RFC 8620 section 5.3). */
+/** *same_r: the first member of the patch that is not as it is in the Email, NULL: all are. `names`: those to look at. */
+FIBER int jmap_email_differs(struct jmap_call *c, const struct jmap_account *account,
+	uint64_t email_id, const struct json_in *patch, const struct span *names, size_t count,
+	const char **differs_r, struct err *e);
 
 /* jmapd_snooze.c: "snoozed" of an Email. */
 struct jmap_snooze {

@@ -23,12 +23,13 @@ static uint32_t le(const char *p, unsigned n)
 	return v;
 }
 
-static FIBER int read_all(struct stage *st, uint64_t at, char *p, size_t n, struct err *e)
+static FIBER int read_all(
+	const struct http_source *file, uint64_t at, char *p, size_t n, struct err *e)
 {
 	size_t got;
 
 	while (n) {
-		if (stage_read(st, at, p, n, &got, e) < 0)
+		if (file->read(file->arg, at, p, n, &got, e) < 0)
 			return -1;
 		if (!got)
 			return err_set(e, ERR_SYNTAX, "the zip is cut");
@@ -39,15 +40,15 @@ static FIBER int read_all(struct stage *st, uint64_t at, char *p, size_t n, stru
 	return 0;
 }
 
-FIBER int zip_begin(struct zip *z, struct arena *a, struct stage *stage, struct err *e)
+FIBER int zip_begin(struct zip *z, struct arena *a, const struct http_source *file, struct err *e)
 {
-	uint64_t len = stage_len(stage);
+	uint64_t len = file->size;
 	size_t n = len < EOCD_BEHIND + EOCD_OCTETS ? (size_t)len : EOCD_BEHIND + EOCD_OCTETS;
 	char *tail = arena_alloc(a, n + 1);
 	size_t at = n < EOCD_OCTETS ? 0 : n - EOCD_OCTETS + 1;
 
-	*z = (struct zip){.stage = stage, .name = arena_alloc(a, ZIP_NAME_MAX)};
-	if (n < EOCD_OCTETS || read_all(stage, len - n, tail, n, e) < 0)
+	*z = (struct zip){.file = *file, .name = arena_alloc(a, ZIP_NAME_MAX)};
+	if (n < EOCD_OCTETS || read_all(file, len - n, tail, n, e) < 0)
 		return err_set(e, ERR_SYNTAX, "this is no zip");
 	while (at > 0 && le(tail + at - 1, 4) != 0x06054b50)
 		at--;
@@ -75,7 +76,7 @@ FIBER int zip_next(struct zip *z, struct zip_entry *entry_r, bool *is_r, struct 
 		z->left--;
 		if (z->at + ENTRY_OCTETS > z->end)
 			return err_set(e, ERR_SYNTAX, "the zip's directory is broken");
-		if (read_all(z->stage, z->at, head, sizeof(head), e) < 0)
+		if (read_all(&z->file, z->at, head, sizeof(head), e) < 0)
 			return -1;
 		name = le(head + 28, 2);
 		if (le(head, 4) != 0x02014b50 || z->at + ENTRY_OCTETS + name > z->end)
@@ -83,9 +84,10 @@ FIBER int zip_next(struct zip *z, struct zip_entry *entry_r, bool *is_r, struct 
 		*entry_r = (struct zip_entry){.at = le(head + 42, 4),
 			.packed = le(head + 20, 4),
 			.size = le(head + 24, 4),
-			.method = le(head + 10, 2)};
+			.method = le(head + 10, 2),
+			.crc = le(head + 16, 4)};
 		if (name < ZIP_NAME_MAX &&
-			read_all(z->stage, z->at + ENTRY_OCTETS, z->name, name, e) < 0)
+			read_all(&z->file, z->at + ENTRY_OCTETS, z->name, name, e) < 0)
 			return -1;
 		entry_r->name = span_of(z->name, name < ZIP_NAME_MAX ? name : 0);
 		z->at += ENTRY_OCTETS + name + le(head + 30, 2) + le(head + 32, 2);
@@ -102,6 +104,7 @@ struct inflating {
 	struct unpack *unpack;
 	char *in, *out;
 	uint64_t at, left, size;
+	uint32_t crc;
 	FIBER int (*take)(void *arg, struct span octets, struct err *e);
 	void *arg;
 };
@@ -111,15 +114,16 @@ static FIBER int give(struct inflating *x, struct span octets, struct err *e)
 	if (octets.len > x->size)
 		return err_set(e, ERR_LIMIT, "an entry of the zip is larger than it says");
 	x->size -= octets.len;
+	x->crc = unpack_crc(x->crc, octets);
 	return octets.len ? x->take(x->arg, octets, e) : 0;
 }
 
-static FIBER int stored(struct inflating *x, struct stage *st, struct err *e)
+static FIBER int stored(struct inflating *x, const struct http_source *file, struct err *e)
 {
 	while (x->left) {
 		size_t n = x->left < PIECE ? (size_t)x->left : PIECE;
 
-		if (read_all(st, x->at, x->in, n, e) < 0 || give(x, span_of(x->in, n), e) < 0 ||
+		if (read_all(file, x->at, x->in, n, e) < 0 || give(x, span_of(x->in, n), e) < 0 ||
 			fiber_breathe(e) < 0)
 			return -1;
 		x->at += n;
@@ -128,7 +132,7 @@ static FIBER int stored(struct inflating *x, struct stage *st, struct err *e)
 	return 0;
 }
 
-static FIBER int deflated(struct inflating *x, struct stage *st, struct err *e)
+static FIBER int deflated(struct inflating *x, const struct http_source *file, struct err *e)
 {
 	struct span in = SPAN_NONE;
 	bool is_end = false;
@@ -138,7 +142,7 @@ static FIBER int deflated(struct inflating *x, struct stage *st, struct err *e)
 		if (!in.len && x->left) {
 			size_t n = x->left < PIECE ? (size_t)x->left : PIECE;
 
-			if (read_all(st, x->at, x->in, n, e) < 0)
+			if (read_all(file, x->at, x->in, n, e) < 0)
 				return -1;
 			x->at += n;
 			x->left -= n;
@@ -160,19 +164,24 @@ FIBER int zip_read(struct zip *z, const struct zip_entry *entry,
 
 	if (entry->size > 64 * 1024 && entry->size / ZIP_TIMES_MAX > entry->packed)
 		return err_set(e, ERR_LIMIT, "an entry of the zip that is too much larger inside");
-	if (read_all(z->stage, entry->at, head, sizeof(head), e) < 0)
+	if (read_all(&z->file, entry->at, head, sizeof(head), e) < 0)
 		return -1;
 	x.at = entry->at + LOCAL_OCTETS + le(head + 26, 2) + le(head + 28, 2);
-	if (le(head, 4) != 0x04034b50 || x.at > stage_len(z->stage) ||
-		x.left > stage_len(z->stage) - x.at)
+	if (le(head, 4) != 0x04034b50 || x.at > z->file.size || x.left > z->file.size - x.at)
 		return err_set(e, ERR_SYNTAX, "an entry of the zip is broken");
+	/* each octet of the file is unpacked once, or a small file is a large one many times */
+	z->unpacked += entry->packed;
+	if (z->unpacked > z->file.size)
+		return err_set(e, ERR_LIMIT, "entries of the zip that lie upon each other");
 	if (entry->method != 0 && entry->method != METHOD_DEFLATED)
 		return err_set(e, ERR_UNSUPPORTED, "an entry is packed in another way");
 	if (entry->method)
 		x.unpack = unpack_new();
 	x.in = mem_alloc(PIECE);
 	x.out = mem_alloc(PIECE);
-	rc = entry->method ? deflated(&x, z->stage, e) : stored(&x, z->stage, e);
+	rc = entry->method ? deflated(&x, &z->file, e) : stored(&x, &z->file, e);
+	if (rc == 0 && x.crc != entry->crc)
+		rc = err_set(e, ERR_SYNTAX, "an entry of the zip is not what it was");
 	unpack_free(&x.unpack);
 	free(x.in);
 	free(x.out);

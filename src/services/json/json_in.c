@@ -13,26 +13,48 @@ static const struct json_in *out(const json_t *v)
 	return (const struct json_in *)v;
 }
 
-/* Before jansson looks: it goes down as deep as the text does, on the stack. */
-static bool is_shallow(struct span text, unsigned max)
+/* The next of {}[], that stands in no string; '\0': there is none. */
+static char next_mark(struct span text, size_t *at)
 {
-	unsigned depth = 0;
 	bool is_quoted = false;
 
-	for (size_t i = 0; i < text.len; i++) {
-		char c = text.ptr[i];
+	while (*at < text.len) {
+		char c = text.ptr[(*at)++];
 
 		if (c == '"')
 			is_quoted = !is_quoted;
 		else if (is_quoted)
-			i += c == '\\';
-		else if (c == '{' || c == '[') {
-			if (++depth > max)
-				return false;
-		} else if ((c == '}' || c == ']') && depth)
+			*at += c == '\\';
+		else if (c == '{' || c == '[' || c == '}' || c == ']' || c == ',')
+			return c;
+	}
+	return '\0';
+}
+
+/* Before jansson looks: it goes down as deep as the text does, on the stack. */
+bool json_in_is_shallow(struct span text, unsigned max)
+{
+	unsigned depth = 0;
+	size_t at = 0;
+	char c;
+
+	while ((c = next_mark(text, &at))) {
+		if ((c == '{' || c == '[') && ++depth > max)
+			return false;
+		if ((c == '}' || c == ']') && depth)
 			depth--;
 	}
 	return true;
+}
+
+size_t json_in_values(struct span text)
+{
+	size_t count = 1, at = 0;
+	char c;
+
+	while ((c = next_mark(text, &at)))
+		count += c == ',' || c == '{' || c == '[';
+	return count;
 }
 
 struct json_in *json_in_parse_any(struct span text, size_t max, unsigned depth, struct err *e)
@@ -44,7 +66,7 @@ struct json_in *json_in_parse_any(struct span text, size_t max, unsigned depth, 
 		err_set(e, ERR_LIMIT, "more than %zu octets of JSON", max);
 		return NULL;
 	}
-	if (!is_shallow(text, depth)) {
+	if (!json_in_is_shallow(text, depth)) {
 		err_set(e, ERR_LIMIT, "more than %u levels of JSON", depth);
 		return NULL;
 	}
@@ -65,7 +87,7 @@ struct json_in *json_in_parse(struct span text, struct err *e)
 		err_set(e, ERR_LIMIT, "more than %d octets of JSON", JSON_IN_MAX);
 		return NULL;
 	}
-	is_deep = !is_shallow(text, JSON_IN_DEPTH);
+	is_deep = !json_in_is_shallow(text, JSON_IN_DEPTH);
 	doc = is_deep
 		? NULL
 		: json_loadb(text.ptr ? text.ptr : "", text.len, JSON_REJECT_DUPLICATES, &why);
@@ -103,6 +125,11 @@ void json_in_set(struct json_in *object, const char *name, const struct json_in 
 void json_in_remove(struct json_in *object, const char *name)
 {
 	json_object_del((json_t *)object, name);
+}
+
+bool json_in_is_same(const struct json_in *a, const struct json_in *b)
+{
+	return json_equal(in(a), in(b));
 }
 
 void json_in_add(struct json_in *array, const struct json_in *v)
@@ -253,7 +280,7 @@ void json_in_put_plain(struct buf *b, const struct json_in *v)
 static int put_piece(const char *bytes, size_t n, void *arg)
 {
 	buf_put(arg, bytes, n);
-	return 0;
+	return buf_ok(arg) ? 0 : -1;
 }
 
 void json_in_put(struct buf *b, const struct json_in *v)

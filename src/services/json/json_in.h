@@ -17,6 +17,11 @@ struct json_in *json_in_parse(struct span text, struct err *e);
  * (RFC 7493). Strings may hold NUL. It takes about a second for 100 MB: much of it belongs on a lane. */
 struct json_in *json_in_parse_any(struct span text, size_t max, unsigned depth, struct err *e);
 void json_in_free(struct json_in **doc);
+/** How many values it has at most: two octets of text become some hundred of memory, so who takes much counts
+ * before he parses. */
+size_t json_in_values(struct span text);
+/** Has it at most `max` levels? */
+bool json_in_is_shallow(struct span text, unsigned max);
 
 /* Making values: each is counted, who makes or refs one frees it; what is put into another one is counted
  * there by itself. What was parsed is not changed. */
@@ -27,6 +32,8 @@ struct json_in *json_in_new_array(void);
 void json_in_set(struct json_in *object, const char *name, const struct json_in *v);
 void json_in_remove(struct json_in *object, const char *name);
 void json_in_add(struct json_in *array, const struct json_in *v);
+/** The same value; the order of members does not count. */
+bool json_in_is_same(const struct json_in *a, const struct json_in *b);
 /** How many members or elements. */
 size_t json_in_size(const struct json_in *v);
 

@@ -61,6 +61,9 @@ const struct web_route *web_route_at(const struct web *w, size_t i);
 /** The handler for http_server_opts; ctx is the struct web. */
 FIBER int web_handle(void *ctx, struct http_exchange *x, struct err *e);
 
+/** For http_server_opts: what an error means, what to do next and the way to the mail, in the reader's language. */
+void web_error_page(struct http_exchange *x, unsigned status, const char *detail, struct buf *page);
+
 /* ---- what is there from the start ---- */
 
 /* Where a mail program finds what; told on the front page. */
@@ -109,6 +112,10 @@ bool web_client_is_in(const struct web_call *c, const struct addr_net *nets, siz
 #define WEB_FORM_POLICY                                                                            \
 	"default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "               \
 	"base-uri 'none'; frame-ancestors 'none'"
+/* Pages without script and without a form. */
+#define WEB_PLAIN_POLICY                                                                           \
+	"default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; "                  \
+	"form-action 'none'; frame-ancestors 'none'"
 /* What people have been sent: shown by itself it can do nothing. */
 #define WEB_BLOB_POLICY "sandbox; default-src 'none'"
 

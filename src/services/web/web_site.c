@@ -7,10 +7,6 @@
 
 #define PAGE_MAX (256 * 1024)
 
-#define PAGE_POLICY                                                                                \
-	SPAN("default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; "             \
-	     "form-action 'none'; frame-ancestors 'none'")
-
 enum language { LANGUAGE_EN, LANGUAGE_ZH, LANGUAGES };
 
 static const struct span tags[LANGUAGES] = {SPAN("en"), SPAN("zh-CN")};
@@ -119,7 +115,7 @@ static FIBER int front(void *arg, struct web_call *c, struct err *e)
 	if (http_form_get(c->r->arena, c->r->head.query, SPAN("lang"), &asked))
 		accept = asked;
 	l = http_accept_language(accept, tags, LANGUAGES);
-	http_set(c->x, "Content-Security-Policy", PAGE_POLICY);
+	http_set(c->x, "Content-Security-Policy", SPAN(WEB_PLAIN_POLICY));
 	http_set(c->x, "Content-Language", tags[l]);
 	http_set(c->x, "Vary", SPAN("Accept-Language"));
 	http_set(c->x, "Cache-Control", SPAN("no-cache"));
