@@ -36,6 +36,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct span path, text;
 	struct jmap_blob_name name;
 	struct json_in *doc, *value;
+	size_t steps = JMAP_REFERENCE_STEPS;
 	int64_t ns;
 
 	span_cut(span_of(data, size), '\n', &path, &text);
@@ -47,7 +48,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		struct span before = text_of(a, doc);
 		const struct json_in *calls = json_in_get(doc, "methodCalls");
 
-		value = jmap_pointer(a, doc, path);
+		value = jmap_pointer(a, doc, path, &steps);
 		json_in_free(&value);
 		patch(a, doc, doc);
 		for (size_t i = 0; !jmap_request_fault(doc) && i < json_in_count(calls); i++)

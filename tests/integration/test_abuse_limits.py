@@ -310,7 +310,7 @@ def test_no_descriptor_at_all(make_station):
         before = cpu_seconds(station.pid)
         time.sleep(2)
         spent = cpu_seconds(station.pid) - before
-        assert spent < 0.1, spent
+        assert spent < 0.5, spent  # 2 when it spins
         assert inside.deliver(BODY % b"inside", hello=None).both == "250 2.0.0"
         # what it closed of its own meanwhile let one or two in
         assert len([t for t in waiting if not t.is_silent(0.001)]) <= 3
@@ -390,11 +390,13 @@ def test_full_disk(make_station, small_disk):
             assert set(control.letters("alice@yizhan.test")) == taken
         # a restart on the full disk: refused in plain words, or served with nothing lost
         station.kill9()
+    ready = "event=host.ready"
+    before = station.log(1 << 22).count(ready)
     station.start(wait=False)
-    # demo.json may have no room: the greeting tells that it serves
-    assert wait_until(lambda: station.process.poll() is not None or station.greets(), 20)
+    # it may greet, and give up all the same: demo.json is written behind the listeners
+    assert wait_until(lambda: station.process.poll() is not None or station.log(1 << 22).count(ready) > before, 20)
     if station.process.poll() is not None:
-        assert station.wait_end() == 73 and "disk is full" in station.log(300)
+        assert station.wait_end() in (69, 73) and re.search("disk is full|No space left on device", station.log(3000))
     else:
         with Talk(station.smtp) as t, Control(station) as control:
             t.ask(b"EHLO x")

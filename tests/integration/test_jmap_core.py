@@ -72,6 +72,13 @@ def test_urls_are_absolute_and_those_of_the_host_that_was_asked(alice):
         assert s[name].startswith("http://mail.example:8443/jmap/")
 
 
+def test_the_session_names_the_inbox(alice):
+    inbox = alice.session()["https://yizhan.dev/jmap/page"]["inboxId"]
+    mail = "urn:ietf:params:jmap:mail"
+    boxes = alice.call("Mailbox/get", {"accountId": alice.account, "ids": [inbox], "properties": ["role"]}, (CORE, mail))["list"]
+    assert boxes == [{"id": inbox, "role": "inbox"}]
+
+
 def test_the_state_of_the_session_is_told_with_each_answer(alice):
     assert alice.calls(("Core/echo", {}, "0"))["sessionState"] == alice.session()["state"]
 

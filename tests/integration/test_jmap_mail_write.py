@@ -2,12 +2,13 @@
 
 import email
 import email.policy
+import smtplib
 import time
 
 import pytest
 
 from jmap_hand import Jmap, JmapError
-from station import Yizhan
+from station import HOST, Yizhan
 
 PNG = bytes(range(256)) * 40
 
@@ -177,6 +178,25 @@ def test_blobs_that_are_not_there_are_named(jmap, boxes):
 def test_an_email_in_two_mailboxes_is_one(jmap, boxes):
     id = jmap.create("Email", mailboxIds={boxes["Drafts"]: True, boxes["Archive"]: True}, **text("x"))
     assert set(jmap.where(id)) == {"Drafts", "Archive"}
+    assert jmap.call("Thread/get", ids=[jmap.made["threadId"]])["list"] == [{"id": jmap.made["threadId"], "emailIds": [id]}]
+
+
+def test_an_email_in_as_many_mailboxes_as_may_be(jmap, boxes):
+    """And a mailbox that is made in the same request may be named twice."""
+    most = jmap.session["accounts"][jmap.id]["accountCapabilities"]["urn:ietf:params:jmap:mail"]["maxMailboxesPerEmail"]
+    made = jmap.set("Mailbox", create={"b%d" % i: {"name": "Many %d" % i} for i in range(most + 1)})["created"]
+    ids = [m["id"] for m in made.values()]
+    assert jmap.refused("Email", mailboxIds={i: True for i in ids}, **text("x"))["type"] == "tooManyMailboxes"
+    id = jmap.create("Email", mailboxIds={i: True for i in ids[1:]}, **text("x"))
+    assert len(jmap.where(id)) == most
+    got = jmap.set("Email", update={id: {"mailboxIds/" + ids[0]: True}})["notUpdated"][id]
+    assert got["type"] == "tooManyMailboxes"
+    assert jmap.set("Email", update={id: {"mailboxIds": {boxes["Drafts"]: True}}})["updated"] == {id: None}
+    answers = jmap.request([
+        ["Mailbox/set", {"accountId": jmap.id, "destroy": ids, "create": {"new": {"name": "New"}}}, "0"],
+        ["Email/set", {"accountId": jmap.id, "create": {"e": {"mailboxIds": {"#new": True, boxes["Drafts"]: True}, **text("x")}}}, "1"]])
+    both = jmap.where(answers[1][1]["created"]["e"]["id"])
+    assert set(both) == {"New", "Drafts"}
 
 
 # ---- changing ----------------------------------------------------------------------------------------------
@@ -270,6 +290,38 @@ def test_five_hundred_are_filed_in_a_moment(jmap, boxes):
     assert len(jmap.set("Email", destroy=ids)["destroyed"]) == 500
 
 
+def test_what_is_refused_leaves_nothing_half_done():
+    """RFC 8620 section 5.3: of an update of one object either all is committed or nothing."""
+    with Yizhan(conf="demo = yes\n") as s:
+        jmap = Jmap(s)
+        boxes = jmap.boxes()
+        ids = [make(jmap, boxes, "INBOX", keywords={"old": True}, subject="Number %d" % i, **text("x" * 30_000)) for i in range(3)]
+        s.cli("account", "set", s.account("alice").address, "--quota", "110K")
+        there = {boxes["INBOX"]: True}
+        got = jmap.set("Email", update={
+            ids[0]: {"keywords/$seen": True, "keywords/old": None, "mailboxIds/" + boxes["Archive"]: True},  # a copy more
+            ids[1]: {"keywords/$seen": True, "mailboxIds": {boxes["Archive"]: True}},
+            ids[2]: {"keywords": {}, "mailboxIds": {**there, boxes["Trash"]: True}}})
+        assert list(got["updated"]) == [ids[1]]
+        assert {id: why["type"] for id, why in got["notUpdated"].items()} == {ids[0]: "overQuota", ids[2]: "overQuota"}
+        now = {e["id"]: (e["keywords"], e["mailboxIds"]) for e in jmap.call("Email/get", ids=ids, properties=["keywords", "mailboxIds"])["list"]}
+        assert now == {ids[0]: ({"old": True}, there), ids[1]: ({"old": True, "$seen": True}, {boxes["Archive"]: True}), ids[2]: ({"old": True}, there)}
+
+
+def test_what_there_is_room_for_once_is_in_no_mailbox_of_two():
+    with Yizhan(conf="demo = yes\n") as s:
+        jmap = Jmap(s)
+        boxes = jmap.boxes()
+        blob = jmap.upload(b"Subject: x\r\n\r\n" + b"y" * 30_000)
+        both = {boxes["INBOX"]: True, boxes["Archive"]: True}
+        s.cli("account", "set", s.account("alice").address, "--quota", "50K")
+        assert jmap.refused("Email", mailboxIds=both, **text("x" * 30_000))["type"] == "overQuota"
+        got = jmap.call("Email/import", emails={"k": {"blobId": blob, "mailboxIds": both}})
+        assert got["notCreated"]["k"]["type"] == "overQuota"
+        assert jmap.call("Email/query")["ids"] == []
+        assert jmap.call("Email/import", emails={"k": {"blobId": blob, "mailboxIds": {boxes["INBOX"]: True}}})["created"]
+
+
 # ---- Email/import, Email/copy --------------------------------------------------------------------------------
 
 
@@ -285,7 +337,7 @@ def test_an_upload_becomes_an_email(jmap, boxes):
     assert set(made) == {"id", "blobId", "threadId", "size"} and made["size"] == len(raw) + raw.count(b"\n")
     assert jmap.where(made["id"]) == {"Archive": ["\\Flagged"]}
     assert {k: v["type"] for k, v in got["notCreated"].items()} == {
-        "b": "blobNotFound", "c": "invalidProperties", "d": "invalidEmail"}
+        "b": "invalidProperties", "c": "invalidProperties", "d": "invalidEmail"}
     m = jmap.imap()
     m.select("Archive")
     assert b"3-Feb-2001 04:05:06" in b"".join(m.fetch("1:*", "(INTERNALDATE)")[1])
@@ -364,3 +416,55 @@ def test_snoozed_comes_back_unread(jmap, boxes):
     assert b"k" in flags and b"Seen" not in flags
     m.logout()
     assert jmap.update("Email", id, snoozed={"until": "soon"})["type"] in ("notFound", "invalidProperties")
+
+
+# ---- a conversation that is muted ------------------------------------------------------------------------------
+
+
+def arrives(jmap, subject, id, refs=None, irt=None):
+    """By SMTP, from outside."""
+    head = ["From: Ana <ana@example.org>", "To: alice@yizhan.test", "Subject: " + subject, "Message-ID: <%s@example.org>" % id]
+    if refs:
+        head.append("References: " + "\r\n ".join("<%s@example.org>" % r for r in refs))
+    if irt:
+        head.append("In-Reply-To: <%s@example.org>" % irt)
+    with smtplib.SMTP(HOST, jmap.station.ports["smtp"], timeout=30) as smtp:
+        smtp.sendmail("ana@example.org", ["alice@yizhan.test"], "\r\n".join([*head, "", "Hello.", ""]))
+    return emails_of(jmap, "%s@example.org" % id)[0]
+
+
+def emails_of(jmap, message_id):
+    ids = jmap.call("Email/query", filter={"header": ["Message-ID", message_id]})["ids"]
+    return jmap.call("Email/get", ids=ids, properties=["mailboxIds", "keywords", "threadId", "subject"])["list"]
+
+
+def test_answers_to_a_muted_conversation_go_past_the_inbox(jmap, boxes):
+    first = arrives(jmap, "=?utf-8?B?5Lya6K6u?= party", "m1")
+    second = arrives(jmap, "Re: =?utf-8?B?5Lya6K6u?= party", "m2", irt="m1")
+    other = arrives(jmap, "Lunch", "n1")
+    assert first["threadId"] == second["threadId"]
+    assert all(e["mailboxIds"] == {boxes["INBOX"]: True} for e in (first, second, other))
+    assert jmap.set("Email", update={e["id"]: {"keywords/$muted": True} for e in (first, second)})["notUpdated"] is None
+    for n, refs in enumerate((["m1"], ["m1", "m2"], ["elsewhere", "m1"])):
+        e = arrives(jmap, "RE: =?utf-8?Q?=E4=BC=9A=E8=AE=AE?= party", "a%d" % n, refs=refs)
+        assert e["mailboxIds"] == {boxes["Archive"]: True} and e["keywords"] == {}, (refs, e)
+        assert e["threadId"] == first["threadId"]
+    assert arrives(jmap, "Re: =?utf-8?B?5Lya6K6u?= party", "a9", irt="a1")["mailboxIds"] == {boxes["Archive"]: True}
+    # another conversation, and one that begins under another subject, come in
+    assert arrives(jmap, "Re: Lunch", "n2", irt="n1")["mailboxIds"] == {boxes["INBOX"]: True}
+    assert arrives(jmap, "Something else", "m7", refs=["m1", "m2"])["mailboxIds"] == {boxes["INBOX"]: True}
+    assert arrives(jmap, "=?utf-8?B?5Lya6K6u?= party", "m8")["mailboxIds"] == {boxes["INBOX"]: True}
+    # and so does this one when it is not muted any more
+    jmap.set("Email", update={e["id"]: {"keywords/$muted": None} for e in (first, second)})
+    assert arrives(jmap, "Re: =?utf-8?B?5Lya6K6u?= party", "m9", irt="m2")["mailboxIds"] == {boxes["INBOX"]: True}
+
+
+def test_what_was_muted_by_imap_is_muted_too(jmap, boxes):
+    first = arrives(jmap, "Minutes", "i1")
+    box = jmap.imap()
+    box.select("INBOX")
+    uid = box.uid("SEARCH", "SUBJECT", "Minutes")[1][0].decode()
+    assert box.uid("STORE", uid, "+FLAGS", "($Muted)")[0] == "OK"
+    box.logout()
+    answer = arrives(jmap, "Re: Minutes", "i2", refs=["i1"])
+    assert answer["mailboxIds"] == {boxes["Archive"]: True} and answer["threadId"] == first["threadId"]

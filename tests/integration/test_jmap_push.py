@@ -9,9 +9,12 @@ import smtplib
 import ssl
 import subprocess
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from jmap_talk import Jmap
 from station import Yizhan
 
@@ -34,6 +37,8 @@ class Place(BaseHTTPRequestHandler):
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.got.put((self.path, dict(self.headers), body))
+        if self.path == "/slow":
+            time.sleep(4)
         self.send_response(410 if self.path == "/gone" else 201)
         self.send_header("Content-Length", "0")
         self.end_headers()
@@ -104,8 +109,6 @@ def url64(octets):
 
 def opened(body, private, public, auth):
     """The plain text of a message of RFC 8291."""
-    ec = pytest.importorskip("cryptography.hazmat.primitives.asymmetric.ec")
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
     salt, size, length = body[:16], int.from_bytes(body[16:20], "big"), body[20]
     sender, sealed = body[21:21 + length], body[21 + length:]
     assert size == 4096 and length == 65
@@ -121,7 +124,6 @@ def opened(body, private, public, auth):
 
 
 def test_with_keys_it_is_for_the_client_alone(station, place):
-    ec = pytest.importorskip("cryptography.hazmat.primitives.asymmetric.ec")
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
     private, auth = ec.generate_private_key(ec.SECP256R1()), b"sixteen octets!!"
     public = private.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
@@ -129,6 +131,17 @@ def test_with_keys_it_is_for_the_client_alone(station, place):
     path, fields, body = Place.got.get(timeout=15)
     assert path == "/sealed" and fields["Content-Encoding"] == "aes128gcm" and b"PushVerification" not in body
     assert json.loads(opened(body, private, public, auth))["pushSubscriptionId"] == made["id"]
+
+
+def test_a_slow_place_keeps_nobody_waiting(station, place):
+    alice, bob = Jmap(station), Jmap(station, "bob")
+    begun = time.monotonic()
+    for n in range(3):
+        subscribe(alice, place[0] + "/slow", deviceClientId="slow%d" % n)
+    subscribe(bob, place[0] + "/quick")
+    paths = [Place.got.get(timeout=15)[0] for _ in range(4)]
+    assert sorted(paths) == ["/quick", "/slow", "/slow", "/slow"]
+    assert time.monotonic() - begun < 7, "one after the other takes twelve seconds"
 
 
 def test_places_that_are_none_are_refused_or_go(station, place):

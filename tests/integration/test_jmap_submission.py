@@ -5,13 +5,14 @@ import email.policy
 import json
 import os
 import smtplib
+import ssl
 import sys
 import time
 
 import pytest
 
 from jmap_hand import Jmap, JmapError
-from station import Yizhan
+from station import HOST, Yizhan
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(TOP, "tests", "peers"))
@@ -325,6 +326,63 @@ def test_who_is_away_answers_once(jmap, sink):
 
 
 # ---- people and settings --------------------------------------------------------------------------------------
+
+
+def test_what_was_scheduled_lies_in_sent_once_it_is_on_its_way(jmap, boxes, me):
+    """It waits in the mailbox with the role "scheduled", which anybody may make."""
+    box = jmap.create("Mailbox", name="Later", role="scheduled")
+    assert jmap.get("Mailbox", box)["role"] == "scheduled"
+    ids = [draft(jmap, boxes, to=[{"email": FAR}], subject="later %d" % n) for n in range(2)]
+    for id, seconds in zip(ids, ("2", "3000")):
+        got = jmap.set("EmailSubmission", create={"s": {"identityId": me, "emailId": id, "envelope": {
+            "mailFrom": {"email": ALICE, "parameters": {"HOLDFOR": seconds}}, "rcptTo": [{"email": FAR}]}}},
+            onSuccessUpdateEmail={"#s": {"mailboxIds/" + boxes["Drafts"]: None, "mailboxIds/" + box: True, "keywords/$draft": None}})
+        assert got["created"], got
+    assert all(set(jmap.where(id)) == {"Later"} for id in ids)
+    end = time.time() + 15
+    while set(jmap.where(ids[0])) != {"Sent"} and time.time() < end:
+        time.sleep(0.1)
+    assert set(jmap.where(ids[0])) == {"Sent"} and set(jmap.where(ids[1])) == {"Later"}
+
+
+def submits(jmap, to, head, name="bob"):
+    """As a mail program does, to the port of submission."""
+    who = jmap.station.account(name)
+    with smtplib.SMTP(HOST, jmap.station.ports["submission"], timeout=30) as smtp:
+        smtp.starttls(context=ssl._create_unverified_context())
+        smtp.login(who.address, who.password)
+        smtp.sendmail(who.address, to, "\r\n".join(["From: " + who.address, *head, "", "Hello.", ""]).encode())
+
+
+def met(book):
+    ids = book.call("Contact/query", filter={"text": "@peer.test"})["ids"]
+    return {e["email"]: (c["name"], c["sentCount"]) for c in book.call("Contact/get", ids=ids)["list"] for e in c["emails"]}
+
+
+def test_other_programs_fill_the_contacts_too(jmap):
+    book = Jmap(jmap.station, "bob")
+    assert met(book) == {}
+    submits(book, ["wang@peer.test", "Carla@peer.test", "hidden@peer.test", BOB], [
+        "Subject: x", "To: =?utf-8?B?546L5bCP5piO?= <wang@peer.test>, bob@yizhan.test",
+        "Cc: \"Doe, Carla\" <carla@peer.test>, Else <notsentto@peer.test>"])
+    for field in ("Auto-Submitted: auto-generated", "List-Id: <news.peer.test>", "Precedence: bulk"):
+        submits(book, ["robot@peer.test"], ["Subject: x", "To: robot@peer.test", field])
+    submits(book, ["zhang@peer.test", "wang@peer.test"], ["Subject: x", "To: =?gb18030?B?1cXOsA==?= <zhang@peer.test>, wang@peer.test"])
+    end = time.time() + 10
+    while "zhang@peer.test" not in (now := met(book)) and time.time() < end:
+        time.sleep(0.05)
+    # once a minute in each loop: the second letter may have met another one
+    assert now.pop("wang@peer.test") in (("王小明", 1), ("王小明", 2))
+    assert now == {"Carla@peer.test": ("Doe, Carla", 1), "hidden@peer.test": ("", 1),
+                   "zhang@peer.test": ("张伟", 1)}
+    assert book.call("Contact/query", filter={"text": "bob@"})["ids"] == []
+    assert book.call("Contact/suggest", text="王")["list"][0]["email"] == "wang@peer.test"
+
+
+def test_names_in_encoded_words_become_contacts(jmap, boxes, me):
+    id = draft(jmap, boxes, to=[{"name": "Änne Größe", "email": "anne@peer.test"}])
+    jmap.create("EmailSubmission", identityId=me, emailId=id)
+    assert met(jmap)["anne@peer.test"][0] == "Änne Größe"
 
 
 def test_who_was_written_to_is_suggested(jmap, boxes, me):

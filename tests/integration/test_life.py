@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from station import Yizhan, binary
+from station import PortOffset, Yizhan, binary
 
 BODY = "Subject: x\r\n\r\nHello.\r\n"
 
@@ -270,16 +270,18 @@ def test_journald(tmp_path, make_station):
     station = make_station(conf="demo = yes\n", env={"JOURNAL_STREAM": "%d:%d" % (0, 0)})
     assert "<6>" not in station.log()
     path = os.path.join(station.directory, "err")
+    offset = PortOffset()
     with open(path, "wb") as f:
         st = os.stat(path)
         env = dict(station.environment(), JOURNAL_STREAM="%d:%d" % (st.st_dev, st.st_ino))
         process = subprocess.Popen([station.program, "serve", "--data", str(tmp_path / "d"), "--port-offset",
-                                    str(station.offset.value + 10000)], stdout=subprocess.DEVNULL, stderr=f, env=env)
+                                    str(offset.value)], stdout=subprocess.DEVNULL, stderr=f, env=env)
     deadline = time.monotonic() + 10
     while "host.ready" not in open(path).read() and time.monotonic() < deadline:
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
     assert process.wait(20) == 0
+    offset.release()
     assert open(path).read().splitlines()[-1].startswith("<6>time=")
 
 

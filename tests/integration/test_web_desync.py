@@ -142,3 +142,46 @@ def test_the_login_form_is_bounded(web):
         a = b.ask("POST", "/login", fields, {"Content-Type": "application/x-www-form-urlencoded"})
         assert a.status in (401, 403, 413) and "x=y" not in str(a.headers)
     assert b.ask("POST", "/login", "a=" + "b" * 100000, {"Content-Type": "application/x-www-form-urlencoded"}).status in (403, 413)
+
+
+REFUSED = {  # by where an upload goes and what it says of itself, in the account of who is signed in; the answers
+    "too large": ("/jmap/upload/{me}/", b"Content-Length: 99999999999\r\n", (413,)),
+    "packed": ("/jmap/upload/{me}/", b"Content-Encoding: gzip\r\n", (415,)),
+    "an account that is none": ("/jmap/upload/A7000000000001/", b"", (404,)),
+    "no account": ("/jmap/upload/x/", b"", (404,)),
+    "a mailbox that is none": ("/jmap/import/{me}/F7000000000001", b"", (404,)),
+    "no request": ("/jmap/api", b"Content-Type: text/plain\r\n", (400,)),
+    "packed request": ("/jmap/api", b"Content-Encoding: br\r\n", (415,)),
+    "a method that is none": ("/jmap/download/{me}/Gx/x", b"", (405,)),
+}
+
+
+@pytest.mark.parametrize("how", ["length", "chunked", "pieces"])
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_refused_from_who_is_signed_in_is_no_request(web, name, how):
+    """The body is a request that would sign him out: it stays a body, and what follows it is answered or nothing is."""
+    path, more, answers = REFUSED[name]
+    b = signed_in(web)
+    hidden = logout_of(b)
+    head = (b"POST %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nCookie: yizhan=%s\r\nX-Yizhan: 1\r\nOrigin: %s\r\n%s"
+            % (path.replace("{me}", b.me).encode(), b.port, b.cookies["yizhan"].encode(), b.origin.encode(), more))
+    if b"Content-Length" in more:
+        body = b"\r\n" + hidden
+    elif how == "chunked":
+        body = b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (len(hidden), hidden)
+    else:
+        body = b"Content-Length: %d\r\n\r\n%s" % (len(hidden), hidden)
+    got = raw(web, head + body + b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", 9 if how == "pieces" else 1)
+    told = statuses(got)
+    assert told[0] in answers and told[1:] in ([200], []), (told, got)
+    assert b'"out"' not in got and b.is_in()
+
+
+def test_a_head_and_a_get_with_a_body_leave_no_request_behind(web):
+    b = signed_in(web)
+    hidden = logout_of(b)
+    for method in (b"HEAD", b"GET"):
+        for path in (b"/jmap/session", b"/healthz", b"/mail/"):
+            got = raw(web, b"%s %s HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%s" % (method, path, len(hidden), hidden))
+            assert len(statuses(got)) == 1 and b'"out"' not in got, (method, path, got)
+    assert b.is_in()

@@ -4,6 +4,7 @@ import imaplib
 import io
 import json
 import mailbox
+import random
 import time
 import zipfile
 
@@ -122,7 +123,25 @@ def test_a_maildir_brings_its_flags(web):
         z.writestr("more/old.mbox", b"From x@y Mon Nov 23 10:00:00 2026\n" + LETTERS[3].replace(b"\r\n", b"\n") + b"\n")
     name, box = o.folder()
     assert o.put(box, packed.getvalue())[-1]["end"]["added"] == 4
-    assert o.letters(name) == [((r"\Flagged", r"\Seen"), LETTERS[0]), ((), LETTERS[1]), ((), LETTERS[2]), ((), LETTERS[3])]
+    assert o.letters(name + "/Mail") == [((r"\Flagged", r"\Seen"), LETTERS[0]), ((), LETTERS[1]), ((), LETTERS[2])]
+    assert o.letters(name + "/more/old") == [((), LETTERS[3])]
+    assert o.put(box, packed.getvalue())[-1]["end"] == {"done": 4, "added": 0, "present": 4, "bad": 0}
+
+
+def test_folders_of_a_zip_become_folders(web):
+    """But for those that all of it lies in; what no mailbox may be called is called something else."""
+    o, packed = Owner(web), io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as z:
+        for place, octets in (("Top/one.eml", LETTERS[0]), ("Top/Work/2026/two.eml", LETTERS[1]), ("Top/../../Work/./three.eml", LETTERS[2]),
+                              ("Top/.Sent.Old/cur/4:2,S", LETTERS[3]), ("Top/a*b%/five.eml", LETTERS[0])):
+            z.writestr(place, octets)
+        z.writestr("Top/Apple.mbox/mbox", b"From x@y Mon Nov 23 10:00:00 2026\n" + LETTERS[3].replace(b"\r\n", b"\n") + b"\n")
+        z.writestr("Top/Work/readme.txt", b"none")
+    name, box = o.folder()
+    assert o.put(box, packed.getvalue())[-1]["end"] == {"done": 6, "added": 6, "present": 0, "bad": 0}
+    found = {p: [b for _, b in o.letters(name + p)] for p in ("", "/Work/2026", "/Work", "/Sent/Old", "/a_b_", "/Apple")}
+    assert found == {"": [LETTERS[0]], "/Work/2026": [LETTERS[1]], "/Work": [LETTERS[2]], "/Sent/Old": [LETTERS[3]], "/a_b_": [LETTERS[0]],
+                     "/Apple": [LETTERS[3]]}
 
 
 def test_one_letter_and_what_python_writes(web, tmp_path):
@@ -183,6 +202,57 @@ def test_bombs_and_lies_in_a_zip_stay_small(web):
         last = o.put(box, noise)[-1]
         assert "error" in last or last["end"]["added"] == 0, (noise, last)
     assert len(o.letters(name)) == 1
+
+
+def upon_each_other(count):
+    """A zip whose directory names the same octets many times."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as z:
+        z.writestr("a.eml", b"Subject: x\r\n\r\n" + random.Random(1).randbytes(10_000) + bytes(1 << 20))
+    octets = packed.getvalue()
+    begin, end = octets.index(b"PK\x01\x02"), octets.index(b"PK\x05\x06")
+    tail = bytearray(octets[end:])
+    tail[8:12] = count.to_bytes(2, "little") * 2
+    tail[12:16] = ((end - begin) * count).to_bytes(4, "little")
+    return octets[:begin] + octets[begin:end] * count + bytes(tail)
+
+
+def test_entries_upon_each_other_are_unpacked_once(web):
+    """3,000 entries of a megabyte each, in a file of 170 KB."""
+    o = Owner(web)
+    name, box = o.folder()
+    octets = upon_each_other(3000)
+    assert len(octets) < 200_000
+    end = o.put(box, octets)[-1]["end"]
+    assert end["added"] == 1 and end["present"] < 20 and end["bad"] > 2900
+
+
+def test_an_entry_with_another_check_sum_is_no_letter(web):
+    o, packed = Owner(web), io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as z:
+        z.writestr("a.eml", LETTERS[0])
+        z.writestr("b.eml", LETTERS[1])
+    name, box = o.folder()
+    octets = packed.getvalue().replace(b"Subject: ", b"Subject; ", 1)
+    assert o.put(box, octets)[-1]["end"] == {"done": 1, "added": 1, "present": 0, "bad": 1}
+
+
+def resident(server):
+    with open("/proc/%d/status" % server.pid) as f:
+        return int(next(line for line in f if line.startswith("VmRSS")).split()[1]) * 1024
+
+
+def test_letters_that_are_none_cost_nothing(make_station):
+    """Many of them in an mbox; what each leaves behind would be seen."""
+    web = make_station(conf=CONF, env={"ASAN_OPTIONS": "exitcode=99:quarantine_size_mb=8"})
+    o = Owner(web)
+    name, box = o.folder()
+    octets = b"From x@y Mon Nov 23 10:00:00 2026\n\n" * 200_000
+    o.put(box, octets[:len(octets) // 10])
+    before = resident(web)
+    end = o.put(box, octets)[-1]["end"]
+    assert end["added"] == 0 and end["bad"] > 150_000
+    assert resident(web) - before < 40 << 20
 
 
 def test_it_is_ones_own_mailboxes_only(web):

@@ -27,12 +27,13 @@
 enum { GOOD, WRONG_NAME, UNKNOWN, CERTS }; /* the first two are authorities for themselves */
 
 static struct {
-	char dir[SCRATCH_MAX], cert[CERTS][SCRATCH_MAX + 16], key[CERTS][SCRATCH_MAX + 16];
+	char cert[CERTS][SCRATCH_MAX + 16], key[CERTS][SCRATCH_MAX + 16];
 	char ca[SCRATCH_MAX + 16];
 	char tlsa[CERTS][80]; /* "030101..." */
 	struct tls_server *server[CERTS];
 	struct tls_client *client;
 } fix;
+static char fix_dir[SCRATCH_MAX];
 
 static void make_tlsa(int i)
 {
@@ -72,19 +73,19 @@ static int set_up(void **state)
 	struct err e = {0};
 	FILE *ca;
 
-	assert_true(scratch_new(fix.dir));
+	assert_true(scratch_new(fix_dir));
 	for (int i = 0; i < CERTS; i++) {
 		struct tls_cert_files files = {.cert = fix.cert[i], .key = fix.key[i]};
 		struct tls_server_opts o = {.service = "smtp", .certs = &files, .cert_count = 1};
 
-		snprintf(fix.cert[i], sizeof(fix.cert[i]), "%s/c%d.pem", fix.dir, i);
-		snprintf(fix.key[i], sizeof(fix.key[i]), "%s/k%d.pem", fix.dir, i);
+		snprintf(fix.cert[i], sizeof(fix.cert[i]), "%s/c%d.pem", fix_dir, i);
+		snprintf(fix.key[i], sizeof(fix.key[i]), "%s/k%d.pem", fix_dir, i);
 		assert_int_equal(tls_make_self_signed(names[i], fix.cert[i], fix.key[i], &e), 0);
 		fix.server[i] = tls_server_new(&o, &e);
 		assert_non_null(fix.server[i]);
 		make_tlsa(i);
 	}
-	snprintf(fix.ca, sizeof(fix.ca), "%s/ca.pem", fix.dir);
+	snprintf(fix.ca, sizeof(fix.ca), "%s/ca.pem", fix_dir);
 	ca = fopen(fix.ca, "w");
 	add_authority(ca, fix.cert[GOOD]);
 	add_authority(ca, fix.cert[WRONG_NAME]);
@@ -100,7 +101,7 @@ static int tear_down(void **state)
 	for (int i = 0; i < CERTS; i++)
 		tls_server_free(&fix.server[i]);
 	tls_client_free(&fix.client);
-	return scratch_remove(fix.dir) ? 0 : -1;
+	return scratch_remove(fix_dir) ? 0 : -1;
 }
 
 /* ---- the peer ---- */

@@ -9,7 +9,10 @@
 #include <cmocka.h>
 
 #include "base/must.h"
+#include "base/enc.h"
 #include "services/jmapd/jmapd_core_priv.h"
+#include "services/jmapd/jmapd_trace.h"
+#include "services/jmapd/jmapd_write.h"
 
 static struct json_in *read_json(const char *text)
 {
@@ -69,11 +72,43 @@ static void paths_of_references_lead_to_values(void **state)
 	struct arena *a = arena_new();
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		struct json_in *v = jmap_pointer(a, root, span_str(cases[i].path));
+		size_t steps = 1000;
+		struct json_in *v = jmap_pointer(a, root, span_str(cases[i].path), &steps);
 
 		assert_json(v, cases[i].value);
 		json_in_free(&v);
 	}
+	json_in_free(&root);
+	arena_free(&a);
+}
+
+static void references_take_bounded_steps(void **state)
+{
+	static const struct {
+		const char *path;
+		size_t needs; /* steps */
+	} cases[] = {
+		{"", 0},
+		{"/a", 1},
+		{"/a/*", 9}, /* a, each element, and what lies in it */
+		{"/a/*/*", 13},
+		{"/a/0/0", 3},
+		{"/long name of which each sixteen octets are a step", 4},
+	};
+	struct json_in *root = read_json(
+		"{\"a\":[[1,2,3],[],[4],[]],\"long name of which each sixteen octets are a step\":1}");
+	struct arena *a = arena_new();
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+		for (size_t given = 0; given < 40; given++) {
+			size_t steps = given;
+			struct json_in *v = jmap_pointer(a, root, span_str(cases[i].path), &steps);
+
+			if ((v != NULL) != (given >= cases[i].needs))
+				fail_msg("%s with %zu steps", cases[i].path, given);
+			json_in_free(&v);
+		}
 	json_in_free(&root);
 	arena_free(&a);
 }
@@ -249,10 +284,63 @@ static void only_i_json_is_taken(void **state)
 	}
 }
 
+/* A sender writes the reverse-path, which stands above our Received field. */
+static void traces_are_named_by_our_received_field_alone(void **state)
+{
+	static const struct {
+		const char *above;
+		bool is_ours;
+	} cases[] = {
+		{"", true},
+		{"Return-Path: <ann@example.org>\r\n", true},
+		{"Return-Path: <\"Received: by x id %s\"@example.org>\r\n", true},
+		{"Return-Path: <\"x id %s\"@example.org>\r\nDelivered-To: <bob@example.org>\r\n",
+			true},
+		{"Return-Path: <\"Received: by x id %s\"@example.org>\r\n", false},
+	};
+	struct arena *a = arena_new();
+	struct buf *other = arena_buf(a, 64), *ours = arena_buf(a, 64);
+
+	(void)state;
+	enc_put_id(other, 4711);
+	enc_put_id(ours, 815);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct buf *b = arena_buf(a, 1000);
+
+		for (const char *c = cases[i].above; *c; c++)
+			if (c[0] == '%' && c[1] == 's' && c++)
+				buf_span_put(b, buf_span(other));
+			else
+				buf_char(b, *c);
+		if (cases[i].is_ours)
+			buf_printf(b,
+				"Received: from x ([192.0.2.1])\r\n\tby host with ESMTP id %s\r\n",
+				buf_cstr(ours));
+		assert_int_equal(jmap_trace_id_of(buf_span(b)), cases[i].is_ours ? 815 : 0);
+	}
+	arena_free(&a);
+}
+
+/* RFC 8620 section 5.3, for an Email */
+static void paths_into_an_email_are_told_from_others(void **state)
+{
+	static const char *const good[] = {
+		"subject", "keywords", "keywords/$seen", "keywords/a~1b~0c", "mailboxIds/F1"};
+	static const char *const wrong[] = {
+		"", "/", "/keywords", "keywords/", "keywords/a/b", "keywords/a~2", "keywords/a~"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+		assert_true(jmap_patch_is_path(good[i]));
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		assert_false(jmap_patch_is_path(wrong[i]));
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(paths_of_references_lead_to_values),
+		cmocka_unit_test(references_take_bounded_steps),
 		cmocka_unit_test(patches_change_what_they_name),
 		cmocka_unit_test(ids_have_their_alphabet),
 		cmocka_unit_test(ids_of_blobs_say_what_they_are_of),
@@ -260,6 +348,8 @@ int main(void)
 		cmocka_unit_test(dates_are_utc_dates),
 		cmocka_unit_test(states_are_numbers),
 		cmocka_unit_test(only_i_json_is_taken),
+		cmocka_unit_test(traces_are_named_by_our_received_field_alone),
+		cmocka_unit_test(paths_into_an_email_are_told_from_others),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

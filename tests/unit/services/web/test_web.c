@@ -12,6 +12,8 @@
 #define AT(host, line, fields)                                                                     \
 	line " HTTP/1.1\r\nHost: " host "\r\n" fields "Connection: close\r\n\r\n"
 
+#define BROWSER "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\n"
+
 /* Tells which route it was and what was captured. */
 static FIBER int tell(void *arg, struct web_call *c, struct err *e)
 {
@@ -52,7 +54,7 @@ static const struct web_route routes[] = {
 
 struct web_case {
 	const char *name, *in;
-	const char *want[6]; /* "!": does not occur */
+	const char *want[12]; /* "!": does not occur */
 };
 
 static const struct web_case cases[] = {
@@ -111,6 +113,25 @@ static const struct web_case cases[] = {
 		{"Content-Type: image/svg+xml\r\n", "<svg"}},
 	{"a file that is not there", AT("a.test", "GET /static/style.000000000000.css", ""),
 		{"404 Not Found"}},
+	{"an error as a browser sees it",
+		AT("a.test", "GET /nowhere", BROWSER "Accept-Language: de, en;q=0.5\r\n"),
+		{"404 Not Found", "Content-Type: text/html; charset=utf-8\r\n",
+			"Content-Language: en\r\n",
+			"Content-Security-Policy: default-src 'none'; style-src 'self'; img-src 'self'",
+			"X-Content-Type-Options: nosniff\r\n", "Cache-Control: no-store\r\n",
+			"<h1>There is nothing here</h1>", "may be mistyped", "href=\"/mail/inbox\"",
+			"href=\"/static/login.", "!<script", "!<style"}},
+	{"an error in Chinese", AT("a.test", "DELETE /a/b/c", BROWSER "Accept-Language: zh\r\n"),
+		{"405 Method Not Allowed", "Allow: GET", "Content-Language: zh-CN\r\n",
+			"<html lang=\"zh-CN\">", "<h1>此处无法执行该操作</h1>", "前往邮箱"}},
+	{"an error that has no words of its own",
+		AT("a.test", "GET /mail/inbox", BROWSER "If-Match: \"older\"\r\n"),
+		{"412 Precondition Failed", "<h1>This request cannot be answered</h1>",
+			"412 Precondition Failed</p>"}},
+	{"an error as a program sees it", AT("a.test", "GET /nowhere", "Accept: */*\r\n"),
+		{"404 Not Found", "<h1>404 Not Found</h1>", "!/static/", "!href"}},
+	{"an error in JSON", AT("a.test", "GET /nowhere", "Accept: application/json\r\n"),
+		{"404 Not Found", "Content-Type: application/problem+json\r\n", "!<h1>"}},
 	{"no page's source", AT("a.test", "GET /static/index.en.html", ""), {"404 Not Found"}},
 
 	{"a client of the network", AT("a.test", "GET /guarded", ""), {"\r\n\r\nin"}},
@@ -139,6 +160,7 @@ static void ask(struct http_play *p, struct web *w, struct span in)
 {
 	http_play_init(p, in);
 	p->opts.handle = web_handle;
+	p->opts.error_page = web_error_page;
 	p->ctx = w;
 	assert_true(addr_parse_ip(SPAN("127.0.0.1"), 4711, &p->peer));
 	http_play_run(p);
