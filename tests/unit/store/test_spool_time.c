@@ -548,6 +548,43 @@ static void the_check_finds_rows_without_a_next_event(void **state)
 	on_fiber(*state, tell_check);
 }
 
+/* What the check finds after 3 letters were due and 2 of them were claimed then: the one that is left has
+ * its lane behind the others. */
+static unsigned findings_after_claim(struct fixture *f, int64_t now_ns)
+{
+	unsigned found = 0;
+	uint64_t all;
+	size_t count;
+	int64_t next;
+
+	for (int i = 0; i < 3; i++)
+		put(f, NULL, NOW);
+	claim(f, now_ns, 2, &count, &next);
+	assert_int_equal(count, 2);
+	assert_int_equal(store_check(f->s, note_finding, &found, NULL, &all, NULL), 0);
+	return found;
+}
+
+static void tell_served_lane(struct fixture *f)
+{
+	assert_int_equal(findings_after_claim(f, clock_wall_ns()), 0);
+}
+
+static void a_lane_that_was_just_served_is_sound(void **state)
+{
+	on_fiber(*state, tell_served_lane);
+}
+
+static void tell_late_lane(struct fixture *f)
+{
+	assert_int_equal(findings_after_claim(f, clock_wall_ns() + CLOCK_DAY), 1);
+}
+
+static void a_lane_that_is_due_later_than_its_rows_is_found(void **state)
+{
+	on_fiber(*state, tell_late_lane);
+}
+
 static void tell_outbox_row(struct fixture *f)
 {
 	uint64_t bob = fixture_account(f, "bob");
@@ -608,6 +645,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			long_orders_tell_how_far_they_are, fixture_set_up, fixture_tear_down),
 		cmocka_unit_test_setup_teardown(the_check_finds_rows_without_a_next_event,
+			fixture_set_up, fixture_tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_lane_that_was_just_served_is_sound, fixture_set_up, fixture_tear_down),
+		cmocka_unit_test_setup_teardown(a_lane_that_is_due_later_than_its_rows_is_found,
 			fixture_set_up, fixture_tear_down),
 		cmocka_unit_test_setup_teardown(
 			a_letter_and_what_its_author_sees_of_it_are_stored_together, fixture_set_up,
