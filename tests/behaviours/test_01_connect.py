@@ -56,7 +56,7 @@ def test_behaviour_03_timeouts(serve, client):
     assert c.call("set_timeout", 150) == "ok" and c.connect(s.url) == "ok"
     began = time.monotonic()
     assert c.ask("noop")[0] == "timeout"
-    assert 0.1 < time.monotonic() - began < 2
+    assert 0.1 < time.monotonic() - began < 10
 
 
 def test_behaviour_04_a_greeting_other_than_220(serve, client, cut):

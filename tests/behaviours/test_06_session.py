@@ -63,7 +63,7 @@ def test_behaviour_74_each_wait_has_its_own_time(serve, client, which, answers):
     code = c.connect(s.url)
     if code == "ok":
         code = c.send()[0]
-    assert code == ("unknown" if which == "final" else "timeout") and 0.1 < time.monotonic() - began < 2
+    assert code == ("unknown" if which == "final" else "timeout") and 0.1 < time.monotonic() - began < 10
 
 
 def test_behaviour_74_a_write_that_stalls_ends(serve, client):
@@ -110,7 +110,7 @@ def test_behaviour_75_a_step_never_blocks(serve, client, certs, phase):
     s = serve(answers, ehlo=["STARTTLS", "AUTH PLAIN"])
     c = client(ca=certs["ca"], user="u", password="p")
     assert c.call("set_nonblocking", True) == "ok"
-    limit = time.monotonic() + 0.25
+    limit = time.monotonic() + 0.5
     began = time.monotonic()
     code = c.connect("smtp://127.0.0.1:%d" % s.port)
     first = time.monotonic() - began
@@ -123,8 +123,8 @@ def test_behaviour_75_a_step_never_blocks(serve, client, certs, phase):
             code, more = step_all(c, c.call("quit"), limit=limit)
             longest = max(longest, more)
     assert code == "again"
-    # A handshake computes for some milliseconds under the sanitizers; waiting would take 250.
-    assert first < 0.2 and longest < 0.2
+    # A handshake computes for some milliseconds under the sanitizers; waiting would take 500.
+    assert first < 0.45 and longest < 0.45
     lib.yz_cancel(c.p)
     assert err(lib.yz_step(c.p, None)) in ("cancelled", "state") and not c.is_connected
 

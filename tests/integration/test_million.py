@@ -9,6 +9,7 @@ import time
 import pytest
 from million import fill
 from station import StationFailed, binary
+from talk import wait_until
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SECOND = 10**9
@@ -89,8 +90,8 @@ def test_a_start_with_a_large_queue(make_station, recipients, destinations):
         done, seconds = delivered(station), time.monotonic() - began
         print("%d recipients: serving after %.2f s, first delivery after %.2f s, %.0f a second, %.0f MiB at most" %
               (count, serving, first, done / seconds, most), file=sys.stderr)
-        assert serving < SERVING_SECONDS * (2 if is_asan(program) else 1)
-        assert first < SERVING_SECONDS * (3 if is_asan(program) else 1) + 1
+        assert serving < SERVING_SECONDS * (5 if is_asan(program) else 1)
+        assert first < SERVING_SECONDS * (6 if is_asan(program) else 1) + 1
         assert done > 100
         if not is_asan(program):
             assert most < MEMORY_MAX
@@ -109,7 +110,8 @@ def test_what_a_dead_process_held_is_carried_on(make_station):
         while delivered(station) < 300:
             assert time.monotonic() < end
             time.sleep(0.05)
-        assert station.cli_json("status", "--json")["store"]["queue_recipients"] == 700
+        # what the next hop has taken is settled a moment later
+        assert wait_until(lambda: station.cli_json("status", "--json")["store"]["queue_recipients"] == 700)
 
 
 def test_the_filled_store_is_sound(make_station):

@@ -214,7 +214,7 @@ def test_priority_and_lifetime(us, sink):
     began = time.time()
     assert changed(us, "edit", identity, "--expire", "2s", "--priority", "2") == 1
     assert report(us).rcpts["a@next.test"]["Action"] == "failed"
-    assert 1.5 < time.time() - began < 8
+    assert 1.5 < time.time() - began < 20
 
 
 def test_give_up_now(us, sink):

@@ -93,7 +93,7 @@ def test_a_body_that_is_compressed_is_not_blown_up(web):
             begin = time.monotonic()
             a = b.ask("POST", path, bomb[:16000], b.page(**{"Content-Type": "application/json", "Content-Encoding": coding}))
             assert a.status in (400, 413, 415), (path, a.status)
-            assert time.monotonic() - begin < 2
+            assert time.monotonic() - begin < 10
     assert b.is_in()
 
 
