@@ -142,6 +142,8 @@ FIBER int http_reply_options(struct http_exchange *x, struct err *e);
 /** 301, 302, 303, 307 or 308 to a URL or absolute path that is encoded already. */
 FIBER int http_reply_redirect(
 	struct http_exchange *x, unsigned status, struct span location, struct err *e);
+/** What is asked for is for programs: who takes JSON as well as HTML is told errors in JSON. */
+void http_problems(struct http_exchange *x);
 /** An error page: application/problem+json (RFC 9457) for those who take JSON rather than HTML.
  * `detail` (may be NULL) is for people. Browsers get the owner's page (http_server_opts). */
 FIBER int http_reply_error(

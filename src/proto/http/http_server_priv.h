@@ -58,6 +58,7 @@ struct http_exchange {
 	struct gzip *gzip;  /* it is packed; the exchange's arena frees it */
 	struct buf *packed; /* not written yet */
 	bool is_unsayable;  /* a field that may not be said was given */
+	bool has_problems;  /* errors are told to programs */
 	int64_t spoken_ns;  /* of an event stream: when something was said last */
 };
 

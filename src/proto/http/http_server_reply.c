@@ -546,6 +546,11 @@ static void put_page(struct buf *b, unsigned status, const char *detail)
 	}
 }
 
+void http_problems(struct http_exchange *x)
+{
+	x->has_problems = true;
+}
+
 FIBER int http_reply_error(
 	struct http_exchange *x, unsigned status, const char *detail, struct err *e)
 {
@@ -555,8 +560,10 @@ FIBER int http_reply_error(
 		SPAN("Content-Disposition"), SPAN("Content-Location")};
 	const struct http_server_opts *o = x->sv->opts;
 	unsigned html = http_accept_type(accept, SPAN("text/html"));
-	bool is_json = http_accept_type(accept, SPAN("application/json")) > html ||
-		http_accept_type(accept, SPAN("application/problem+json")) > html;
+	unsigned json = http_accept_type(accept, SPAN("application/json"));
+	unsigned problem = http_accept_type(accept, SPAN("application/problem+json"));
+	bool is_json = json > html || problem > html ||
+		(x->has_problems && (json == html || problem == html));
 
 	/* What was said of the content does not hold for this page. */
 	x->etag = SPAN_NONE;

@@ -516,5 +516,6 @@ void jmap_api_add(struct jmapd *d)
 			.methods = WEB_POST,
 			.body_octets = JMAP_REQUEST_MAX + 1,
 			.handle = api,
-			.arg = d});
+			.arg = d,
+			.is_program = true});
 }

@@ -290,6 +290,9 @@ void jmap_session_add(struct jmapd *d)
 
 	for (size_t i = 0; i < ARRAY_LEN(paths); i++)
 		web_add(d->opts.web,
-			&(struct web_route){
-				.path = paths[i], .methods = WEB_GET, .handle = session, .arg = d});
+			&(struct web_route){.path = paths[i],
+				.methods = WEB_GET,
+				.handle = session,
+				.arg = d,
+				.is_program = true});
 }

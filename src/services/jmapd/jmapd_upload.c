@@ -219,10 +219,12 @@ void jmap_upload_add(struct jmapd *d)
 			.methods = WEB_POST,
 			.body_octets = jmap_upload_max(d),
 			.handle = upload,
-			.arg = d});
+			.arg = d,
+			.is_program = true});
 	web_add(d->opts.web,
 		&(struct web_route){.path = "/jmap/download/{account}/{blob}/{name}",
 			.methods = WEB_GET,
 			.handle = download,
-			.arg = d});
+			.arg = d,
+			.is_program = true});
 }

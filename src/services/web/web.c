@@ -131,6 +131,8 @@ static const struct web_route *find(const struct web *w, struct web_call *c, uns
 
 			if (!route_fits(route, pass == 0, c))
 				continue;
+			if (route->is_program)
+				http_problems(c->x);
 			if (route->methods & bit)
 				return route;
 			*methods_r |= route->methods;

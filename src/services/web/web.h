@@ -48,6 +48,7 @@ struct web_route {
 	uint64_t body_octets; /* 0: what the server takes by itself */
 	web_handler *handle;
 	void *arg;
+	bool is_program; /* errors of the path are problem details (http_problems) */
 };
 
 struct web *web_new(void);
