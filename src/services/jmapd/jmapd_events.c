@@ -177,6 +177,7 @@ static FIBER int tell(struct events *x, bool is_all, struct jmap_states *list, s
 		&j, &x->wanted, is_all ? NULL : x->told, is_all ? 0 : x->told_count, list, count);
 	if (!*is_told_r)
 		return 0;
+	x->next_ping_ns = loop_now_ns() + x->ping_ns;
 	return http_events_send(x->c->x,
 		&(struct http_event){.id = event_id(a, &x->wanted, list, count),
 			.name = SPAN("state"),
@@ -205,7 +206,8 @@ static FIBER int wait(struct events *x, struct err *e)
 	return x->is_news ? 0 : http_events_wait(x->c->x, &x->news, until, e);
 }
 
-/* Until the client or we end it. */
+/* Until the client or we end it. Where it begins is known before the client hears that the stream is open: what it
+ * changes as soon as it has heard that is told. */
 static FIBER int tell_all(struct events *x, struct err *e)
 {
 	struct span last = http_events_last_id(x->c->x);
@@ -213,9 +215,9 @@ static FIBER int tell_all(struct events *x, struct err *e)
 	size_t count;
 	bool is_told = false;
 
-	x->next_ping_ns = loop_now_ns() + x->ping_ns;
-	if (look(x, &list, &count, e) < 0)
+	if (look(x, &list, &count, e) < 0 || http_events_begin(x->c->x, RETRY_MS, e) < 0)
 		return -1;
+	x->next_ping_ns = loop_now_ns() + x->ping_ns;
 	if (last.len && !span_eq(last, event_id(x->arenas[1], &x->wanted, list, count)) &&
 		tell(x, true, list, count, &is_told, e) < 0)
 		return -1;
@@ -283,9 +285,7 @@ static FIBER int stream(struct events *x, struct err *e)
 	x->watch = jmap_watch_take(x->d);
 	x->arenas[0] = arena_new();
 	x->arenas[1] = arena_new();
-	rc = http_events_begin(x->c->x, RETRY_MS, &why);
-	if (rc == 0)
-		rc = tell_all(x, &why);
+	rc = tell_all(x, &why);
 	unwatch(x);
 	jmap_watch_give(x->d, x->watch);
 	arena_free(&x->arenas[0]);
@@ -318,6 +318,9 @@ static FIBER int events(void *arg, struct web_call *c, struct err *e)
 void jmap_events_add(struct jmapd *d)
 {
 	web_add(d->opts.web,
-		&(struct web_route){
-			.path = "/jmap/events", .methods = WEB_GET, .handle = events, .arg = d});
+		&(struct web_route){.path = "/jmap/events",
+			.methods = WEB_GET,
+			.handle = events,
+			.arg = d,
+			.is_program = true});
 }

@@ -242,11 +242,45 @@ static FIBER bool post(struct follower *f, struct arena *a, struct span text)
 	return false;
 }
 
+/* What is told from now on is what is another state than these. */
+static void begin_from(
+	struct follower *f, struct arena *states, struct jmap_states *list, size_t count)
+{
+	arena_free(&f->states_arena);
+	f->states_arena = states;
+	f->told = list;
+	f->told_count = count;
+}
+
+static FIBER int look(struct follower *f, struct arena *states, struct jmap_states **list_r,
+	size_t *count_r, struct err *e)
+{
+	struct jmap_user user = {.account_id = f->push.account_id};
+
+	f->watcher.is_changed = false;
+	return jmap_states_read(f->pusher->d, states, &user, list_r, count_r, e);
+}
+
+/* Before the code is told: what changes as soon as the client has sent it back is news. */
+static FIBER void begin(struct follower *f)
+{
+	struct arena *states = arena_new();
+	struct jmap_states *now;
+	size_t count;
+
+	if (look(f, states, &now, &count, NULL) < 0)
+		arena_free(&states);
+	else
+		begin_from(f, states, now, count);
+}
+
 static FIBER void ask(struct follower *f, struct arena *a)
 {
 	struct buf *b = arena_buf(a, 1024);
 	struct json_out j;
 
+	if (!f->told)
+		begin(f);
 	json_out_init(&j, b);
 	json_open_object(&j);
 	json_kv_str(&j, "@type", "PushVerification");
@@ -267,7 +301,6 @@ static void split_types(struct arena *a, struct span types, struct jmap_wanted *
 
 static FIBER int tell(struct follower *f, struct arena *a, struct err *e)
 {
-	struct jmap_user user = {.account_id = f->push.account_id};
 	struct arena *states = arena_new();
 	struct jmap_wanted wanted = {0};
 	struct jmap_states *now;
@@ -276,8 +309,7 @@ static FIBER int tell(struct follower *f, struct arena *a, struct err *e)
 	struct json_out j;
 	int rc;
 
-	f->watcher.is_changed = false;
-	rc = jmap_states_read(f->pusher->d, states, &user, &now, &count, e);
+	rc = look(f, states, &now, &count, e);
 	split_types(a, f->push.types, &wanted);
 	json_out_init(&j, b);
 	if (rc == 0 && f->told &&
@@ -291,10 +323,7 @@ static FIBER int tell(struct follower *f, struct arena *a, struct err *e)
 		arena_free(&states);
 		return -1;
 	}
-	arena_free(&f->states_arena);
-	f->states_arena = states;
-	f->told = now;
-	f->told_count = count;
+	begin_from(f, states, now, count);
 	return 0;
 }
 
@@ -322,7 +351,7 @@ static bool is_wanted(const struct follower *f)
 	int64_t now = loop_now_ns();
 
 	if (f->is_busy || f->is_gone || f->not_before > now || f->place->not_before > now ||
-		f->place->busy == AT_PLACE)
+		f->place->busy == AT_PLACE || f->push.expires_ns <= loop_wall_ns())
 		return false;
 	return f->push.is_verified ? f->watcher.is_changed || !f->told : !f->is_asked;
 }
