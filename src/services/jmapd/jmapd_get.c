@@ -42,7 +42,7 @@ static void leave_out_twins(struct jmap_call *c, struct jmap_get *g)
 	hash_map_fini(&seen);
 }
 
-static int take_ids(
+int jmap_get_ids(
 	struct jmap_call *c, struct jmap_get *g, const struct jmap_type *type, struct err *e)
 {
 	if (jmap_arg_texts(c, "ids", &g->ids, &g->count, e) < 0)
@@ -74,7 +74,7 @@ FIBER int jmap_get_begin(
 	struct jmap_call *c, struct jmap_get *g, const struct jmap_type *type, struct err *e)
 {
 	*g = (struct jmap_get){0};
-	if (jmap_account(c, &g->account, e) < 0 || take_ids(c, g, type, e) < 0 ||
+	if (jmap_account(c, &g->account, e) < 0 || jmap_get_ids(c, g, type, e) < 0 ||
 		check_properties(c, g, type, e) < 0)
 		return -1;
 	put_account(c, g->account);
@@ -110,6 +110,11 @@ void jmap_get_end(struct jmap_call *c, struct jmap_get *g, uint64_t state)
 void jmap_get_end_text(struct jmap_call *c, struct jmap_get *g, struct span state)
 {
 	json_kv_span(c->out, "state", state);
+	jmap_get_end_missing(c, g);
+}
+
+void jmap_get_end_missing(struct jmap_call *c, const struct jmap_get *g)
+{
 	json_key(c->out, "notFound");
 	json_open_array(c->out);
 	for (size_t i = 0; i < g->not_found_count; i++)

@@ -185,6 +185,10 @@ void jmap_get_missing(struct jmap_call *c, struct jmap_get *g, struct span id);
 void jmap_get_end(struct jmap_call *c, struct jmap_get *g, uint64_t state);
 /** The same for a state that is no number. */
 void jmap_get_end_text(struct jmap_call *c, struct jmap_get *g, struct span state);
+/* Where there is neither account nor state (PushSubscription): the ids alone, "notFound" alone. */
+int jmap_get_ids(
+	struct jmap_call *c, struct jmap_get *g, const struct jmap_type *type, struct err *e);
+void jmap_get_end_missing(struct jmap_call *c, const struct jmap_get *g);
 
 /* /changes */
 /** The whole answer for a type of store/object.h. */

@@ -25,6 +25,14 @@ static const struct jmap_type push_type = {.name = "PushSubscription",
 	.object = OBJECT_PUSH,
 	.is_without_account = true};
 
+static bool is_among(const char *const *names, struct span name)
+{
+	for (size_t i = 0; names[i]; i++)
+		if (span_eq(span_str(names[i]), name))
+			return true;
+	return false;
+}
+
 static bool wants(const struct span *names, size_t count, const char *name)
 {
 	for (size_t i = 0; names && i < count; i++)
@@ -77,79 +85,50 @@ static void put_push(
 static int check_names(struct jmap_call *c, const struct span *names, size_t count, struct err *e)
 {
 	for (size_t i = 0; i < count; i++) {
-		bool is_known = false;
-
 		if (span_eq(names[i], SPAN("url")) || span_eq(names[i], SPAN("keys")))
 			return jmap_fail(c, "forbidden", e, "url and keys are not told");
-		for (size_t k = 0; told[k]; k++)
-			is_known = is_known || span_eq(names[i], span_str(told[k]));
-		if (!is_known)
+		if (!is_among(told, names[i]))
 			return jmap_fail_argument(
 				c, e, "properties", "one of them is no property of the type");
 	}
 	return 0;
 }
 
+static struct push *push_of(struct push *list, size_t count, uint64_t id)
+{
+	for (size_t i = 0; i < count; i++)
+		if (list[i].id == id)
+			return &list[i];
+	return NULL;
+}
+
 static FIBER int push_get(struct jmap_call *c, struct err *e)
 {
-	struct span *names, *ids;
-	size_t name_count, id_count, count;
+	struct jmap_get g = {0};
 	struct push *list;
+	size_t count;
 
-	if (jmap_arg_texts(c, "ids", &ids, &id_count, e) < 0 ||
-		jmap_arg_texts(c, "properties", &names, &name_count, e) < 0 ||
-		check_names(c, names, name_count, e) < 0)
-		return -1;
-	if (id_count > JMAP_GET_MAX)
-		return jmap_fail(c, "requestTooLarge", e, "more than %d ids", JMAP_GET_MAX);
-	if (push_list(c->d->opts.store, c->a, c->user.account_id, &list, &count, e) < 0)
+	if (jmap_get_ids(c, &g, &push_type, e) < 0 ||
+		jmap_arg_texts(c, "properties", &g.properties, &g.property_count, e) < 0 ||
+		check_names(c, g.properties, g.property_count, e) < 0 ||
+		push_list(c->d->opts.store, c->a, c->user.account_id, &list, &count, e) < 0)
 		return -1;
 	json_key(c->out, "list");
 	json_open_array(c->out);
-	for (size_t k = 0; k < count; k++) {
-		bool is_wanted = !ids;
+	for (size_t i = 0; i < (g.is_all ? count : g.count); i++) {
+		const struct push *p = g.is_all ? &list[i] : push_of(list, count, g.numbers[i]);
 
-		for (size_t i = 0; i < id_count; i++) {
-			uint64_t id;
-
-			is_wanted = is_wanted ||
-				(jmap_id_of(c, ids[i], 'P', &id) && id == list[k].id);
-		}
-		if (is_wanted)
-			put_push(c->out, &list[k], names, name_count);
+		if (p)
+			put_push(c->out, p, g.properties, g.property_count);
+		else
+			jmap_get_missing(c, &g, g.ids[i]);
 	}
 	json_close(c->out);
-	json_key(c->out, "notFound");
-	json_open_array(c->out);
-	for (size_t i = 0; i < id_count; i++) {
-		bool is_there = false;
-		uint64_t id;
-
-		for (size_t k = 0; k < count; k++)
-			is_there = is_there ||
-				(jmap_id_of(c, ids[i], 'P', &id) && id == list[k].id);
-		if (!is_there)
-			json_span(c->out, ids[i]);
-	}
-	json_close(c->out);
+	jmap_get_end_missing(c, &g);
 	return 0;
 }
 
 /* ---- /set ---- */
-
-static void invalid(struct jmap_set_error *why_r, const char *const *properties, const char *text)
-{
-	*why_r = (struct jmap_set_error){
-		.type = "invalidProperties", .properties = properties, .description = text};
-}
-
-static const char *const at_device[] = {"deviceClientId", NULL};
-static const char *const at_url[] = {"url", NULL};
-static const char *const at_keys[] = {"keys", NULL};
-static const char *const at_types[] = {"types", NULL};
-static const char *const at_expires[] = {"expires", NULL};
-static const char *const at_code[] = {"verificationCode", NULL};
-static const char *const at_others[] = {"id", NULL};
 
 static bool has_octets(struct arena *a, struct span text, size_t octets)
 {
@@ -213,28 +192,34 @@ static struct span new_code(struct arena *a)
 	return buf_span(b);
 }
 
+/* RFC 8620 section 5.3: all that is at fault is told. */
 static bool read_new(
 	struct arena *a, const struct json_in *o, struct push *p, struct jmap_set_error *why_r)
 {
-	const struct json_in *code = json_in_get(o, "verificationCode");
+	static const char *const known[] = {
+		"deviceClientId", "url", "keys", "types", "expires", "verificationCode", NULL};
+	const struct json_in *code = json_in_get(o, "verificationCode"), *value;
+	const char *name;
+	void *at = NULL;
 
 	p->device = json_in_text(o, "deviceClientId");
 	p->url = json_in_text(o, "url");
 	if (!p->device.len || p->device.len > DEVICE_MAX)
-		invalid(why_r, at_device, "an id of the client is needed");
-	else if (!span_starts(p->url, SPAN("https://")) || p->url.len > URL_MAX ||
+		jmap_bad_property_too(a, why_r, "deviceClientId", "an id of the client is needed");
+	if (!span_starts(p->url, SPAN("https://")) || p->url.len > URL_MAX ||
 		span_has_line_break(p->url))
-		invalid(why_r, at_url, "an https URL is needed");
-	else if (!read_keys(a, json_in_get(o, "keys"), p))
-		invalid(why_r, at_keys, "p256dh and auth of RFC 8291 are needed");
-	else if (!read_types(a, json_in_get(o, "types"), p))
-		invalid(why_r, at_types, "a list of types is needed");
-	else if (!read_expires(json_in_get(o, "expires"), p))
-		invalid(why_r, at_expires, "a time to come is needed");
-	else if (code && !json_in_is_null(code))
-		invalid(why_r, at_code, "it is told to the URL first");
-	else if (json_in_get(o, "id"))
-		invalid(why_r, at_others, "the server chooses it");
+		jmap_bad_property_too(a, why_r, "url", "an https URL is needed");
+	if (!read_keys(a, json_in_get(o, "keys"), p))
+		jmap_bad_property_too(a, why_r, "keys", "p256dh and auth of RFC 8291 are needed");
+	if (!read_types(a, json_in_get(o, "types"), p))
+		jmap_bad_property_too(a, why_r, "types", "a list of types is needed");
+	if (!read_expires(json_in_get(o, "expires"), p))
+		jmap_bad_property_too(a, why_r, "expires", "a time to come is needed");
+	if (code && !json_in_is_null(code))
+		jmap_bad_property_too(a, why_r, "verificationCode", "it is told to the URL first");
+	while (json_in_next(o, &at, &name, &value))
+		if (!is_among(known, span_str(name)))
+			jmap_bad_property_too(a, why_r, name, "it is not the client's to say");
 	return !why_r->type;
 }
 
@@ -289,25 +274,46 @@ static FIBER int push_create(struct jmap_set *s, const struct json_in *object, s
 	return 0;
 }
 
+/* What the client may not change it may send back as it is (RFC 8620 section 5.3). */
+static bool is_same(const struct push *p, struct span property, const struct json_in *value)
+{
+	struct span text = json_in_span(value);
+	uint64_t id;
+
+	if (span_eq(property, SPAN("id")))
+		return enc_get_object(text, 'P', &id) && id == p->id;
+	if (span_eq(property, SPAN("deviceClientId")))
+		return span_eq(text, p->device);
+	if (span_eq(property, SPAN("url")))
+		return span_eq(text, p->url);
+	if (span_eq(property, SPAN("verificationCode")))
+		return json_in_is_null(value) && !p->is_verified;
+	return span_eq(property, SPAN("keys")) && !p->p256dh.len && json_in_is_null(value);
+}
+
 static void patch_one(struct arena *a, struct push *p, const struct jmap_patch *line,
 	struct jmap_set_error *why_r)
 {
+	const char *property = arena_str(a, line->property);
+
 	if (line->rest_count) {
 		*why_r = (struct jmap_set_error){.type = "invalidPatch"};
+	} else if (is_same(p, line->property, line->value)) {
+		return;
 	} else if (span_eq(line->property, SPAN("verificationCode"))) {
 		/* RFC 8620 section 7.2.2 */
 		if (span_eq(json_in_span(line->value), p->code))
 			p->is_verified = true;
 		else
-			invalid(why_r, at_code, "it is another one");
+			jmap_bad_property_too(a, why_r, property, "it is another one");
 	} else if (span_eq(line->property, SPAN("types"))) {
 		if (!read_types(a, line->value, p))
-			invalid(why_r, at_types, "a list of types is needed");
+			jmap_bad_property_too(a, why_r, property, "a list of types is needed");
 	} else if (span_eq(line->property, SPAN("expires"))) {
 		if (!read_expires(line->value, p))
-			invalid(why_r, at_expires, "a time to come is needed");
+			jmap_bad_property_too(a, why_r, property, "a time to come is needed");
 	} else {
-		invalid(why_r, at_others, "the property cannot be changed");
+		jmap_bad_property_too(a, why_r, property, "the property cannot be changed");
 	}
 }
 
@@ -318,15 +324,14 @@ static FIBER int push_change(struct jmap_set *s, uint64_t id, struct span id_tex
 	struct jmap_call *c = s->call;
 	struct buf *b = arena_buf(c->a, 256);
 	struct jmap_patch *lines;
-	struct push *list, *p = NULL;
+	struct push *list, *p;
 	size_t count, line_count;
 	struct json_out j;
 	int64_t was;
 
 	if (push_list(c->d->opts.store, c->a, c->user.account_id, &list, &count, e) < 0)
 		return -1;
-	for (size_t i = 0; i < count; i++)
-		p = list[i].id == id ? &list[i] : p;
+	p = push_of(list, count, id);
 	if (!p) {
 		*why_r = (struct jmap_set_error){.type = "notFound"};
 		return 0;
@@ -334,7 +339,7 @@ static FIBER int push_change(struct jmap_set *s, uint64_t id, struct span id_tex
 	was = p->expires_ns;
 	if (!jmap_patch_read(c->a, patch, &lines, &line_count, why_r))
 		return 0;
-	for (size_t i = 0; !why_r->type && i < line_count; i++)
+	for (size_t i = 0; i < line_count; i++)
 		patch_one(c->a, p, &lines[i], why_r);
 	if (why_r->type)
 		return 0;
