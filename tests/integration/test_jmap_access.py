@@ -343,7 +343,7 @@ row("Blob/upload", lambda t, me: {"accountId": me.id, "create": {
 row("Blob/upload", lambda t, me: {"accountId": me.id, "create": {
     "k": {"data": [{"blobId": t.upload, "offset": 2, "length": 3}]}}}, SEEN, SEEN, own=True, case="of a piece")
 row("Blob/copy", lambda t, me: {"fromAccountId": t.account, "accountId": me.id, "blobIds": [t.blob, t.part, t.upload]}, SEEN,
-    "fromAccountNotFound", own=True)
+    "fromAccountNotFound", own="another")
 row("Blob/copy", lambda t, me: {"fromAccountId": me.id, "accountId": t.account, "blobIds": ["Gx"]}, READ_ONLY, own="another", case="into it")
 row("PushSubscription/get", lambda t, me: {"ids": [t.push]}, SEEN, SEEN, own=True)
 row("PushSubscription/get", lambda t, me: {"ids": None}, SEEN, SEEN, own=True, case="all")

@@ -95,7 +95,6 @@ def test_what_changes_is_pushed_once_the_place_is_verified(station, place):
     assert made["id"] in right["updated"]
     (told,) = alice.call("PushSubscription/get", {"ids": [made["id"]]})["list"]
     assert told["verificationCode"] == asked["verificationCode"]
-    threading.Event().wait(2.5)  # until it knows where it begins
     deliver(station, alice.address)
     change = json.loads(Place.got.get(timeout=15)[2])
     assert change["@type"] == "StateChange" and list(change["changed"][alice.account]) == ["Email"]

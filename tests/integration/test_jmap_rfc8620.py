@@ -131,6 +131,21 @@ def raw(jmap, body, **headers):
     return r, got
 
 
+@pytest.mark.parametrize("method, path, auth, status", [
+    ("GET", "/jmap/session", False, 401), ("POST", "/jmap/api", False, 401), ("GET", "/jmap/api", True, 405),
+    ("POST", "/jmap/upload/A1/", False, 401), ("GET", "/jmap/download/A1/G1/x?type=text/plain", False, 401),
+    ("GET", "/jmap/events?types=*&closeafter=no&ping=0", False, 401), ("GET", "/jmap/events?types=*", True, 400)])
+@pytest.mark.parametrize("accept", ["*/*", "text/event-stream", None])
+def test_errors_of_http_are_problem_details_3_6_1(jmap, method, path, auth, status, accept):
+    c = http.client.HTTPConnection(HOST, jmap.station.ports["web"], timeout=30)
+    fields = {"Accept": accept, "Authorization": jmap.auth if auth else None}
+    c.request(method, path, b"{}" if method == "POST" else None, {k: v for k, v in fields.items() if v})
+    r = c.getresponse()
+    assert r.status == status and r.getheader("Content-Type").split(";")[0] == "application/problem+json"
+    assert json.loads(r.read())["status"] == status
+    c.close()
+
+
 def test_the_session_is_not_kept_by_caches_2_2(jmap):
     c = http.client.HTTPConnection(HOST, jmap.station.ports["web"], timeout=30)
     c.request("GET", "/jmap/session", headers={"Authorization": jmap.auth})
@@ -223,6 +238,22 @@ def test_an_account_is_needed_and_one_that_is_there_3_6_2(jmap, method):
 def test_methods_that_are_not_there_are_unknown_3_6_2(jmap, method):
     (name, got, id), = jmap.request([[method, {"accountId": jmap.id}, "x"]])
     assert (name, got["type"], id) == ("error", "unknownMethod", "x")
+
+
+NAMED = {  # arguments that have to be there for one that is unknown to be what is wrong
+    "changes": {"sinceState": "0"}, "queryChanges": {"sinceQueryState": "0"}, "copy": {"fromAccountId": "A1", "create": {}},
+    "import": {"emails": {}}, "parse": {"blobIds": []}}
+
+
+@pytest.mark.parametrize("method", [
+    "Mailbox/get", "Mailbox/changes", "Mailbox/query", "Mailbox/queryChanges", "Mailbox/set", "Thread/get", "Thread/changes",
+    "Email/get", "Email/changes", "Email/query", "Email/queryChanges", "Email/set", "Email/copy", "Email/import", "Email/parse",
+    "SearchSnippet/get", "Identity/get", "Identity/changes", "Identity/set", "EmailSubmission/get", "EmailSubmission/changes",
+    "EmailSubmission/query", "EmailSubmission/queryChanges", "EmailSubmission/set", "VacationResponse/get",
+    "VacationResponse/set", "Blob/copy", "PushSubscription/get", "PushSubscription/set"])
+def test_arguments_that_no_method_has_are_told_3_9(jmap, method):
+    why = fails(jmap, method, "invalidArguments", nothing=None, **NAMED.get(method.split("/")[1], {}))
+    assert why["arguments"] == ["nothing"]
 
 
 @pytest.mark.parametrize("method, args", [
@@ -610,6 +641,7 @@ def test_copies_of_blobs_are_told_6_3(jmap, bob):
     (name, got, _), = bob.request([["Blob/copy", {"fromAccountId": jmap.id, "accountId": bob.id, "blobIds": [blob]}, "0"]],
                                   [CORE])
     assert name == "error" and got["type"] == "fromAccountNotFound"
+    fails(bob, "Blob/copy", "invalidArguments", fromAccountId=bob.id, blobIds=[blob])
 
 
 # ---- 7.2: push subscriptions --------------------------------------------------------------------------------
@@ -632,3 +664,41 @@ def test_subscriptions_that_cannot_be_7_2_2(jmap, object, property):
     why = got["notCreated"]["k"]
     assert why["type"] == "invalidProperties" and (property is None or property in why["properties"]), why
     assert "accountId" not in got and "oldState" not in got and "newState" not in got
+
+
+def test_all_that_is_wrong_with_a_subscription_is_told_7_2_2(jmap):
+    object = {"deviceClientId": "", "url": "x", "types": "Email", "expires": "tomorrow", "keys": {}, "verificationCode": "x", "id": "P1", "more": 1}
+    (_, got, _), = jmap.request([["PushSubscription/set", {"create": {"k": object}}, "0"]], [CORE])
+    assert sorted(got["notCreated"]["k"]["properties"]) == sorted(object)
+
+
+def test_a_whole_subscription_may_be_sent_back_7_2_2(jmap):
+    object = {"deviceClientId": "d", "url": "https://push.example/x", "types": ["Email"]}
+    (_, got, _), = jmap.request([["PushSubscription/set", {"create": {"k": object}}, "0"]], [CORE])
+    id = got["created"]["k"]["id"]
+    (_, got, _), = jmap.request([["PushSubscription/get", {"ids": [id, "Pnone", id, "Pnone"]}, "0"]], [CORE])
+    assert len(got["list"]) == 1 and got["notFound"] == ["Pnone"]
+    (_, back, _), = jmap.request([["PushSubscription/set", {"update": {id: {**object, **got["list"][0], "keys": None}}}, "0"]], [CORE])
+    assert id in back["updated"], back
+    for change in ({"id": "P1"}, {"deviceClientId": "e"}, {"url": "https://push.example/y"}, {"keys": {}}, {"more": 1}):
+        (_, back, _), = jmap.request([["PushSubscription/set", {"update": {id: {"types": None, **change}}}, "0"]], [CORE])
+        why = back["notUpdated"][id]
+        assert why["type"] == "invalidProperties" and why["properties"] == list(change)
+    (_, back, _), = jmap.request([["PushSubscription/get", {"ids": [id], "properties": ["types"]}, "0"]], [CORE])
+    assert back["list"] == [{"id": id, "types": ["Email"]}]
+    jmap.request([["PushSubscription/set", {"destroy": [id]}, "0"]], [CORE])
+
+
+# ---- 7.3: the event source ----------------------------------------------------------------------------------
+
+
+def test_what_changes_once_the_stream_is_open_is_told_7_3(jmap, box):
+    c = http.client.HTTPConnection(HOST, jmap.station.ports["web"], timeout=30)
+    c.request("GET", "/jmap/events?types=Email&closeafter=state&ping=0", headers={"Authorization": jmap.auth})
+    r = c.getresponse()
+    assert r.status == 200 and r.getheader("Content-Type").split(";")[0] == "text/event-stream"
+    id = jmap.create("Email", **draft(box))
+    event = dict(line.split(": ", 1) for line in r.read().decode().splitlines() if ": " in line)
+    assert event["event"] == "state" and json.loads(event["data"])["changed"][jmap.id].keys() == {"Email"}
+    jmap.set("Email", destroy=[id])
+    c.close()

@@ -288,6 +288,8 @@ FIBER int jmap_blob_copy(struct jmap_call *c, struct err *e)
 		return -1;
 	if (!from)
 		return jmap_fail(c, "fromAccountNotFound", e, "there is no such account");
+	if (from->id == m.account->id)
+		return jmap_fail_argument(c, e, "fromAccountId", "another account is needed");
 	if (!ids)
 		return jmap_fail_argument(c, e, "blobIds", "a list of Ids is needed");
 	if (count > JMAP_SET_MAX)

@@ -181,7 +181,8 @@ static FIBER int run_method(
 	if (!c->method || !(c->using & (1u << c->method->capability)))
 		return jmap_fail(c, "unknownMethod", e, "there is no such method in what is used");
 	c->args = args;
-	if (resolve_arguments(c, given, args, e) < 0 || c->method->run(c, e) < 0)
+	if (resolve_arguments(c, given, args, e) < 0 || jmap_method_arguments(c, e) < 0 ||
+		c->method->run(c, e) < 0)
 		return -1;
 	return buf_ok(c->out->buf) ? 0 : err_set(e, ERR_LIMIT, "the answer is too large");
 }

@@ -117,6 +117,9 @@ FIBER int jmap_session_state(struct jmapd *d, struct arena *a, const struct jmap
 bool jmap_account_has(
 	const struct jmapd *d, const struct jmap_account *account, enum jmap_capability capability);
 
+/** Are c->args such as the method takes? Else invalidArguments. */
+int jmap_method_arguments(struct jmap_call *c, struct err *e);
+
 /** RFC 8620 section 3.6.1, application/problem+json. `limit`: its name; NULL. */
 FIBER int jmap_problem(struct web_call *c, unsigned status, const char *type, const char *limit,
 	const char *detail, struct err *e);

@@ -5,10 +5,6 @@
 
 static const struct jmap_type email_type = {.name = "Email", .kind = 'M'};
 
-static const char *const get_arguments[] = {"accountId", "ids", "properties", "bodyProperties",
-	"fetchTextBodyValues", "fetchHTMLBodyValues", "fetchAllBodyValues", "maxBodyValueBytes",
-	NULL};
-
 struct getting {
 	struct jmap_call *c;
 	struct jmap_get get;
@@ -96,8 +92,7 @@ static FIBER int get(struct jmap_call *c, struct err *e)
 	struct email_states states;
 
 	g->c = c;
-	if (jmap_args_only(c, e, get_arguments) < 0 ||
-		jmap_get_begin(c, &g->get, &email_type, e) < 0 ||
+	if (jmap_get_begin(c, &g->get, &email_type, e) < 0 ||
 		jmap_email_want(c, g->get.properties, g->get.property_count, false, &g->want, e) <
 			0 ||
 		(g->get.is_all && all_ids(g, e) < 0))

@@ -4,10 +4,6 @@
 #include "base/must.h"
 #include "proto/mail/mime_imap.h"
 
-static const char *const arguments[] = {"accountId", "blobIds", "properties", "bodyProperties",
-	"fetchTextBodyValues", "fetchHTMLBodyValues", "fetchAllBodyValues", "maxBodyValueBytes",
-	NULL};
-
 struct parsing {
 	struct jmap_call *c;
 	struct jmap_account *account;
@@ -144,7 +140,7 @@ static FIBER int take_arguments(struct parsing *p, struct err *e)
 	struct span *names;
 	size_t name_count;
 
-	if (jmap_args_only(c, e, arguments) < 0 || jmap_account(c, &p->account, e) < 0 ||
+	if (jmap_account(c, &p->account, e) < 0 ||
 		jmap_arg_texts(c, "blobIds", &p->ids, &p->count, e) < 0 ||
 		jmap_arg_texts(c, "properties", &names, &name_count, e) < 0 ||
 		jmap_email_want(c, names, name_count, true, &p->want, e) < 0)

@@ -3,8 +3,6 @@
 
 #define QUERY_MAX 10000 /* ids of one answer; docs/jmap.md */
 
-static const char *const query_arguments[] = {"accountId", "filter", "sort", "position", "anchor",
-	"anchorOffset", "limit", "calculateTotal", "collapseThreads", NULL};
 FIBER int jmap_email_take_query(
 	struct jmap_call *c, struct jmap_account **account_r, struct email_query *q, struct err *e)
 {
@@ -56,8 +54,7 @@ FIBER int jmap_email_query(struct jmap_call *c, struct err *e)
 	struct jmap_account *account;
 	int64_t limit;
 
-	if (jmap_args_only(c, e, query_arguments) < 0 ||
-		jmap_email_take_query(c, &account, &q, e) < 0 || take_window(c, &q, &limit, e) < 0)
+	if (jmap_email_take_query(c, &account, &q, e) < 0 || take_window(c, &q, &limit, e) < 0)
 		return -1;
 	if (email_query(jmapd_opts_of(c->d)->store, c->a, &account->eyes, &q, e) < 0)
 		return jmap_filter_failed(c, e);

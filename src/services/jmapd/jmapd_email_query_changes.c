@@ -1,9 +1,6 @@
 /* Email/queryChanges (RFC 8621 section 4.5). */
 #include "services/jmapd/jmapd_email.h"
 
-static const char *const arguments[] = {"accountId", "filter", "sort", "sinceQueryState",
-	"maxChanges", "upToId", "calculateTotal", "collapseThreads", NULL};
-
 static int take_since(struct jmap_call *c, struct email_query_changes *ch, struct err *e)
 {
 	struct span since = SPAN_NONE, up_to = SPAN_NONE;
@@ -55,8 +52,7 @@ FIBER int jmap_email_query_changes(struct jmap_call *c, struct err *e)
 	struct email_query_changes ch = {.query = &q};
 	struct jmap_account *account;
 
-	if (jmap_args_only(c, e, arguments) < 0 || jmap_email_take_query(c, &account, &q, e) < 0 ||
-		take_since(c, &ch, e) < 0)
+	if (jmap_email_take_query(c, &account, &q, e) < 0 || take_since(c, &ch, e) < 0)
 		return -1;
 	if (email_query_changes(jmapd_opts_of(c->d)->store, c->a, &account->eyes, &ch, e) < 0)
 		return e->code == ERR_STATE ? jmap_changes_failed(c, e) : jmap_filter_failed(c, e);

@@ -10,8 +10,6 @@ static const char *const properties[] = {"id", "name", "parentId", "role", "sort
 	"totalEmails", "unreadEmails", "totalThreads", "unreadThreads", "myRights", "isSubscribed",
 	NULL};
 static const struct jmap_type mailbox_type = {"Mailbox", 'F', properties, OBJECT_MAILBOX};
-static const char *const get_arguments[] = {"accountId", "ids", "properties", NULL};
-
 /* ---- roles ---- */
 
 /* Attribute (RFC 6154, RFC 8457, their registry), role (the registry of RFC 8621 section 10.5), where it stands when nobody has
@@ -321,8 +319,7 @@ static FIBER int get(struct jmap_call *c, struct err *e)
 	struct jmap_boxes boxes;
 	struct jmap_get g;
 
-	if (jmap_args_only(c, e, get_arguments) < 0 ||
-		jmap_get_begin(c, &g, &mailbox_type, e) < 0 ||
+	if (jmap_get_begin(c, &g, &mailbox_type, e) < 0 ||
 		jmap_boxes_load(c, g.account, wants_counts(&g), &boxes, e) < 0)
 		return -1;
 	json_key(c->out, "list");

@@ -7,11 +7,6 @@
 #include "base/must.h"
 #include "services/jmapd/jmapd_email.h"
 
-static const char *const query_arguments[] = {"accountId", "filter", "sort", "position", "anchor",
-	"anchorOffset", "limit", "calculateTotal", "sortAsTree", "filterAsTree", NULL};
-static const char *const changes_arguments[] = {"accountId", "filter", "sort", "sinceQueryState",
-	"maxChanges", "upToId", "calculateTotal", "sortAsTree", "filterAsTree", NULL};
-
 enum sort_by { SORT_NAME, SORT_ORDER, SORT_PARENT };
 static const char *const sort_names[] = {"name", "sortOrder", "parentId"};
 
@@ -322,8 +317,7 @@ FIBER int jmap_mailbox_query(struct jmap_call *c, struct err *e)
 	size_t from, count;
 
 	q->c = c;
-	if (jmap_args_only(c, e, query_arguments) < 0 || begin(q, e) < 0 || answer(q, e) < 0 ||
-		take_window(q, &from, &count, e) < 0)
+	if (begin(q, e) < 0 || answer(q, e) < 0 || take_window(q, &from, &count, e) < 0)
 		return -1;
 	json_key(c->out, "accountId");
 	jmap_put_id(c->out, 'A', q->account->id);
@@ -400,7 +394,7 @@ FIBER int jmap_mailbox_query_changes(struct jmap_call *c, struct err *e)
 	int64_t max = 0;
 
 	q->c = c;
-	if (jmap_args_only(c, e, changes_arguments) < 0 || begin(q, e) < 0 || answer(q, e) < 0 ||
+	if (begin(q, e) < 0 || answer(q, e) < 0 ||
 		jmap_arg_text(c, "sinceQueryState", &since, e) < 0 ||
 		jmap_arg_int(c, "maxChanges", 1, JSON_IN_INT, &max, e) < 0 ||
 		jmap_arg_text(c, "upToId", &up_to, e) < 0)

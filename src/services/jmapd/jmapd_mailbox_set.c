@@ -10,9 +10,6 @@ static const char *const properties[] = {"id", "name", "parentId", "role", "sort
 	"totalEmails", "unreadEmails", "totalThreads", "unreadThreads", "myRights", "isSubscribed",
 	NULL};
 static const struct jmap_type mailbox_type = {"Mailbox", 'F', properties, OBJECT_MAILBOX};
-static const char *const arguments[] = {
-	"accountId", "ifInState", "create", "update", "destroy", "onDestroyRemoveEmails", NULL};
-
 /* What a client wants of one; ptr NULL and has_… false: it said nothing. */
 struct wish {
 	struct span name, role;
@@ -664,8 +661,7 @@ FIBER int jmap_mailbox_set(struct jmap_call *c, struct err *e)
 		&mailbox_type, create, update, destroy, state, changes, true};
 	bool removes_emails = false;
 
-	if (jmap_args_only(c, e, arguments) < 0 ||
-		jmap_arg_bool(c, "onDestroyRemoveEmails", &removes_emails, e) < 0)
+	if (jmap_arg_bool(c, "onDestroyRemoveEmails", &removes_emails, e) < 0)
 		return -1;
 	return jmap_set_run(c, &type, &removes_emails, e);
 }

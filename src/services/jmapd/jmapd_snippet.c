@@ -1,8 +1,6 @@
 /* SearchSnippet/get (RFC 8621 section 5.1). */
 #include "services/jmapd/jmapd_email.h"
 
-static const char *const arguments[] = {"accountId", "filter", "emailIds", NULL};
-
 static void put_or_null(struct json_out *j, const char *name, struct span html)
 {
 	json_key(j, name);
@@ -72,8 +70,7 @@ FIBER int jmap_snippet_get(struct jmap_call *c, struct err *e)
 	uint64_t *ids;
 	size_t count;
 
-	if (jmap_args_only(c, e, arguments) < 0 || jmap_account(c, &account, e) < 0 ||
-		jmap_email_filter(c, &filter, e) < 0 ||
+	if (jmap_account(c, &account, e) < 0 || jmap_email_filter(c, &filter, e) < 0 ||
 		jmap_arg_texts(c, "emailIds", &said, &count, e) < 0)
 		return -1;
 	if (!said)

@@ -3,8 +3,6 @@
 
 static const char *const properties[] = {"id", "emailIds", NULL};
 static const struct jmap_type thread_type = {"Thread", 'T', properties, 0};
-static const char *const get_arguments[] = {"accountId", "ids", "properties", NULL};
-
 static void put_thread(struct jmap_call *c, const struct jmap_get *g, const struct email_thread *t)
 {
 	json_open_object(c->out);
@@ -28,7 +26,7 @@ static FIBER int get(struct jmap_call *c, struct err *e)
 	struct jmap_get g;
 	uint64_t state;
 
-	if (jmap_args_only(c, e, get_arguments) < 0 || jmap_get_begin(c, &g, &thread_type, e) < 0)
+	if (jmap_get_begin(c, &g, &thread_type, e) < 0)
 		return -1;
 	if (g.is_all) /* there is no bound to how many they are (RFC 8620 section 5.1) */
 		return jmap_fail(c, "requestTooLarge", e, "Threads have to be named");
