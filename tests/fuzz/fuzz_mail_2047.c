@@ -12,6 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct buf b;
 
 	MUST(utf8_is_valid(text) && !span_has_line_break(text));
+	MUST(utf8_is_valid(mail_word_text(a, span_of(data, size))));
 	buf_init(&b, 16 * text.len + 100);
 	mail_word_put(&b, text, size % 80);
 	MUST(buf_ok(&b) &&

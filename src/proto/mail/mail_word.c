@@ -54,7 +54,7 @@ static bool decode_b(struct buf *b, struct span text)
 /* Adjacent encoded words of one charset are one text: senders cut through characters, though RFC
  * 2047 section 5 forbids it. */
 struct run {
-	bool drops_controls; /* those that stand in encoded words */
+	bool is_strict; /* RFC 8621 section 4.1.2.2: see mail_word_text() */
 	struct span charset;
 	struct mime_charset *stream; /* NULL: no word before */
 };
@@ -97,6 +97,18 @@ static void drop_controls(struct buf *b, size_t from)
 	buf_truncate(b, n);
 }
 
+/* RFC 2047 sections 2 and 5: no blank within, and blanks or the end behind it. `s` begins with the
+ * word, `text` lies within it. */
+static bool is_in_place(struct span text, struct span s)
+{
+	struct span behind = span_skip(s, (size_t)(text.ptr - s.ptr) + text.len + 2);
+
+	for (size_t i = 0; i < text.len; i++)
+		if (text.ptr[i] == ' ' || text.ptr[i] == '\t')
+			return false;
+	return !behind.len || behind.ptr[0] == ' ' || behind.ptr[0] == '\t';
+}
+
 /* encoded-word = "=?" charset "?" encoding "?" encoded-text "?=" at the front of `s`: its length,
  * and what it means appended; 0 when there is none. */
 static size_t take_encoded(struct span s, struct run *r, struct buf *out)
@@ -114,7 +126,7 @@ static size_t take_encoded(struct span s, struct run *r, struct buf *out)
 	if (end < 0)
 		return 0;
 	text = span_sub(rest, 0, (size_t)end);
-	if (span_find(text, '?') >= 0)
+	if (span_find(text, '?') >= 0 || (r->is_strict && !is_in_place(text, s)))
 		return 0;
 	buf_init(&octets, text.len + 4);
 	ok = span_lower((unsigned char)coding.ptr[0]) == 'q';
@@ -124,13 +136,13 @@ static size_t take_encoded(struct span s, struct run *r, struct buf *out)
 		ok = decode_b(&octets, text);
 	ok = ok && run_add(r, charset, buf_span(&octets), out);
 	buf_fini(&octets);
-	if (ok && r->drops_controls)
+	if (ok && r->is_strict)
 		drop_controls(out, before);
 	return ok ? (size_t)(text.ptr - s.ptr) + text.len + 2 : 0;
 }
 
-/* One line of valid UTF-8 without controls, in `a`. */
-static struct span clean(struct arena *a, struct span text)
+/* One line of valid UTF-8 without controls, in `a`; `keeps_tabs`: but for them, and without NUL. */
+static struct span clean(struct arena *a, struct span text, bool keeps_tabs)
 {
 	char *out = arena_alloc(a, text.len * 3 + 1);
 	size_t n = 0;
@@ -143,6 +155,9 @@ static struct span clean(struct arena *a, struct span text)
 			memcpy(out + n, "\xef\xbf\xbd", 3);
 			n += 3;
 			len = 1;
+		} else if (keeps_tabs && (c == '\t' || !c)) {
+			if (c)
+				out[n++] = '\t';
 		} else if (c < ' ' || c == 0x7f) {
 			out[n++] = ' ';
 		} else {
@@ -154,16 +169,18 @@ static struct span clean(struct arena *a, struct span text)
 	return span_trim(span_of(out, n));
 }
 
-static struct span decode(struct arena *a, struct span value, bool drops_controls)
+static struct span decode(struct arena *a, struct span value, bool is_strict)
 {
 	struct span s = mail_unfold(a, value), blanks = SPAN_NONE, out;
-	struct run run = {.drops_controls = drops_controls};
+	struct run run = {.is_strict = is_strict};
+	bool is_behind_text = false;
 	struct buf b;
 
 	buf_init(&b, MAIL_WORD_TEXT_MAX);
 	while (s.len && buf_ok(&b)) {
-		size_t n = s.ptr[0] == '=' ? take_encoded(s, &run, &b) : 0;
+		size_t n = s.ptr[0] == '=' && !is_behind_text ? take_encoded(s, &run, &b) : 0;
 
+		is_behind_text = is_strict && s.ptr[0] != ' ' && s.ptr[0] != '\t';
 		if (n) {
 			/* RFC 2047 section 6.2: blanks between encoded words are not shown */
 			blanks = SPAN_NONE;
@@ -180,7 +197,7 @@ static struct span decode(struct arena *a, struct span value, bool drops_control
 		s = span_skip(s, n);
 	}
 	run_end(&run, &b);
-	out = clean(a, buf_span(&b));
+	out = clean(a, buf_span(&b), is_strict);
 	buf_fini(&b);
 	return out;
 }

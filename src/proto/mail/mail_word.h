@@ -11,7 +11,8 @@
 /** A field's raw value to UTF-8 text on one line: unfolded, encoded words decoded, controls and
  * what cannot be decoded replaced. Lives in `a`. */
 struct span mail_word_decode(struct arena *a, struct span value);
-/** The same as JMAP has it (RFC 8621 section 4.1.2.2): controls in encoded words are dropped. */
+/** The same as JMAP has it (RFC 8621 section 4.1.2.2): NUL and controls in encoded words are dropped, and what
+ * only looks like an encoded word stays as it is: within other text, or with a blank inside. */
 struct span mail_word_text(struct arena *a, struct span value);
 /** Text as encoded words where it is not plain ASCII ("=?UTF-8?B?…?=", folded, each at most 75
  * octets), without a line end. `column`: where on its line it begins. */

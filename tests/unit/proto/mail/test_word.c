@@ -66,6 +66,36 @@ static void word_table(void **state)
 	arena_free(&a);
 }
 
+/* RFC 8621 section 4.1.2.2: what only looks like one stays (RFC 2047 sections 2 and 5) */
+static const struct {
+	const char *name, *in, *out;
+} texts[] = {
+	{"a word", " =?utf-8?q?a?= b", "a b"},
+	{"words in a row", " =?utf-8?q?a?=\r\n =?utf-8?q?b?=", "ab"},
+	{"behind text", " x=?utf-8?q?a?=", "x=?utf-8?q?a?="},
+	{"in front of text", " =?utf-8?q?a?=x", "=?utf-8?q?a?=x"},
+	{"nothing between two", " =?utf-8?q?a?==?utf-8?q?b?=", "=?utf-8?q?a?==?utf-8?q?b?="},
+	{"a blank within", " =?utf-8?q?a b?=", "=?utf-8?q?a b?="},
+	{"in quotes", " \"=?utf-8?q?a?=\"", "\"=?utf-8?q?a?=\""},
+	{"a good one behind a bad one", " (=?utf-8?q?a?=) =?utf-8?q?b?=", "(=?utf-8?q?a?=) b"},
+	{"controls within are dropped", " =?utf-8?q?a=00=07b?=", "ab"},
+	{"a fold with a tab", " a\r\n\tb", "a\tb"},
+};
+
+static void text_table(void **state)
+{
+	struct arena *a = arena_new();
+
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+		struct span got = mail_word_text(a, span_str(texts[i].in));
+
+		if (!span_eq(got, span_str(texts[i].out)))
+			fail_msg("%s: '" SPAN_FMT "'", texts[i].name, SPAN_ARG(got));
+	}
+	assert_true(span_eq(mail_word_text(a, SPAN(" a\0b")), SPAN("ab")));
+	arena_free(&a);
+}
+
 static void written_words_read_back(void **state)
 {
 	static const char *const texts[] = {"plain", "驿站", "ü", "=?already?=",
@@ -155,6 +185,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(word_table),
+		cmocka_unit_test(text_table),
 		cmocka_unit_test(written_words_read_back),
 		cmocka_unit_test(decoding_is_bounded),
 		cmocka_unit_test(mailbox_table),
