@@ -55,7 +55,7 @@ struct mailbox_msg {
 #define MAILBOX_DEPTH_MAX          32
 #define MAILBOX_PER_ACCOUNT        10000
 #define MAILBOX_KEYWORDS_MAX       256  /* different ones of a mailbox, and of a message */
-#define MAILBOX_KEYWORD_MAX        128  /* octets of one */
+#define MAILBOX_KEYWORD_MAX        255  /* octets of one */
 #define MAILBOX_APPEND_MAX         1000 /* messages of one MULTIAPPEND */
 #define MAILBOX_ACL_MAX            1000 /* rows of one mailbox */
 #define MAILBOX_SUBSCRIPTIONS_MAX  20000
