@@ -637,6 +637,79 @@ def test_a_shared_mailbox_is_seen_with_its_rights(alice, bob):
     assert bob.get("Mailbox", box)["isSubscribed"] is False
 
 
+# ---- what odd fields and trees of parts are told as (section 4.1) ----
+
+ODD = b"""Subject: x=?utf-8?q?a?= =?utf-8?q?b c?= =?utf-8?q?d=07?=\r
+X-Zero: a\0b\r
+X-Octets: a\xe9b\r
+To: "  James Smythe" <james@example.com>, Friends:\r
+  jane@example.com, =?UTF-8?Q?John_Sm=C3=AEth?=\r
+  <john@example.com>;, =?utf-8?q?a?=b <x@example.com>, eve@example.com (Eve)\r
+MIME-Version: 1.0\r
+Content-Type: text/plain; charset=utf-8\r
+Content-ID: (a comment) <part@x> (another)\r
+Content-Location: http://example.org/\r
+  folded\r
+Content-Language: de (german), en\r
+Content-Disposition: (now) INLINE; filename*0*=utf-8''%C3%A9; filename*1=.txt\r
+\r
+text\r
+"""
+
+
+@pytest.fixture(scope="module")
+def odd(alice):
+    blob = alice.upload(ODD, "message/rfc822")
+    names = ["subject", "to", "header:X-Zero", "header:X-Zero:asText", "header:X-Octets", "header:To:asGroupedAddresses", "attachments", "textBody"]
+    return alice.call("Email/parse", blobIds=[blob], properties=names)["parsed"][blob]
+
+
+def test_what_only_looks_like_an_encoded_word_stays_4_1_2_2(odd):
+    assert odd["subject"] == "x=?utf-8?q?a?= =?utf-8?q?b c?= d"
+    assert odd["to"][3] == {"name": "=?utf-8?q?a?=b", "email": "x@example.com"}
+
+
+def test_nul_is_dropped_and_what_is_no_utf_8_replaced_4_1_2_1(odd):
+    assert (odd["header:X-Zero"], odd["header:X-Zero:asText"], odd["header:X-Octets"]) == (" ab", "ab", " a\ufffdb")
+
+
+def test_names_of_addresses_and_groups_4_1_2_3(odd):
+    james, jane, john = ({"name": n, "email": e + "@example.com"} for n, e in (
+        ("James Smythe", "james"), (None, "jane"), ("John Smîth", "john")))
+    assert odd["to"][:3] == [james, jane, john] and odd["to"][4] == {"name": "Eve", "email": "eve@example.com"}
+    groups = odd["header:To:asGroupedAddresses"]
+    assert groups[:2] == [{"name": None, "addresses": [james]}, {"name": "Friends", "addresses": [jane, john]}]
+
+
+def test_comments_and_folds_are_no_part_of_what_a_part_is_called_4_1_4(odd):
+    (part,) = odd["textBody"]
+    assert (part["cid"], part["location"], part["language"], part["disposition"], part["name"]) == (
+        "part@x", "http://example.org/folded", ["de", "en"], "inline", "é.txt")
+
+
+# A tree of parts by their letters, as RFC 8621 has it for its own example.
+TREE = ["mixed", "A text/plain inline", ["mixed", [
+    "alternative", ["mixed", "B text/plain inline", "C image/jpeg inline", "D text/plain inline"], ["related", "E text/html", "F image/jpeg"]],
+    "G image/jpeg attachment", "H application/x-excel", "J message/rfc822"], "K text/plain inline"]
+
+
+def written(part, boundary="b"):
+    if isinstance(part, str):
+        name, type, *disposition = part.split()
+        return "Content-Type: %s\nX-Letter: %s\n%s\nSubject: %s\n" % (
+            type, name, "".join("Content-Disposition: %s\n" % d for d in disposition), name)
+    inner = "".join("--%s\n%s\n" % (boundary, written(p, "%s%d" % (boundary, i))) for i, p in enumerate(part[1:]))
+    return "Content-Type: multipart/%s; boundary=%s\n\n%s--%s--\n" % (part[0], boundary, inner, boundary)
+
+
+def test_a_tree_becomes_three_lists_4_1_4(alice):
+    blob = alice.upload(("Subject: tree\nMIME-Version: 1.0\n" + written(TREE)).replace("\n", "\r\n").encode())
+    e = alice.call("Email/parse", blobIds=[blob], properties=["textBody", "htmlBody", "attachments", "hasAttachment"],
+                   bodyProperties=["header:X-Letter:asText"])["parsed"][blob]
+    letters = ["".join(p["header:X-Letter:asText"] for p in e[k]) for k in ("textBody", "htmlBody", "attachments")]
+    assert letters == ["ABCDK", "AEK", "CFGHJ"] and e["hasAttachment"] is True
+
+
 # ---- Email/parse (section 4.9) ----
 
 def test_blobs_are_parsed(alice):

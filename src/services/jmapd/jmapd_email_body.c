@@ -219,13 +219,28 @@ static void put_charset(struct json_out *j, const struct mime_part *p)
 		json_null(j);
 }
 
+/* Section 4.1.4: comments, blanks and the brackets are gone. What has none is told as it stands. */
 static struct span bare_cid(struct arena *a, struct span raw)
 {
 	struct span s = mail_unfold(a, raw);
+	struct mime_lex l = {.rest = s};
+	ptrdiff_t end;
 
-	if (s.len > 1 && s.ptr[0] == '<' && s.ptr[s.len - 1] == '>')
-		s = span_sub(s, 1, s.len - 2);
-	return s;
+	mime_skip_cfws(&l);
+	end = span_starts(l.rest, SPAN("<")) ? span_find(l.rest, '>') : -1;
+	return end < 0 ? s : span_trim(span_sub(l.rest, 1, (size_t)end - 1));
+}
+
+/* RFC 2557 section 4.4.2: blanks are of the folding, no URI has any. */
+static struct span whole_uri(struct arena *a, struct span raw)
+{
+	char *out = arena_alloc(a, raw.len + 1);
+	size_t n = 0;
+
+	for (size_t i = 0; i < raw.len; i++)
+		if (!mime_is_blank(raw.ptr[i]))
+			out[n++] = raw.ptr[i];
+	return span_of(out, n);
 }
 
 static void put_languages(struct json_out *j, struct arena *a, struct span raw)
@@ -295,7 +310,7 @@ static void put_property(struct json_out *j, struct arena *a, const struct jmap_
 	case JMAP_PART_CID: put_text_or_null(j, bare_cid(a, p->raw[MIME_FIELD_CONTENT_ID])); break;
 	case JMAP_PART_LANGUAGE: put_languages(j, a, p->raw[MIME_FIELD_CONTENT_LANGUAGE]); break;
 	case JMAP_PART_LOCATION:
-		put_text_or_null(j, mail_unfold(a, p->raw[MIME_FIELD_CONTENT_LOCATION]));
+		put_text_or_null(j, whole_uri(a, p->raw[MIME_FIELD_CONTENT_LOCATION]));
 		break;
 	default: json_null(j); break;
 	}

@@ -120,6 +120,22 @@ struct gathering {
 	struct jmap_headers *h;
 };
 
+/* RFC 8621 section 4.1.2.1: NUL is dropped from each form. */
+static struct span without_nul(struct arena *a, struct span value)
+{
+	struct span copy = arena_span(a, value);
+	char *out;
+	size_t n = 0;
+
+	if (span_find(value, '\0') < 0)
+		return copy;
+	out = arena_alloc(a, value.len);
+	for (size_t i = 0; i < value.len; i++)
+		if (value.ptr[i])
+			out[n++] = value.ptr[i];
+	return span_of(out, n);
+}
+
 static void take_field(void *arg, const struct mail_field *f)
 {
 	struct gathering *g = arg;
@@ -135,7 +151,7 @@ static void take_field(void *arg, const struct mail_field *f)
 		h->list = more;
 	}
 	h->list[h->count++] = (struct jmap_field){
-		arena_span(g->a, f->name), arena_span(g->a, f->value)};
+		arena_span(g->a, f->name), without_nul(g->a, f->value)};
 }
 
 void jmap_headers_add(struct arena *a, struct jmap_headers *h, struct span section)

@@ -1,6 +1,9 @@
 /* Email/import (RFC 8621 section 4.8): messages that were uploaded become Emails. */
+#include "base/clock.h"
 #include "base/enc.h"
 #include "run/loop.h"
+#include "proto/mail/mail_header.h"
+#include "proto/mail/received.h"
 #include "store/stage.h"
 #include "services/jmapd/jmapd_create.h"
 #include "services/jmapd/jmapd_write.h"
@@ -13,10 +16,36 @@ struct import {
 	bool has_boxes;
 };
 
-/* Lines end with CRLF, as in all that is kept; NUL is in no message (RFC 5322 section 3.5). */
-static FIBER int take_octets(
-	struct stage *stage, struct jmap_blob *blob, uint64_t max, bool *is_good_r, struct err *e)
+/* ---- when it was received, unless that is said: as its newest Received field tells (section 4.8) ---- */
+
+struct times {
+	struct mail_header header;
+	int64_t received_ns; /* 0: no such field that can be read */
+};
+
+static void take_field(void *arg, const struct mail_field *f)
 {
+	struct times *t = arg;
+	struct received hop;
+	struct arena *a;
+
+	if (f->id != MAIL_RECEIVED || t->received_ns)
+		return;
+	a = arena_new();
+	received_parse(a, f->value, &hop);
+	if (!(hop.defects & (1u << RECEIVED_DATE_MISSING | 1u << RECEIVED_DATE_BAD)) &&
+		hop.date.unix_sec > 0 && hop.date.unix_sec < INT64_MAX / CLOCK_SEC)
+		t->received_ns = hop.date.unix_sec * CLOCK_SEC;
+	arena_free(&a);
+}
+
+/* ---- its octets ---- */
+
+/* Lines end with CRLF, as in all that is kept; NUL is in no message (RFC 5322 section 3.5). */
+static FIBER int take_octets(struct stage *stage, struct jmap_blob *blob, uint64_t max,
+	int64_t *received_ns_r, bool *is_good_r, struct err *e)
+{
+	struct times times = {0};
 	struct arena *a = arena_new();
 	char *piece = arena_alloc(a, PIECE_OCTETS);
 	struct buf *out = arena_buf(a, 2 * PIECE_OCTETS);
@@ -26,6 +55,7 @@ static FIBER int take_octets(
 	int rc = 0;
 
 	*is_good_r = true;
+	mail_header_init(&times.header, take_field, &times);
 	while (rc == 0 && got && *is_good_r && at < blob->size) {
 		rc = blob->source.read(blob->source.arg, at, piece, PIECE_OCTETS, &got, e);
 		buf_clear(out);
@@ -38,10 +68,15 @@ static FIBER int take_octets(
 		}
 		if (rc == 0 && stage_len(stage) + buf_len(out) > max)
 			*is_good_r = false;
+		if (rc == 0 && *is_good_r && !times.header.is_done)
+			mail_header_feed(&times.header, buf_span(out));
 		if (rc == 0 && *is_good_r)
 			rc = stage_put(stage, buf_span(out), e);
 		at += got;
 	}
+	mail_header_finish(&times.header);
+	mail_header_fini(&times.header);
+	*received_ns_r = times.received_ns;
 	arena_free(&a);
 	return rc;
 }
@@ -89,7 +124,7 @@ static bool read_members(
 
 /* The blob into the stage; *why_r->type: it is not to be. */
 static FIBER int take_blob(struct jmap_set *set, const struct json_in *object, struct stage *stage,
-	struct jmap_set_error *why_r, struct err *e)
+	int64_t *received_ns_r, struct jmap_set_error *why_r, struct err *e)
 {
 	struct jmap_call *c = set->call;
 	struct span blob_id = json_in_text(object, "blobId");
@@ -110,7 +145,7 @@ static FIBER int take_blob(struct jmap_set *set, const struct json_in *object, s
 			span_str(arena_printf(c->a, "%llu", (unsigned long long)max)));
 		return 0;
 	}
-	if (take_octets(stage, &blob, max, &is_good, e) < 0 ||
+	if (take_octets(stage, &blob, max, received_ns_r, &is_good, e) < 0 ||
 		looks_like_mail(stage, &is_mail, e) < 0)
 		return -1;
 	if (!is_good || !is_mail)
@@ -126,7 +161,7 @@ static FIBER int import_one(struct jmap_set *set, const struct json_in *object,
 	struct import *x = set->arg;
 	struct jmap_place place = {0};
 	const struct json_in *received = json_in_get(object, "receivedAt");
-	int64_t received_ns = 0;
+	int64_t received_ns = 0, header_ns = 0;
 	uint64_t id = 0;
 	struct buf *b = arena_buf(set->call->a, 64);
 
@@ -141,12 +176,12 @@ static FIBER int import_one(struct jmap_set *set, const struct json_in *object,
 		json_in_get(object, "keywords"), &place, why_r);
 	if (why_r->type)
 		return 0;
-	if (take_blob(set, object, *stage, why_r, e) < 0)
+	if (take_blob(set, object, *stage, &header_ns, why_r, e) < 0)
 		return -1;
 	if (why_r->type)
 		return 0;
-	if (jmap_email_put(set->call, set->account, &place, stage, received_ns, &id, server_set_r,
-		    why_r, e) < 0)
+	if (jmap_email_put(set->call, set->account, &place, stage,
+		    received_ns ? received_ns : header_ns, &id, server_set_r, why_r, e) < 0)
 		return -1;
 	enc_put_object(b, 'M', id);
 	*id_r = buf_span(b);

@@ -128,6 +128,19 @@ static FIBER int look_at_blob(struct jmap_make_part *p, struct jmap_set_error *w
 	return 0;
 }
 
+/* One id more of a list in JSON, each once. */
+static void tell_missing(struct buf *list, struct span id)
+{
+	size_t at = buf_len(list);
+	struct span told;
+
+	buf_char(list, at ? ',' : '[');
+	json_quote(list, id);
+	told = span_skip(buf_span(list), at + 1);
+	if (span_find_span(span_sub(buf_span(list), 0, at), told) >= 0)
+		buf_truncate(list, at);
+}
+
 static FIBER int look_at(struct jmap_call *c, const struct jmap_account *account,
 	struct jmap_make *m, struct jmap_make_part *p, struct buf *missing,
 	struct jmap_set_error *why_r, struct err *e)
@@ -141,8 +154,7 @@ static FIBER int look_at(struct jmap_call *c, const struct jmap_account *account
 	if (jmap_blob_find(c->d, m->a, account, p->blob_id, &p->blob, &is_found, e) < 0)
 		return -1;
 	if (!is_found) {
-		buf_char(missing, buf_len(missing) ? ',' : '[');
-		json_quote(missing, p->blob_id);
+		tell_missing(missing, p->blob_id);
 		return 0;
 	}
 	if (!p->type.len)

@@ -12,6 +12,7 @@ struct parsing {
 	struct jmap_email_want want;
 	struct span *bad, *missing;
 	size_t bad_count, missing_count;
+	bool is_open; /* "parsed" has begun */
 };
 
 /* ---- one blob, on the lane ---- */
@@ -65,6 +66,10 @@ static int parse(void *arg, struct err *e)
 	item.mail.put_blob = put_blob;
 	take_place(&item.mail, job->blob);
 	item.mail.blob_id = job->id;
+	if (!job->p->is_open) {
+		json_open_object(job->p->c->out);
+		job->p->is_open = true;
+	}
 	json_key_span(job->p->c->out, job->id);
 	jmap_put_email(job->p->c->out, job->a, &job->p->want, &item, NULL, 0);
 	return 0;
@@ -165,7 +170,6 @@ FIBER int jmap_email_parse(struct jmap_call *c, struct err *e)
 	json_key(c->out, "accountId");
 	jmap_put_id(c->out, 'A', p->account->id);
 	json_key(c->out, "parsed");
-	json_open_object(c->out);
 	for (size_t i = 0; i < p->count && rc == 0; i++) {
 		struct arena *a = arena_new();
 
@@ -175,7 +179,10 @@ FIBER int jmap_email_parse(struct jmap_call *c, struct err *e)
 	}
 	if (rc < 0)
 		return -1;
-	json_close(c->out);
+	if (p->is_open)
+		json_close(c->out);
+	else
+		json_null(c->out);
 	put_ids(c->out, "notParsable", p->bad, p->bad_count);
 	put_ids(c->out, "notFound", p->missing, p->missing_count);
 	return 0;

@@ -123,8 +123,6 @@ static bool read_value(struct reading *r, struct jmap_make_part *p, struct span 
 	text = json_in_get(value, "value");
 	if (!json_in_is_text(text))
 		return bad(r, "a body value is a text");
-	if (json_in_bool(value, "isEncodingProblem") || json_in_bool(value, "isTruncated"))
-		return bad(r, "a body value that is given is whole");
 	p->kind = JMAP_PART_TEXT;
 	p->text = json_in_span(text);
 	return true;
@@ -358,7 +356,7 @@ static bool read_structure(
 
 	r->where = "bodyStructure";
 	for (const char *const *n = never; *n; n++)
-		if (json_in_get(email, *n))
+		if (json_in_get(email, *n) && !json_in_is_null(json_in_get(email, *n)))
 			return bad(r, "bodyStructure tells the whole body");
 	m->root = read_part(r, structure, NULL);
 	if (!m->root)
@@ -366,6 +364,19 @@ static bool read_structure(
 	for (size_t i = 0; i < m->root->fields.count; i++)
 		if (jmap_make_fields_have(&m->fields, m->root->fields.names[i]))
 			return bad(r, "a header field of the message is told twice");
+	return true;
+}
+
+/* RFC 8621 section 4.6 asks it of each value, whether a part names it or not. */
+static bool are_values_whole(const struct json_in *values)
+{
+	const struct json_in *v;
+	const char *name;
+	void *at = NULL;
+
+	while (json_in_is_object(values) && json_in_next(values, &at, &name, &v))
+		if (json_in_bool(v, "isEncodingProblem") || json_in_bool(v, "isTruncated"))
+			return false;
 	return true;
 }
 
@@ -377,6 +388,8 @@ static bool read_body(struct reading *r, const struct json_in *email)
 	r->where = "bodyValues";
 	if (r->values && !json_in_is_null(r->values) && !json_in_is_object(r->values))
 		return bad(r, "bodyValues is an object");
+	if (!are_values_whole(r->values))
+		return bad(r, "a body value that is given is whole");
 	if (structure && !json_in_is_null(structure))
 		return read_structure(r, email, structure);
 	return read_shapes(r, email);
