@@ -659,7 +659,7 @@ text\r
 
 @pytest.fixture(scope="module")
 def odd(alice):
-    blob = alice.upload(ODD, "message/rfc822")
+    blob = alice.upload(ODD)
     names = ["subject", "to", "header:X-Zero", "header:X-Zero:asText", "header:X-Octets", "header:To:asGroupedAddresses", "attachments", "textBody"]
     return alice.call("Email/parse", blobIds=[blob], properties=names)["parsed"][blob]
 
