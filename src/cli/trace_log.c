@@ -156,6 +156,34 @@ static void show_reply(struct log_view *v, const struct json_in *facts)
 				(unsigned long long)next / 60, (unsigned long long)next % 60)));
 }
 
+/* "mx 12 ms, 10 mx.example (DNSSEC)": what was done before the conversation. */
+static void show_steps(struct log_view *v, const struct json_in *facts)
+{
+	const struct json_in *list = json_in_get(facts, "steps");
+	struct arena *a = v->t->call->arena;
+
+	for (size_t i = 0; i < json_in_count(list); i++) {
+		const struct json_in *step = json_in_at(list, i);
+		struct span host = json_in_text(step, "host"), text = json_in_text(step, "text"),
+			    at = json_in_text(step, "at");
+		bool is_failed = json_in_bool(step, "failed");
+		uint64_t ms = 0;
+
+		json_in_u64(step, "ms", &ms);
+		put_line(v, "", is_failed ? TRACE_RED : TRACE_DIM,
+			span_str(arena_printf(a,
+				SPAN_FMT " " SPAN_FMT " %llu ms%s%s" SPAN_FMT "%s" SPAN_FMT,
+				SPAN_ARG(at.len > 23 ? span_sub(at, 11, 12) : at),
+				SPAN_ARG(json_in_text(step, "step")), (unsigned long long)ms,
+				json_in_bool(step, "kept") ? " (for an earlier letter)" : "",
+				host.len ? " " : "", SPAN_ARG(host),
+				is_failed          ? ": failed: "
+					: text.len ? ": "
+						   : "",
+				SPAN_ARG(text))));
+	}
+}
+
 static void show_talk(struct log_view *v, struct span talk)
 {
 	struct span line, when; /* when: TRAIL_TALK_TIME, for the page */
@@ -189,6 +217,7 @@ static void show_event(struct log_view *v, const struct json_in *row)
 	if (json_in_text(facts, "tls_policy").len)
 		put_line(v, "", TRACE_DIM, json_in_text(facts, "tls_policy"));
 	show_routes(v, facts);
+	show_steps(v, facts);
 	show_reply(v, facts);
 	if (cli_value(v->t->call, "conversation"))
 		show_talk(v, json_in_text(row, "conversation"));

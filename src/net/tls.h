@@ -88,9 +88,10 @@ const char *tls_trust_str(enum tls_trust t);
 
 struct tls_verdict {
 	enum tls_trust trust;
-	long error;       /* X509_V_ERR_... of OpenSSL; 0: X509_V_OK */
-	const char *text; /* of `error`; static */
-	bool is_dane;     /* good because of a TLSA record */
+	long error;                 /* X509_V_ERR_... of OpenSSL; 0: X509_V_OK */
+	const char *text;           /* of `error`; static */
+	bool is_dane;               /* good because of a TLSA record */
+	int64_t began_ns, ended_ns; /* of the handshake, mono; 0: it was not begun */
 };
 
 /* RFC 6698 section 2.1: what stands in a TLSA record. */

@@ -441,6 +441,7 @@ FIBER int tls_connect_with(struct stream *s, struct tls_client *client,
 	struct tls_config *c = client->config;
 	struct tls_filter *t;
 	struct tls_ask *ask;
+	int64_t began_ns;
 	int rc;
 
 	if (verdict_r)
@@ -460,7 +461,10 @@ FIBER int tls_connect_with(struct stream *s, struct tls_client *client,
 		tls_filter_free(t);
 		return -1;
 	}
+	began_ns = loop_now_ns();
 	rc = tls_begin(s, t, e);
+	verdict_r->began_ns = began_ns;
+	verdict_r->ended_ns = loop_now_ns();
 	if (rc < 0)
 		return -1;
 	ask = SSL_get_app_data(tls_ssl(s));

@@ -1,11 +1,12 @@
 """The station log: what happened to a letter, by queue id and Message-ID, without reading the log."""
 
 import json
+import re
 import subprocess
 
 import pytest
 from station import HOST, Yizhan
-from test_next_hop import BODY, relay, send, sink, wait_queue, waits_with  # noqa: F401
+from test_next_hop import BODY, PySink, relay, send, sink, wait_queue, waits_with  # noqa: F401
 
 LETTER = "Message-ID: <one@client.test>\r\n" + BODY
 
@@ -35,6 +36,9 @@ def test_a_letter_that_was_passed_on_has_session_route_and_reply(station, sink):
     delivered, = events(rows, "delivered")
     assert delivered["recipient"] == "r@next.test" and delivered["facts"]["code"] == 250
     assert delivered["conversation"] == ""  # only what went wrong is kept
+    steps = delivered["facts"]["steps"]  # how long it took is kept of all
+    assert [s["step"] for s in steps] == ["policy", "connect"] and steps[1]["host"] == delivered["facts"]["host"]
+    assert all(s["at"] <= delivered["at"] and s["ms"] >= 0 and "failed" not in s for s in steps), steps
     # the queue id says the same as the Message-ID does
     assert trail(station, letter["id"]) == rows
     assert trail(station, "<one@client.test>") == rows
@@ -55,6 +59,18 @@ def test_a_letter_that_waits_says_why_and_what_was_said(station, sink):
     assert waiting["recipient"] == "r@next.test" and waiting["next_at"]
     shown = station.cli("trace", "one@client.test", "--conversation").stdout.decode()
     assert "deferred" in shown and "come back later" in shown and "| C: RCPT TO" in shown and "waiting" in shown
+    assert re.search(r" connect \d+ ms \[127\.0\.0\.1\]:%d\n" % sink.address[1], shown), shown
+    # and where nobody answered, which step it was that failed
+    with PySink() as gone:
+        relay(station, gone, "gone.test")
+    send(station, ["r@gone.test"], LETTER.replace("one@", "two@"))
+    wait_queue(station, lambda rows: len(rows) == 2 and all(r["last"] for r in rows))
+    deferred, = events(trail(station, "two@client.test"), "deferred")
+    last = deferred["facts"]["steps"][-1]
+    assert last["step"] == "connect" and last["failed"] and "refused" in last["text"].lower(), deferred
+    assert deferred["conversation"] == ""
+    assert re.search(r" connect \d+ ms \[127.*: failed: ", station.cli("trace", "two@client.test").stdout.decode())
+
 
 
 def test_a_report_stands_below_the_letter_that_it_is_about(station, sink):

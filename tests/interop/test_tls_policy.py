@@ -334,6 +334,9 @@ def test_the_trace_says_which_policy_held(world):
     while b"dane: its TLSA records decide (DANE)" not in world.station.cli("trace", mark, check=False).stdout:
         assert time.monotonic() < end, world.station.cli("trace", mark, check=False).stdout.decode()
         time.sleep(0.2)
+    delivered = [r for r in world.station.cli_json("trace", mark, "--json") if r.get("event") == "delivered"][-1]
+    steps = [s["step"] for s in delivered["facts"]["steps"]]
+    assert steps[:2] == ["mx", "policy"] and steps[2:] in (["reused"], ["address", "tlsa", "connect", "tls"]), steps
 
 
 def test_reports_have_the_shape_of_rfc_8460(world):

@@ -65,6 +65,9 @@ void jmap_trace_fini(struct jmap_trace *t);
 /** A closed object; `properties` as in a get. */
 void jmap_trace_put(struct json_out *j, const struct jmap_get *g, const struct jmap_trace *t,
 	enum mail_lang lang);
+/** An attempt's `steps`, as a member of the object that is open. No texts are told where a server of a private
+ * network is among them, nor of an address that an alias or a forward led to: they would name it. */
+void jmap_trace_put_steps(struct json_out *j, const struct json_in *facts, bool is_rewritten);
 /** The id in our own Received field, which stands in what we put before a letter; 0: there is none. Pure. */
 uint64_t jmap_trace_id_of(struct span prefix);
 /** Addresses of private networks (RFC 1918, 4193) are no business of a user's: "mx [10.0.0.5]:25" becomes

@@ -189,6 +189,44 @@ static void put_facts(struct json_out *j, const struct json_in *facts, const cha
 	}
 }
 
+static bool is_internal(struct arena *a, const struct json_in *o)
+{
+	struct span host = json_in_text(o, "host");
+
+	return !span_eq(host, jmap_trace_host(a, host));
+}
+
+/* What was done before the conversation. */
+void jmap_trace_put_steps(struct json_out *j, const struct json_in *facts, bool is_rewritten)
+{
+	const struct json_in *list = json_in_get(facts, "steps");
+	struct arena *a = arena_new();
+	bool is_hidden = is_rewritten || is_internal(a, facts);
+
+	for (size_t i = 0; i < json_in_count(list); i++)
+		is_hidden = is_hidden || is_internal(a, json_in_at(list, i));
+	json_key(j, "steps");
+	json_open_array(j);
+	for (size_t i = 0; i < json_in_count(list); i++) {
+		const struct json_in *step = json_in_at(list, i);
+		struct span host = json_in_text(step, "host");
+		uint64_t ms = 0;
+
+		json_in_u64(step, "ms", &ms);
+		json_open_object(j);
+		json_kv_span(j, "step", json_in_text(step, "step"));
+		json_kv_span(j, "at", json_in_text(step, "at"));
+		json_kv_u64(j, "ms", ms);
+		json_kv_span(j, "host", jmap_trace_host(a, host));
+		json_kv_span(j, "text", is_hidden ? SPAN_NONE : json_in_text(step, "text"));
+		json_kv_bool(j, "failed", json_in_bool(step, "failed"));
+		json_kv_bool(j, "kept", json_in_bool(step, "kept"));
+		json_close(j);
+	}
+	json_close(j);
+	arena_free(&a);
+}
+
 static void put_event(struct json_out *j, const struct jmap_trace *t, size_t i, enum mail_lang lang)
 {
 	const struct trail_event *ev = &t->events[i];
@@ -216,6 +254,8 @@ static void put_event(struct json_out *j, const struct jmap_trace *t, size_t i, 
 			put_cause(j, (unsigned)n, json_in_text(f, "enhanced"),
 				json_in_text(f, "reply"), ev->kind == TRAIL_DEFERRED, lang);
 		}
+		if (json_in_get(f, "steps"))
+			jmap_trace_put_steps(j, f, !span_eq_nocase(ev->rcpt, t->shown_to[i]));
 		/* a server of a private network says too much of it */
 		if (ev->talk.len && span_eq(host, shown))
 			put_talk(j, ev->talk);

@@ -20,11 +20,11 @@ static void close_connection(struct outbound_link *l)
 }
 
 /* "mx.example [192.0.2.1]:25", "[192.0.2.1]:25" or "unix:/path" */
-static void name_host(struct outbound_link *l, struct span name, const struct addr *addr)
+static struct span host_text(struct arena *a, struct span name, const struct addr *addr)
 {
+	struct span text;
 	struct buf b;
 
-	l->name = name;
 	buf_init(&b, OUTBOUND_TEXT_MAX);
 	buf_span_put(&b, name);
 	if (addr_is_ip(addr)) {
@@ -34,8 +34,9 @@ static void name_host(struct outbound_link *l, struct span name, const struct ad
 	} else {
 		addr_put(&b, addr);
 	}
-	l->host = arena_span(l->arena, buf_span(&b));
+	text = arena_span(a, buf_span(&b));
 	buf_fini(&b);
+	return text;
 }
 
 /* Connect to one host, greet, upgrade. */
@@ -44,18 +45,23 @@ static FIBER int open_host(struct outbound_link *l, const struct outbound_hops *
 {
 	const struct outbound_opts *o = l->carrier->opts;
 	struct smtp_client_opts co = {.hostname = o->hostname, .is_lmtp = hops->is_lmtp};
-	struct addr peer;
+	struct outbound_step connect = {.kind = OUTBOUND_STEP_CONNECT};
+	struct addr peer = host->addrs[0];
 
 	if (outbound_tls_host(l, hops, host, e) < 0)
 		return -1;
 	if (l->egress.hostname.len)
 		co.hostname = arena_str(l->arena, l->egress.hostname);
+	connect.began_ns = loop_now_ns();
 	l->stream = outbound_connect(l, host, &peer, e);
+	connect.host = host_text(l->arena, host->name, &peer);
+	outbound_step_add(l->carrier->steps, &connect, l->stream ? NULL : e);
 	if (!l->stream) {
 		err_smtp(e, 0, 4, 4, 1); /* RFC 3463: no answer from host */
 		return -1;
 	}
-	name_host(l, host->name, &peer);
+	l->name = host->name;
+	l->host = connect.host;
 	outbound_talk_begin(l);
 	smtp_client_init(&l->client, l->stream, &co);
 	if (smtp_client_greet(&l->client, e) == 0 && outbound_tls_upgrade(l, e) == 0 &&
@@ -90,30 +96,43 @@ static void keep_error(struct err *kept, const struct err *e)
 		err_copy(kept, e);
 }
 
+static FIBER int find_addrs(struct outbound_link *l, const struct outbound_hops *hops,
+	struct outbound_host *host, struct err *e)
+{
+	struct outbound_step step = {
+		.kind = OUTBOUND_STEP_ADDRESS, .began_ns = loop_now_ns(), .host = host->name};
+	int rc;
+
+	if (host->addr_count > 0)
+		return 0;
+	rc = outbound_addrs(l->carrier->opts, hops, host, e);
+	outbound_step_add(l->carrier->steps, &step, rc < 0 ? e : NULL);
+	return rc;
+}
+
 static FIBER int open_link(struct outbound_link *l, struct err *e)
 {
 	const struct outbound_opts *o = l->carrier->opts;
 	const struct outbound_way *way = l->carrier->way;
+	struct outbound_way own = {0};
 	struct outbound_hops *hops;
 	struct err kept = {0};
 
-	if (way) {
-		hops = outbound_hops_deal(l->arena, way->hops); /* addresses are filled in here */
-	} else if (outbound_hops(o, l->arena, l->carrier->destination, &hops, e) < 0) {
+	if (!way &&
+		outbound_way_fill(
+			o, l->arena, l->carrier->destination, &own, l->carrier->steps, e) < 0)
 		return -1;
-	}
+	/* addresses are filled in here */
+	hops = way ? outbound_hops_deal(l->arena, way->hops) : own.hops;
 	l->is_lmtp = hops->is_lmtp;
-	if (way)
-		l->policy = way->tls;
-	else if (outbound_tls_find(o, l->arena, l->carrier->destination, hops, &l->policy, e) < 0)
-		return -1;
+	l->policy = way ? way->tls : own.tls;
 	if (outbound_egress(l, e) < 0)
 		return -1;
 	for (size_t i = 0; i < hops->count && i < OUTBOUND_HOSTS_MAX; i++) {
 		struct outbound_host *host = &hops->hosts[i];
 		struct err here = {0};
 
-		if (outbound_addrs(o, hops, host, &here) == 0 &&
+		if (find_addrs(l, hops, host, &here) == 0 &&
 			open_host_twice(l, hops, host, &here) == 0)
 			return 0;
 		keep_error(&kept, &here);
@@ -131,6 +150,18 @@ static bool is_worn(const struct outbound_link *l)
 	uint64_t mail_max = l->client.caps.mail_max;
 
 	return l->letters >= OUTBOUND_LETTERS_MAX || (mail_max && l->letters >= mail_max);
+}
+
+/* What was done for the first letter took none of the next one's time. */
+static void reuse(const struct outbound_link *l)
+{
+	struct outbound_step step = {.kind = OUTBOUND_STEP_REUSED,
+		.began_ns = l->opened_ns,
+		.ended_ns = l->opened_ns,
+		.host = l->host};
+
+	outbound_steps_clear(l->carrier->steps);
+	outbound_step_add(l->carrier->steps, &step, NULL);
 }
 
 /* Letters until the feed is empty. A parcel that could not even be begun, because the peer had
@@ -152,7 +183,10 @@ static FIBER int serve(struct outbound_link *l, struct outbound_parcel **again_r
 			*again_r = p;
 			return 0;
 		}
+		outbound_steps_put(c->steps, false, p->arena, &p->steps);
 		rc = outbound_send(l, p, e);
+		if (l->letters == 0)
+			reuse(l);
 		if (rc < 0 && l->letters > 0 && outbound_is_untouched(p) &&
 			e->code != ERR_CANCELLED) {
 			*again_r = p;
@@ -279,14 +313,17 @@ FIBER int outbound_carry(struct outbound_carrier *c, struct err *e)
 		struct outbound_link l;
 
 		link_init(&l, c);
+		outbound_steps_clear(c->steps);
 		rc = open_link(&l, e);
 		if (rc == 0) {
+			l.opened_ns = loop_now_ns();
 			if (!again)
 				c->feed->up(c->ctx);
 			rc = serve(&l, &again, e);
 			smtp_client_quit(&l.client, NULL);
 			close_connection(&l);
 		} else if (again) {
+			outbound_steps_put(c->steps, false, again->arena, &again->steps);
 			outbound_give_up(&l, again, e);
 			c->feed->done(c->ctx, again);
 			again = NULL;

@@ -15,6 +15,7 @@
 #include "net/net.h"
 #include "net/tls.h"
 #include "store/spool.h"
+#include "services/outbound/outbound_steps.h"
 #include "services/trail/trail.h"
 
 #define OUTBOUND_RCPT_MAX    100  /* recipients in one transaction (RFC 5321 section 4.5.3.1.8) */
@@ -74,6 +75,7 @@ struct outbound_parcel {
 	uint64_t bytes;         /* held in memory for it, for budgets */
 	struct span host;       /* "mx.example [192.0.2.1]:25" that answered, or "" */
 	struct span talk;       /* what was said, by opts.talk; "" */
+	struct span steps;      /* what was done before, by outbound_steps_put(); "" */
 	struct span tls;        /* "TLSv1.3 TLS_AES_256_GCM_SHA384 verified"; "" in clear */
 	struct span tls_policy; /* "verify: MTA-STS: ..."; "" where none was asked for */
 	bool is_cut;            /* the connection broke before any recipient was decided about */
@@ -144,6 +146,9 @@ struct outbound_carrier {
 	const struct outbound_feed *feed;
 	void *ctx;
 	struct outbound_memory *memory;
+	/* Of the last connection, also when it failed: parcels that it was for have them already. In an
+	 * arena that holds nothing else; NULL: nobody wants to know. */
+	struct outbound_steps *steps;
 	unsigned rcpt_max;  /* in one transaction; 0: OUTBOUND_RCPT_MAX */
 	unsigned delivered; /* result: letters that were taken, wholly or in part */
 };
@@ -201,6 +206,7 @@ struct outbound_way {
 	struct outbound_hops *hops;
 	const struct tls_policy *tls; /* NULL: none is asked for */
 	int64_t until_ns;             /* mono: then it is looked up again */
+	struct outbound_steps steps;  /* how it was found; the arena is the way's */
 };
 #define OUTBOUND_WAY_MIN_NS (5 * CLOCK_MIN) /* how long a way is good, whatever the TTL says */
 #define OUTBOUND_WAY_MAX_NS CLOCK_HOUR
@@ -208,7 +214,7 @@ struct outbound_way {
  * that its TLS policy came from. */
 bool outbound_way_is_good(const struct outbound_opts *o, const struct outbound_way *way);
 /** Find it: MX, and with it what is in the store and DNS about TLS. It lives in `a`. Errors as
- * outbound_hops has them. */
+ * outbound_hops has them; *way_r has the steps then too. */
 FIBER int outbound_way_find(const struct outbound_opts *o, struct arena *a, struct span destination,
 	struct outbound_way **way_r, struct err *e);
 /** The hosts of a destination, best first, random among equals. They live in `a`. Errors carry the

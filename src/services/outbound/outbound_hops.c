@@ -324,6 +324,47 @@ static struct span hosts_key(struct arena *a, const struct outbound_hops *h)
 	return span_str(key);
 }
 
+/* "10 mx1.example, 20 mx2.example (DNSSEC)" */
+static struct span hosts_text(struct arena *a, const struct outbound_hops *h)
+{
+	const char *text = "";
+
+	for (size_t i = 0; i < h->count && i < OUTBOUND_HOSTS_MAX; i++)
+		text = arena_printf(a, "%s%s%u " SPAN_FMT, text, i ? ", " : "", h->hosts[i].pref,
+			SPAN_ARG(h->hosts[i].name));
+	if (h->is_implicit)
+		text = arena_printf(a, SPAN_FMT " (no MX)", SPAN_ARG(h->hosts[0].name));
+	return span_str(arena_printf(a, "%s%s", text, h->is_secure ? " (DNSSEC)" : ""));
+}
+
+FIBER int outbound_way_fill(const struct outbound_opts *o, struct arena *a, struct span destination,
+	struct outbound_way *w, struct outbound_steps *steps, struct err *e)
+{
+	struct outbound_step mx = {.kind = OUTBOUND_STEP_MX, .began_ns = loop_now_ns()};
+	struct outbound_step policy = {.kind = OUTBOUND_STEP_POLICY};
+	struct destination d;
+	bool is_asked; /* by MX */
+	int rc;
+
+	if (destination_cut(destination, &d, e) < 0)
+		return -1;
+	is_asked = steps && d.kind == DESTINATION_DOMAIN && !is_literal(&d);
+	rc = outbound_hops(o, a, destination, &w->hops, e);
+	if (is_asked && rc == 0)
+		mx.text = hosts_text(a, w->hops);
+	if (is_asked)
+		outbound_step_add(steps, &mx, rc < 0 ? e : NULL);
+	if (rc < 0)
+		return -1;
+	policy.began_ns = loop_now_ns();
+	rc = outbound_tls_find(o, a, destination, w->hops, &w->tls, e);
+	if (rc == 0 && w->tls)
+		policy.text = span_str(w->tls->why);
+	if (rc < 0 || w->tls)
+		outbound_step_add(steps, &policy, rc < 0 ? e : NULL);
+	return rc;
+}
+
 FIBER int outbound_way_find(const struct outbound_opts *o, struct arena *a, struct span destination,
 	struct outbound_way **way_r, struct err *e)
 {
@@ -332,9 +373,10 @@ FIBER int outbound_way_find(const struct outbound_opts *o, struct arena *a, stru
 	int64_t good_ns;
 	struct span base;
 
+	*way_r = w;
+	w->steps.arena = a;
 	if (destination_cut(destination, &d, e) < 0 ||
-		outbound_hops(o, a, destination, &w->hops, e) < 0 ||
-		outbound_tls_find(o, a, destination, w->hops, &w->tls, e) < 0)
+		outbound_way_fill(o, a, destination, w, &w->steps, e) < 0)
 		return -1;
 	base = d.kind == DESTINATION_DOMAIN && !is_literal(&d) ? hosts_key(a, w->hops)
 							       : arena_span(a, d.base);
@@ -346,7 +388,6 @@ FIBER int outbound_way_find(const struct outbound_opts *o, struct arena *a, stru
 	good_ns = good_ns < OUTBOUND_WAY_MIN_NS ? OUTBOUND_WAY_MIN_NS : good_ns;
 	good_ns = good_ns > OUTBOUND_WAY_MAX_NS ? OUTBOUND_WAY_MAX_NS : good_ns;
 	w->until_ns = loop_now_ns() + good_ns;
-	*way_r = w;
 	return 0;
 }
 

@@ -21,9 +21,14 @@ struct outbound_link {
 	bool is_ip4_off, is_ip6_off; /* that egress cannot have the family */
 	bool is_probe;               /* nobody logs in */
 	bool is_lmtp;
-	unsigned letters;  /* that were sent over it */
-	int64_t spoken_ns; /* when the peer was last heard */
+	unsigned letters;             /* that were sent over it */
+	int64_t opened_ns, spoken_ns; /* when the peer was first and last heard; mono */
 };
+
+/* outbound_hops.c */
+/** Fill in a way's hosts and policy, with the steps, if any. They live in `a`. */
+FIBER int outbound_way_fill(const struct outbound_opts *o, struct arena *a, struct span destination,
+	struct outbound_way *way, struct outbound_steps *steps, struct err *e);
 
 /* outbound_connect.c, outbound_login.c */
 

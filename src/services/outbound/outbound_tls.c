@@ -30,10 +30,30 @@ bool outbound_way_is_good(const struct outbound_opts *o, const struct outbound_w
 		(!o->policy || !way->tls || tlspolicy_is_current(o->policy, way->tls));
 }
 
+/* The look-up of TLSA records is what takes time in it. `e`: the host may not be used. */
+static void time_host(
+	const struct outbound_link *l, int64_t began_ns, struct span name, const struct err *e)
+{
+	struct outbound_step step = {.began_ns = began_ns, .host = name};
+	bool is_dane = l->policy->is_dane && name.len, is_by_tlsa;
+
+	is_by_tlsa = is_dane && l->tls.report == TLSRPT_POLICY_TLSA;
+	if (is_dane) {
+		step.kind = OUTBOUND_STEP_TLSA;
+		step.text = is_by_tlsa ? span_str(l->tls.why) : SPAN("it has none that count");
+		outbound_step_add(l->carrier->steps, &step, is_by_tlsa ? e : NULL);
+	}
+	if (e && !is_by_tlsa) {
+		step.kind = OUTBOUND_STEP_POLICY;
+		outbound_step_add(l->carrier->steps, &step, e);
+	}
+}
+
 FIBER int outbound_tls_host(struct outbound_link *l, const struct outbound_hops *hops,
 	const struct outbound_host *host, struct err *e)
 {
 	const struct outbound_opts *o = l->carrier->opts;
+	int64_t began_ns = loop_now_ns();
 	struct span name = host->name;
 	struct buf ip;
 	int rc;
@@ -47,6 +67,7 @@ FIBER int outbound_tls_host(struct outbound_link *l, const struct outbound_hops 
 		buf_fini(&ip);
 	}
 	rc = tlspolicy_host(o->policy, l->arena, l->policy, name, hops->port, &l->tls, e);
+	time_host(l, began_ns, host->name, rc < 0 ? e : NULL);
 	if (rc < 0 && e->code != ERR_CANCELLED)
 		log_event(o->log, LOG_WARN, "outbound.tls.skip", LF("host", name),
 			LF_STR("reason", e->text));
@@ -81,10 +102,14 @@ static int forbid(const struct outbound_link *l, unsigned detail, struct err *e)
 /* There is no TLS to be had. */
 static int without(struct outbound_link *l, const char *why, struct err *e)
 {
+	struct outbound_step step = {
+		.kind = OUTBOUND_STEP_TLS, .began_ns = loop_now_ns(), .host = l->host};
+
 	note(l, TLSRPT_STARTTLS_NOT_SUPPORTED, why);
 	if (!l->policy || !l->tls.is_must)
 		return 0;
 	err_set(e, ERR_TLS, "TLS is demanded (%s), and %s", l->tls.why, why);
+	outbound_step_add(l->carrier->steps, &step, e);
 	return forbid(l, 10, e);
 }
 
@@ -117,12 +142,33 @@ static int check_promise(struct outbound_link *l, struct err *e)
 	return forbid(l, 5, e);
 }
 
+static void time_handshake(const struct outbound_link *l, int64_t asked_ns,
+	const struct tls_verdict *verdict, const struct err *e)
+{
+	struct outbound_step step = {.kind = OUTBOUND_STEP_TLS,
+		.began_ns = verdict->began_ns,
+		.ended_ns = verdict->ended_ns,
+		.host = l->host};
+
+	if (!step.began_ns) { /* it failed before */
+		step.began_ns = asked_ns;
+		step.ended_ns = loop_now_ns();
+	}
+	if (l->stream->tls) /* then what failed is of the conversation */
+		e = NULL;
+	if (!e)
+		step.text = span_str(l->stream->tls->version);
+	outbound_step_add(l->carrier->steps, &step, e);
+}
+
 FIBER int outbound_tls_upgrade(struct outbound_link *l, struct err *e)
 {
 	const struct outbound_opts *o = l->carrier->opts;
 	struct tls_connect_opts plain = {.name = l->name};
 	struct tls_verdict verdict = {.trust = TLS_TRUST_OTHER};
 	bool is_must = l->policy && l->tls.is_must;
+	int64_t asked_ns = loop_now_ns();
+	int rc;
 
 	if (addr_is_unix(&l->stream->peer) || (l->policy && l->tls.level == TLS_LEVEL_NONE))
 		return 0;
@@ -132,14 +178,17 @@ FIBER int outbound_tls_upgrade(struct outbound_link *l, struct err *e)
 		return 0;
 	if (!smtp_client_has(&l->client, SMTP_FEATURE_STARTTLS))
 		return without(l, "the host does not offer it", e);
-	if (smtp_client_starttls_with(
-		    &l->client, o->tls, l->policy ? &l->tls.opts : &plain, &verdict, e) < 0) {
+	rc = smtp_client_starttls_with(
+		&l->client, o->tls, l->policy ? &l->tls.opts : &plain, &verdict, e);
+	if (rc < 0) {
 		if (e->code == ERR_CANCELLED)
 			return -1;
 		if (!l->client.is_over && e->code == ERR_REPLY && !l->stream->tls) /* refused */
 			return without(l, "the host refuses STARTTLS", e);
+		time_handshake(l, asked_ns, &verdict, e);
 		return broken(l, &verdict, e);
 	}
+	time_handshake(l, asked_ns, &verdict, NULL);
 	if (l->policy)
 		note(l, tlspolicy_kind(&l->tls, &verdict), verdict.error ? verdict.text : "");
 	return check_promise(l, e);

@@ -311,12 +311,14 @@ static FIBER int site_carrier(void *arg)
 		.feed = &site_feed,
 		.ctx = &c,
 		.memory = &site->memory};
+	struct outbound_steps steps = {.arena = arena_new()};
 	const struct queue_carrier *own = queue_carrier_of(sh->q, site->destination);
 	struct err e = {0};
 	int rc;
 
 	site->opening_new -= c.is_new;
 	list_push_back(&sh->carrier_list, &c.node);
+	o.steps = &steps;
 	rc = own ? own->carry(own->arg, &o, &e) : outbound_carry(&o, &e);
 	list_remove(&c.node);
 	if (c.is_up)
@@ -325,8 +327,12 @@ static FIBER int site_carrier(void *arg)
 	queue_count(&sh->connections, -1);
 	if (rc == 0 && c.is_up)
 		site->fails = 0;
-	if (rc < 0 && !sh->is_stopping)
+	if (rc < 0 && !sh->is_stopping) {
+		site->steps = c.is_up ? NULL : &steps;
 		site_failed(&c, o.delivered, &e);
+		site->steps = NULL;
+	}
+	arena_free(&steps.arena);
 	queue_way_unref(&way);
 	no_longer_new(&c);
 	if (!sh->is_stopping)

@@ -86,6 +86,7 @@ struct queue_site {
 	int64_t down_ns;  /* mono: since when it is down */
 	int64_t retry_ns; /* mono: not before, unless the queue forgives */
 	struct err why;
+	const struct outbound_steps *steps; /* that led to it; borrowed, while all is given back */
 	/* What did not fit into memory is sent back to the store, evenly over the time that it will
 	 * take to get through: at `pace_ns` (wall) the next one may come again. */
 	int64_t pace_ns;

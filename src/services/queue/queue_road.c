@@ -130,9 +130,11 @@ static struct outbound_parcel *road_pop(struct queue_road *road)
 	return p;
 }
 
-static void go_on(struct queue_road *road, struct outbound_parcel *p)
+/* `is_kept`: the domain had been looked up for another letter. */
+static void go_on(struct queue_road *road, struct outbound_parcel *p, bool is_kept)
 {
 	p->way = queue_way_ref(road->way);
+	outbound_steps_put(&p->way->way->steps, is_kept, p->arena, &p->steps);
 	queue_site_join(road->shard, p);
 }
 
@@ -145,12 +147,13 @@ static void road_found(struct queue_road *road, struct queue_way *way)
 	road->fails = 0;
 	road->retry_ns = 0;
 	while ((p = road_pop(road)))
-		go_on(road, p);
+		go_on(road, p, false);
 }
 
 /* The domain will never take mail, or cannot be looked up for now: the first letter stands for the
  * attempt that was made for all. */
-static void road_failed(struct queue_road *road, const struct err *e)
+static void road_failed(
+	struct queue_road *road, const struct outbound_steps *steps, const struct err *e)
 {
 	struct queue_shard *sh = road->shard;
 	bool is_never = e->again == ERR_AGAIN_NEVER, is_first = true;
@@ -169,6 +172,7 @@ static void road_failed(struct queue_road *road, const struct err *e)
 		LF_INT("waiting", road->waiting_count));
 	while ((p = road_pop(road))) {
 		if (is_never || is_first) {
+			outbound_steps_put(steps, false, p->arena, &p->steps);
 			outbound_parcel_settle(
 				p, is_never ? OUTBOUND_PERMANENT : OUTBOUND_TEMPORARY, e);
 			if (!is_never)
@@ -198,11 +202,11 @@ static FIBER void look_up(struct queue_road *road)
 		road_found(road, way);
 		return;
 	}
-	queue_way_unref(&way);
 	if (e.code != ERR_CANCELLED)
-		road_failed(road, &e);
+		road_failed(road, way->way ? &way->way->steps : NULL, &e);
 	else if (!sh->is_stopping) /* nobody else would ever look at them again */
 		queue_roads_recall(sh);
+	queue_way_unref(&way);
 }
 
 static FIBER int look_ups(void *shard)
@@ -233,7 +237,7 @@ static void ask(struct queue_road *road)
 		return;
 	list_remove(&road->node);
 	road->is_asked = false;
-	road_failed(road, &e);
+	road_failed(road, NULL, &e);
 }
 
 void queue_road_take(struct queue_shard *sh, struct outbound_parcel *p)
@@ -244,7 +248,7 @@ void queue_road_take(struct queue_shard *sh, struct outbound_parcel *p)
 		queue_defer(sh, p, road->retry_ns, &road->why);
 	} else if (road->way && outbound_way_is_good(sh->q->opts.outbound, road->way->way) &&
 		road->waiting_count == 0) {
-		go_on(road, p);
+		go_on(road, p, true);
 	} else if (road_is_full(road) || queue_counted(&sh->ready) >= sh->q->opts.ready_max) {
 		struct err e = {0};
 

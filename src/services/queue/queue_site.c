@@ -190,6 +190,8 @@ void queue_site_give_back(struct queue_site *site, enum outbound_verdict verdict
 	bool is_first = true;
 
 	while ((p = queue_site_pop(site))) {
+		if (verdict == OUTBOUND_PERMANENT || is_first)
+			outbound_steps_put(site->steps, false, p->arena, &p->steps);
 		if (queue_pool_again(site->shard, p))
 			continue;
 		if (verdict == OUTBOUND_PERMANENT || is_first) {

@@ -5,6 +5,19 @@ static struct trail_book *book(const struct queue_shard *sh)
 	return trail_book(sh->q->opts.trail, sh->index);
 }
 
+/* What came of it goes before how it went: with both, facts that are too long would be none. */
+static void put_steps(struct json_out *j, struct span steps)
+{
+	static const char around[] = ",\"steps\":[]}";
+
+	if (!steps.len || buf_room(j->buf) < steps.len + sizeof(around))
+		return;
+	json_key(j, "steps");
+	json_open_array(j);
+	json_raw(j, steps);
+	json_close(j);
+}
+
 void queue_trail_result(struct queue_shard *sh, struct outbound_parcel *p,
 	const struct outbound_rcpt *r, const struct spool_result *res)
 {
@@ -33,8 +46,9 @@ void queue_trail_result(struct queue_shard *sh, struct outbound_parcel *p,
 		json_kv_span(j, "from", p->env.reverse_path);
 	if (res->outcome == SPOOL_DEFERRED)
 		json_kv_i64(j, "next_s", (res->next_ns - res->at_ns) / CLOCK_SEC);
+	put_steps(j, p->steps);
 	trail_end(book(sh), p->talk);
-	p->talk = SPAN_NONE; /* once is enough for all recipients */
+	p->talk = p->steps = SPAN_NONE; /* once is enough for all recipients */
 }
 
 void queue_trail_letter(struct queue_shard *sh, const struct spool_new *letter)

@@ -286,27 +286,33 @@ struct story {
 	enum fate fate;
 	unsigned detail;   /* of 4.7.x or 5.7.x */
 	const char *noted; /* "policy mx kind n" */
+	const char *steps; /* before the letter, with ms; those that failed with "!" */
 };
 
 #define ROW(level) (TLS_LEVEL_##level + 1)
 
 static const struct story stories[] = {
 	{"nothing published, TLS offered with a wrong certificate", {.cert = WRONG_NAME},
-		.fate = SAFE, .noted = "no-policy-found mx1.there.test success 1"},
+		.fate = SAFE, .noted = "no-policy-found mx1.there.test success 1",
+		.steps = "mx 2, policy 2, address 4, connect 2, tls 2"},
 	{"nothing published, no TLS", {.is_without_tls = true}, .fate = CLEAR,
 		.noted = "no-policy-found mx1.there.test starttls-not-supported 1"},
 	{"nothing published, a broken handshake goes on in clear", {.is_broken = true},
-		.fate = CLEAR, .noted = "no-policy-found mx1.there.test validation-failure 1"},
+		.fate = CLEAR, .noted = "no-policy-found mx1.there.test validation-failure 1",
+		.steps = "mx 2, policy 2, address 4, connect 2, tls! 2, connect 2"},
 	{"nothing published, STARTTLS refused", {.is_refused = true}, .fate = CLEAR},
 
 	{"DANE valid", {.cert = UNKNOWN}, .is_signed = true, .tlsa = "=", .fate = SAFE,
-		.noted = "tlsa mx1.there.test success 1"},
+		.noted = "tlsa mx1.there.test success 1",
+		.steps = "mx 2, policy 2, address 4, tlsa 6, connect 2, tls 2"},
 	{"DANE-EE: names and authorities do not count", {.cert = WRONG_NAME}, .is_signed = true,
 		.tlsa = "=", .fate = SAFE},
 	{"DANE mismatched", {.cert = GOOD}, .is_signed = true, .tlsa = "other", .fate = LATER,
-		.detail = 5, .noted = "tlsa mx1.there.test validation-failure 1"},
+		.detail = 5, .noted = "tlsa mx1.there.test validation-failure 1",
+		.steps = "mx 2, policy 2, address 4, tlsa 6, connect 2, tls! 2, address! 4"},
 	{"DANE bogus", {.cert = GOOD}, .is_signed = true, .tlsa = "!bogus", .fate = LATER,
-		.detail = 5, .noted = "tlsa mx1.there.test dnssec-invalid 1"},
+		.detail = 5, .noted = "tlsa mx1.there.test dnssec-invalid 1",
+		.steps = "mx 2, policy 2, address 4, tlsa! 6, address! 4"},
 	{"DANE without an answer", {.cert = GOOD}, .is_signed = true, .tlsa = "!silent",
 		.fate = LATER, .detail = 5},
 	{"DANE absent", {.cert = WRONG_NAME}, .is_signed = true, .fate = SAFE},
@@ -333,7 +339,8 @@ static const struct story stories[] = {
 	{"MTA-STS enforce, a broken handshake", {.is_broken = true}, .sts = ENFORCE, .fate = LATER,
 		.detail = 5, .noted = "sts mx1.there.test validation-failure 1"},
 	{"MTA-STS enforce, a host that it does not name", {.cert = GOOD}, .sts = OTHERS,
-		.fate = LATER, .detail = 5, .noted = "sts mx1.there.test validation-failure 1"},
+		.fate = LATER, .detail = 5, .noted = "sts mx1.there.test validation-failure 1",
+		.steps = "mx 2, policy 2, address 4, policy! 0, address! 4"},
 	{"MTA-STS testing, another's name", {.cert = WRONG_NAME}, .sts = TESTING, .fate = SAFE,
 		.noted = "sts mx1.there.test certificate-host-mismatch 1"},
 	{"MTA-STS testing, no TLS", {.is_without_tls = true}, .sts = TESTING, .fate = CLEAR,
@@ -348,7 +355,7 @@ static const struct story stories[] = {
 		.tlsa = "other", .row = ROW(MAY), .fate = SAFE},
 	{"row encrypt", {.cert = UNKNOWN}, .row = ROW(ENCRYPT), .fate = SAFE},
 	{"row encrypt, no TLS", {.is_without_tls = true}, .row = ROW(ENCRYPT), .fate = LATER,
-		.detail = 10},
+		.detail = 10, .steps = "mx 2, policy 2, address 4, connect 2, tls! 0, address! 4"},
 	{"row encrypt, a broken handshake", {.is_broken = true}, .row = ROW(ENCRYPT), .fate = LATER,
 		.detail = 5},
 	{"row verify", {.cert = GOOD}, .row = ROW(VERIFY), .fate = SAFE},
@@ -418,6 +425,7 @@ struct play {
 	struct peer one;
 	bool is_memory_touched, is_done;
 	char host[64];
+	char steps[2048]; /* "": none */
 };
 
 static FIBER int carry(void *arg)
@@ -436,8 +444,9 @@ static FIBER int carry(void *arg)
 		.log = &p->log};
 	struct outbound_memory memory = {0};
 	struct feed f = {.parcel = outbound_parcel_new(1)};
+	struct outbound_steps steps = {.arena = arena_new()};
 	struct outbound_carrier c = {
-		.opts = &opts, .feed = &feed_ops, .ctx = &f, .memory = &memory};
+		.opts = &opts, .feed = &feed_ops, .ctx = &f, .memory = &memory, .steps = &steps};
 	struct arena *a = arena_new();
 
 	c.destination = destination_with_tls(a, SPAN("there.test"), s->wants && s->wants[0] == 'r',
@@ -452,6 +461,10 @@ static FIBER int carry(void *arg)
 	if (p->two.address)
 		peer_up(&p->two);
 	outbound_carry(&c, &p->e);
+	if (!f.parcel->steps.len) /* no letter was taken from the feed */
+		outbound_steps_put(&steps, false, f.parcel->arena, &f.parcel->steps);
+	snprintf(p->steps, sizeof(p->steps), SPAN_FMT, SPAN_ARG(f.parcel->steps));
+	arena_free(&steps.arena);
 	p->verdict = f.parcel->rcpts[0].verdict;
 	p->is_done = f.is_done;
 	p->is_memory_touched = memory.tls_broken_ns > 0;
@@ -513,6 +526,34 @@ static bool is_noted(const char *text)
 	return text == NULL;
 }
 
+/* "mx 2, tlsa! 6" of the log's JSON: milliseconds of the virtual clock */
+static void check_steps(const struct story *s, const char *json)
+{
+	struct span item, rest = span_str(json), word, ms;
+	struct buf b;
+	ptrdiff_t at;
+
+	buf_init(&b, 256);
+	while (rest.len) {
+		span_cut(rest, '}', &item, &rest);
+		at = span_find_span(item, SPAN("\"step\":\""));
+		assert_true(at >= 0);
+		span_cut(span_skip(item, (size_t)at + 8), '"', &word, &item);
+		buf_str(&b, buf_len(&b) ? ", " : "");
+		buf_span_put(&b, word);
+		if (span_find_span(item, SPAN("\"failed\":true")) >= 0)
+			buf_char(&b, '!');
+		at = span_find_span(item, SPAN("\"ms\":"));
+		assert_true(at >= 0);
+		ms = span_skip(item, (size_t)at + 5);
+		span_cut(ms, ',', &ms, &item);
+		buf_printf(&b, " " SPAN_FMT, SPAN_ARG(ms));
+	}
+	if (strcmp(buf_cstr(&b), s->steps) != 0)
+		fail_msg("%s: %s, not %s: %s", s->name, buf_cstr(&b), s->steps, json);
+	buf_fini(&b);
+}
+
 static void check(const struct story *s, const struct play *p)
 {
 	bool is_out = s->fate == CLEAR || s->fate == SAFE;
@@ -538,6 +579,8 @@ static void check(const struct story *s, const struct play *p)
 	if (s->noted && !is_noted(s->noted))
 		fail_msg("%s: noted '%s', not '%s'", s->name, the_tls_facts.results[0].text,
 			s->noted);
+	if (s->steps)
+		check_steps(s, p->steps);
 }
 
 static void a_letter_goes_where_its_policy_allows(void **state)

@@ -321,6 +321,56 @@ static void traces_are_named_by_our_received_field_alone(void **state)
 	arena_free(&a);
 }
 
+static void steps_tell_nothing_of_private_networks_and_forwards(void **state)
+{
+	static const struct {
+		const char *facts, *told;
+		bool is_rewritten;
+	} cases[] = {
+		{"{\"host\":\"mx.example [192.0.2.1]:25\",\"steps\":["
+		 "{\"step\":\"mx\",\"at\":\"2026-11-24T10:00:00.000Z\",\"ms\":12,"
+		 "\"text\":\"10 mx.example\",\"kept\":true},"
+		 "{\"step\":\"connect\",\"at\":\"2026-11-24T10:00:00.012Z\",\"ms\":31,"
+		 "\"host\":\"mx.example [192.0.2.1]:25\"}]}",
+			"{\"steps\":[{\"step\":\"mx\",\"at\":\"2026-11-24T10:00:00.000Z\",\"ms\":12,"
+			"\"host\":\"\",\"text\":\"10 mx.example\",\"failed\":false,\"kept\":true},"
+			"{\"step\":\"connect\",\"at\":\"2026-11-24T10:00:00.012Z\",\"ms\":31,"
+			"\"host\":\"mx.example [192.0.2.1]:25\",\"text\":\"\",\"failed\":false,"
+			"\"kept\":false}]}"},
+		{"{\"host\":\"\",\"steps\":["
+		 "{\"step\":\"policy\",\"at\":\"2026-11-24T10:00:00.000Z\",\"ms\":1,"
+		 "\"text\":\"the override for 10.0.0.5 says encrypt\"},"
+		 "{\"step\":\"connect\",\"at\":\"2026-11-24T10:00:00.001Z\",\"ms\":0,"
+		 "\"host\":\"[10.0.0.5]:25\",\"text\":\"10.0.0.5: refused\",\"failed\":true}]}",
+			"{\"steps\":[{\"step\":\"policy\",\"at\":\"2026-11-24T10:00:00.000Z\",\"ms\":1,"
+			"\"host\":\"\",\"text\":\"\",\"failed\":false,\"kept\":false},"
+			"{\"step\":\"connect\",\"at\":\"2026-11-24T10:00:00.001Z\",\"ms\":0,"
+			"\"host\":\"[internal]\",\"text\":\"\",\"failed\":true,\"kept\":false}]}"},
+		{"{\"host\":\"mx.example [192.0.2.1]:25\",\"steps\":[{\"step\":\"mx\","
+		 "\"at\":\"2026-11-24T10:00:00.000Z\",\"ms\":1,\"text\":\"10 mx.example\"}]}",
+			"{\"steps\":[{\"step\":\"mx\",\"at\":\"2026-11-24T10:00:00.000Z\",\"ms\":1,"
+			"\"host\":\"\",\"text\":\"\",\"failed\":false,\"kept\":false}]}",
+			true},
+		{"{\"host\":\"mx.example\"}", "{\"steps\":[]}", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct json_in *facts = read_json(cases[i].facts);
+		struct json_out j;
+		struct buf b;
+
+		buf_init(&b, 4096);
+		json_out_init(&j, &b);
+		json_open_object(&j);
+		jmap_trace_put_steps(&j, facts, cases[i].is_rewritten);
+		json_close(&j);
+		assert_string_equal(buf_cstr(&b), cases[i].told);
+		buf_fini(&b);
+		json_in_free(&facts);
+	}
+}
+
 /* RFC 8620 section 5.3, for an Email */
 static void paths_into_an_email_are_told_from_others(void **state)
 {
@@ -349,6 +399,7 @@ int main(void)
 		cmocka_unit_test(states_are_numbers),
 		cmocka_unit_test(only_i_json_is_taken),
 		cmocka_unit_test(traces_are_named_by_our_received_field_alone),
+		cmocka_unit_test(steps_tell_nothing_of_private_networks_and_forwards),
 		cmocka_unit_test(paths_into_an_email_are_told_from_others),
 	};
 
