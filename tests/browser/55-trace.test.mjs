@@ -25,6 +25,10 @@ test("55 sent mail that was delivered at once: verdict, path, conversation", asy
 		const lines = await c.page.$$eval(".trace-talk li", (all) => all.map((l) => l.innerText.replace(/\s+/g, " ")));
 		assert.ok(lines.some((l) => /C RCPT TO:<bob@corp.example>/.test(l)), lines.join("\n"));
 		assert.ok(lines.some((l) => /S 250 2.0.0 taken \+\d+\.\d{3}/.test(l)), lines.join("\n"));
+		// what was done before the conversation, each with its time
+		const steps = await c.page.$$eval("[data-event=delivered] .trace-steps li", (all) => all.map((l) => [l.dataset.step, l.innerText.replace(/\s+/g, " ")]));
+		assert.deepEqual(steps.map(([step]) => step), ["policy", "connect"]);
+		assert.match(steps[1][1], /\d[\d.]* (ms|s) Connection \[127\.0\.0\.1\]:\d+/);
 		await shot(c.page, "trace-delivered");
 	} finally {
 		await peer.stop();
@@ -64,6 +68,16 @@ test("57 a bounce: the failure with its reason, and the report linked", async (c
 	} finally {
 		await peer.stop();
 	}
+});
+
+test("57 a connection that fails is named, with its time", async (c) => {
+	const peer = await peerFor(c.station, "dead.example", {});
+	await peer.stop();
+	const id = await submit(c.station, { to: "bob@dead.example" });
+	await openTrace(c, id);
+	await untilVerdict(c.page, /Not delivered to bob@dead.example yet/);
+	assert.match(await c.page.innerText("[data-event=deferred] [data-step=connect]"), /\d[\d.]* (ms|s)\s+Connection\s+failed · .*refused/is);
+	await shot(c.page, "trace-dead");
 });
 
 test("58 TLS that is demanded and not there is told", async (c) => {

@@ -47,6 +47,10 @@ test("58 a host that MTA-STS does not allow is refused, and the trace says so", 
 	assert.match(said, /evil\.sts\.example/);
 	assert.ok((await c.page.innerText(".trace-recipients .trace-cause")).length > 20, "why, in words");
 	assert.match(await c.page.innerText("[data-event=deferred]"), /sts/i);
+	// what was done on the way to that, and which step failed
+	const steps = await c.page.$$eval("[data-event=deferred] .trace-steps li", (all) => all.map((l) => l.dataset.step + (l.classList.contains("bad") ? "!" : "")));
+	assert.deepEqual(steps, ["mx", "policy", "address", "policy!"]);
+	assert.match(await c.page.innerText("[data-step=mx]"), /\d ms\s+MX look-up\s+10 evil\.sts\.example/);
 	assert.ok(names.asked.includes("sts.example MX"), names.asked.join(" "));
 });
 

@@ -59,9 +59,11 @@ test("the text for a support ticket has every answer and every line that was sai
 	const t = trace([rcpt("b@y", "failed", { code: 550, enhanced: "5.1.1", reply: "no such user", host: "mx.y",
 		cause: { name: "no-such-user", text: "There is no such mailbox.", remedy: "Check the spelling." } })], [accepted,
 		{ at: at(2), event: "failed", recipient: "b@y", code: 550, enhanced: "5.1.1", reply: "no such user",
+			steps: [{ step: "mx", at: at(1), ms: 12, host: "", text: "10 mx.y", failed: false, kept: true }, { step: "connect", at: at(1), ms: 31, host: "mx.y", text: "refused", failed: true, kept: false }],
 			conversation: [{ who: "C", text: "RCPT TO:<b@y>", ms: 12 }, { who: "S", text: "550 5.1.1 no such user", ms: 40 }] }], { state: "failed", failed: 1 });
 	const text = traceText(t, (s) => s.key);
-	for (const part of ["<a@b>", "Check the spelling.", "C: RCPT TO:<b@y> [+12 ms]", "S: 550 5.1.1 no such user", "+2.0 s"])
+	for (const part of ["<a@b>", "Check the spelling.", "C: RCPT TO:<b@y> [+12 ms]", "S: 550 5.1.1 no such user", "+2.0 s",
+		"mx 12 ms (for an earlier letter) 10 mx.y", "connect 31 ms mx.y failed: refused"])
 		assert.ok(text.includes(part), part + "\n" + text);
 });
 

@@ -11,11 +11,13 @@ export interface TraceRecipient {
 	code: number; enhanced: string; reply: string; host: string; tls: string; reason: string; cause?: Cause;
 }
 export interface TraceLine { who: "C" | "S" | "-"; text: string; ms: number | null }
+/** What was done before the conversation. */
+export interface TraceStep { step: string; at: string; ms: number; host: string; text: string; failed: boolean; kept: boolean }
 export interface TraceEvent {
 	at: string; event: string; recipient: string;
 	peer?: string; helo?: string; with?: string; tls?: string; cipher?: string; login?: string; user?: string; octets?: number;
 	attempt?: number; host?: string; tls_policy?: string; code?: number; enhanced?: string; reply?: string; next_s?: number;
-	reason?: string; cause?: Cause; conversation?: TraceLine[];
+	reason?: string; cause?: Cause; steps?: TraceStep[]; conversation?: TraceLine[];
 }
 export interface Hop {
 	hop: number; by?: string; by_address?: string; software?: string; from?: string; helo?: string; reverse_name?: string; address?: string;
@@ -208,7 +210,7 @@ export function formatSeconds(s: number): string {
 /** All of it as text; words are said by `say`. */
 export function traceText(t: Trace, say: (s: Sentence) => string): string {
 	const out: string[] = [];
-	const line = (...parts: (string | number | undefined | null)[]) => out.push(parts.filter((p) => p !== undefined && p !== null && p !== "").join(" "));
+	const line = (...parts: (string | number | false | undefined | null)[]) => out.push(parts.filter((p) => p !== undefined && p !== null && p !== false && p !== "").join(" "));
 	line("Message-ID:", `<${t.messageId}>`);
 	line("Queue id:", t.queueId.slice(1));
 	line("Time:", t.at);
@@ -226,6 +228,8 @@ export function traceText(t: Trace, say: (s: Sentence) => string): string {
 	for (const i of timeline(t)) {
 		const e = i.event;
 		line(e.at, `+${formatSeconds(i.seconds)}`, e.event, e.recipient, e.peer && `from ${e.peer} (${e.helo ?? ""})`, e.with, e.host, e.tls, e.code || "", e.enhanced, e.reply, e.reason);
+		for (const s of e.steps ?? [])
+			line("    ", s.at, s.step, `${s.ms} ms`, s.kept && "(for an earlier letter)", s.host, s.failed && "failed:", s.text);
 		for (const l of e.conversation ?? [])
 			line("    ", l.who === "-" ? "--" : l.who + ":", l.text, l.ms === null ? "" : `[+${l.ms} ms]`);
 	}

@@ -132,11 +132,18 @@ const POLICY_REASONS: Record<string, string> = {
 	"the letter asks for REQUIRETLS": "require",
 	"the letter says TLS-Required: No, what is published does not count": "optional",
 	"no policy is published: TLS where it is offered": "none",
+	"its TLSA records decide (DANE)": "tlsa",
+	"its TLSA records cannot be used: TLS, whoever it is": "tlsaUnusable",
+	"it has none that count": "tlsaNone",
+	"MTA-STS: a certificate that is its, from a known authority": "sts",
+	"MTA-STS only tests: what would fail is reported": "stsTests",
 };
+function reasonsOf(text: string): string {
+	return text.split("; ").filter(Boolean).map((r) => POLICY_REASONS[r] ? t(`trace.policy.${POLICY_REASONS[r]}`) : r).join(t("trace.policy.and"));
+}
 function policyOf(text: string): string {
 	const [, level, why] = /^(\S+): (.*)$/s.exec(text) ?? ["", text, ""];
-	const reasons = why!.split("; ").filter(Boolean).map((r) => POLICY_REASONS[r] ? t(`trace.policy.${POLICY_REASONS[r]}`) : r);
-	return t("trace.policy", { level: level! }) + (reasons.length ? t("trace.policy.why", { why: reasons.join(t("trace.policy.and")) }) : "");
+	return t("trace.policy", { level: level! }) + (why ? t("trace.policy.why", { why: reasonsOf(why) }) : "");
 }
 /** Seconds, minutes … as they are written here. */
 function inTime(s: number): string {
@@ -176,6 +183,7 @@ function Event({ item, isNow, isOpen, onToggle }: { item: Item; isNow: boolean; 
 			{isOpen && (
 				<div class="trace-body">
 					<p>{eventFacts(e).map((f) => <span class="trace-fact" dir="auto" key={f}>{f}</span>)}</p>
+					{e.steps && e.steps.length > 0 && <Steps e={e} />}
 					{answerOf(e) && <p>{t("trace.answer")}<code dir="ltr">{answerOf(e)}</code></p>}
 					{e.reason && <p dir="auto">{e.reason}</p>}
 					{e.cause && <p class="trace-cause" dir="auto"><b>{e.cause.text}</b>{t("trace.gap")}{e.cause.remedy}</p>}
@@ -183,6 +191,26 @@ function Event({ item, isNow, isOpen, onToggle }: { item: Item; isNow: boolean; 
 				</div>
 			)}
 		</li>
+	);
+}
+
+/** Look-ups, policy, connection, handshake: how long each took, and what it found. */
+function Steps({ e }: { e: TraceEvent }) {
+	return (
+		<ol class="trace-steps" aria-label={t("trace.steps")}>
+			{e.steps!.map((s, i) => (
+				<li key={i} class={s.failed ? "bad" : undefined} data-step={s.step}>
+					<time class="trace-plus" dateTime={s.at} title={fullDate(s.at)}>{s.step === "reused" ? clockTime(new Date(s.at)) : s.ms < 1000 ? t("trace.ms", { n: s.ms }) : inTime(s.ms / 1000)}</time>
+					<b>{t(`trace.step.${s.step}`)}</b>
+					<span class="quiet" dir="auto">{[
+						s.failed ? t("trace.step.failed") : "",
+						s.host,
+						e.tls_policy?.endsWith(s.text) && !s.failed ? "" : reasonsOf(s.text),
+						s.kept ? t("trace.step.kept") : "",
+					].filter(Boolean).join(" · ")}</span>
+				</li>
+			))}
+		</ol>
 	);
 }
 
