@@ -44,7 +44,7 @@ test("39 autosave, the tab crashes, the letter is there again", async ({ page, c
 	const back = composerOf(again);
 	await back.rich.getByText("second, not saved yet").waitFor();
 	assert.equal(await back.subject.inputValue(), "Crash 39");
-	assert.deepEqual(await back.chips.allTextContents(), ["bob"]);
+	assert.deepEqual(await back.chips.allTextContents(), ["bob@yizhan.test"]);
 	await back.saved();
 	const now = await drafts(station, "Crash 39");
 	assert.equal(now.length, 1);

@@ -105,6 +105,19 @@ def test_a_picture_comes_and_tells_nothing_of_the_person(web, far):
     assert not {"Cookie", "Referer", "Authorization", "X-Forwarded-For"} & set(headers)
 
 
+def test_a_picture_that_was_seen_is_not_asked_for_again(web, far):
+    """On another device neither; by another person it is, or its time would tell what others read."""
+    url = "http://127.0.0.1:%d/a.png?once" % far
+    one = image(signed_in(web), url)
+    Pictures.asked.clear()
+    again = image(signed_in(web), url)
+    assert again.status == 200 and again.body == one.body == png() and not Pictures.asked
+    assert again.headers["Content-Type"] == "image/png" and again.headers["Content-Security-Policy"] == "sandbox; default-src 'none'"
+    other = Browser(web)
+    assert other.log_in(web.accounts[1].address, web.accounts[1].password).status == 200
+    assert image(other, url).status == 200 and len(Pictures.asked) == 1
+
+
 def test_only_the_page_asks(web, far):
     url, b = "http://127.0.0.1:%d/a.png" % far, signed_in(web)
     assert image(Browser(web), url).status == 401

@@ -7,11 +7,13 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "base/must.h"
+#include "services/web/web_image_kept.h"
 
 #define SLOTS 1024 /* accounts by hash: who shares one shares its bounds */
 
 struct web_image {
 	struct web_image_opts opts;
+	struct web_image_kept *kept;
 	pthread_mutex_t lock; /* of slots; never held across a yield */
 	struct slot {
 		struct gcra rate;
@@ -166,8 +168,16 @@ static void slot_give(struct web_image *w, struct slot *s)
 
 /* ---- the request ---- */
 
-static FIBER int fetch_image(
-	struct web_image *w, struct web_call *c, struct span url, struct err *e)
+static FIBER int reply_picture(struct web_call *c, const struct web_picture *picture, struct err *e)
+{
+	http_set(c->x, "Cache-Control", SPAN("private, max-age=86400"));
+	http_set(c->x, "Content-Disposition", SPAN("inline"));
+	http_set(c->x, "Content-Security-Policy", SPAN(WEB_BLOB_POLICY));
+	return http_reply(c->x, 200, picture->type, picture->octets, e);
+}
+
+static FIBER int fetch_image(struct web_image *w, struct web_call *c, uint64_t account_id,
+	struct span url, struct err *e)
 {
 	static const char *const fields[] = {
 		"Accept: image/avif,image/webp,image/png,image/jpeg,image/gif"};
@@ -178,7 +188,7 @@ static FIBER int fetch_image(
 		.timeout_ns = WEB_IMAGE_NS};
 	struct fetch_answer answer = {0};
 	struct err why = {0};
-	const char *type = NULL;
+	struct web_picture picture = {.type = NULL};
 
 	if (fetch_public(w->opts.fetch, &r, c->r->arena, &answer, &why) < 0) {
 		if (why.code == ERR_CANCELLED || why.code == ERR_BUSY)
@@ -188,13 +198,11 @@ static FIBER int fetch_image(
 		return http_reply_error(c->x, 502, NULL, e);
 	}
 	if (answer.status == 200)
-		type = web_image_type(answer.body);
-	if (!type)
+		picture = (struct web_picture){answer.body, web_image_type(answer.body)};
+	if (!picture.type)
 		return http_reply_error(c->x, 502, NULL, e);
-	http_set(c->x, "Cache-Control", SPAN("private, max-age=86400"));
-	http_set(c->x, "Content-Disposition", SPAN("inline"));
-	http_set(c->x, "Content-Security-Policy", SPAN(WEB_BLOB_POLICY));
-	return http_reply(c->x, 200, type, answer.body, e);
+	web_image_kept_put(w->kept, account_id, url, &picture, loop_now_ns());
+	return reply_picture(c, &picture, e);
 }
 
 /* GET /jmap/image?url=… of the page alone: it bears the page's field though it is a GET, so that no element of
@@ -203,6 +211,7 @@ static FIBER int image(void *arg, struct web_call *c, struct err *e)
 {
 	struct web_image *w = arg;
 	struct web_who who;
+	struct web_picture *kept;
 	struct slot *slot;
 	struct span url;
 	int64_t wait;
@@ -215,13 +224,19 @@ static FIBER int image(void *arg, struct web_call *c, struct err *e)
 	if (!http_form_get(c->r->arena, c->r->head.query, SPAN("url"), &url) || !url.len ||
 		url.len > FETCH_PUBLIC_URL_MAX || span_has_line_break(url))
 		return http_reply_error(c->x, 400, "?url= with an address is needed.", e);
+	kept = web_image_kept_get(w->kept, who.who.account_id, url, loop_now_ns());
+	if (kept) {
+		rc = reply_picture(c, kept, e);
+		web_image_kept_done(w->kept, &kept);
+		return rc;
+	}
 	slot = slot_of(w, who.who.account_id);
 	wait = slot_take(w, slot);
 	if (wait) {
 		http_setf(c->x, "Retry-After", "%lld", (long long)wait);
 		return http_reply_error(c->x, 429, NULL, e);
 	}
-	rc = fetch_image(w, c, url, e);
+	rc = fetch_image(w, c, who.who.account_id, url, e);
 	slot_give(w, slot);
 	return rc;
 }
@@ -231,6 +246,7 @@ struct web_image *web_image_new(const struct web_image_opts *opts)
 	struct web_image *w = NEW(struct web_image);
 
 	w->opts = *opts;
+	w->kept = web_image_kept_new(WEB_IMAGE_KEPT_BUDGET);
 	pthread_mutex_init(&w->lock, NULL);
 	web_add(opts->web,
 		&(struct web_route){
@@ -240,8 +256,10 @@ struct web_image *web_image_new(const struct web_image_opts *opts)
 
 void web_image_free(struct web_image **w)
 {
-	if (*w)
-		pthread_mutex_destroy(&(*w)->lock);
+	if (!*w)
+		return;
+	web_image_kept_free(&(*w)->kept);
+	pthread_mutex_destroy(&(*w)->lock);
 	free(*w);
 	*w = NULL;
 }
