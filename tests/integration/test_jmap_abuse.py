@@ -113,6 +113,15 @@ REQUESTS = {
         "mailboxIds": {a.box: True}, "bodyStructure": {"type": "multipart/mixed", "subParts": [
             {"partId": "p%d" % i, "type": "text/plain"} for i in range(10_000)]},
         "bodyValues": {"p%d" % i: {"value": "x"} for i in range(10_000)}}}}, "a"]], 1),
+    "a text that a thousand parts name": lambda a: ([["Email/set", {"accountId": a.id, "create": {"k": {
+        "mailboxIds": {a.box: True}, "bodyValues": {"p": {"value": "x" * 900_000}}, "bodyStructure": {
+            "type": "multipart/mixed", "subParts": [{"partId": "p", "type": "text/plain"}] * 1000}}}}, "a"]], 1),
+    "the largest text": lambda a: ([["Email/set", {"accountId": a.id, "create": {"k": {
+        "mailboxIds": {a.box: True}, "textBody": [{"partId": "p"}], "bodyValues": {"p": {"value": "x\n" * 3_200_000}}}}}, "a"]], 1),
+    "an echo of the largest text, pointed into": lambda a: (
+        [["Core/echo", {"x": "#" + "x" * 9_400_000}, "a"], ["Email/query", {"accountId": a.id, "#filter": refer("")}, "b"]], 1),
+    "the largest text that could be a creation id": lambda a: ([["Email/set", {"accountId": a.id, "create": {"k": {
+        "mailboxIds": {a.box: True}, "bodyValues": {"p": {"value": "#" + "x" * 9_400_000}}}}}, "a"]], 1),
     "thirty thousand recipients": lambda a: ([["Email/set", {"accountId": a.id, "create": {"k": {
         "mailboxIds": {a.box: True}, "to": [{"email": "a%d@b.test" % i} for i in range(25_000)]}}}, "a"]], 1),
     "mailboxes in a circle": lambda a: ([["Mailbox/set", {"accountId": a.id, "create": {

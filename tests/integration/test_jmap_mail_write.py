@@ -1,13 +1,17 @@
 """Email/set, Email/import, Email/copy (RFC 8621 sections 4.6 to 4.8): what is made is compared octet by octet."""
 
+import base64
 import email
 import email.policy
+import http.client
+import json
 import smtplib
+import threading
 import time
 
 import pytest
 
-from jmap_hand import Jmap, JmapError
+from jmap_hand import CORE, USING, Jmap, JmapError
 from station import HOST, Yizhan
 
 PNG = bytes(range(256)) * 40
@@ -196,6 +200,129 @@ def test_an_email_in_as_many_mailboxes_as_may_be(jmap, boxes):
         ["Email/set", {"accountId": jmap.id, "create": {"e": {"mailboxIds": {"#new": True, boxes["Drafts"]: True}, **text("x")}}}, "1"]])
     both = jmap.where(answers[1][1]["created"]["e"]["id"])
     assert set(both) == {"New", "Drafts"}
+
+
+# ---- large ones --------------------------------------------------------------------------------------------
+
+LARGE = "".join("a line of text, and 北京 in it: %d\n" % i for i in range(230_000))
+
+
+def raw_post(jmap, body, **headers):
+    """Status and JSON of what the server says to any body, whole or in chunks."""
+    c = http.client.HTTPConnection(HOST, jmap.station.ports["web"], timeout=120)
+    c.request("POST", "/jmap/api", body, {"Authorization": jmap.auth, "Content-Type": "application/json", **headers})
+    r = c.getresponse()
+    got = r.status, json.loads(r.read())
+    c.close()
+    return got
+
+
+def request_of(method, args):
+    return json.dumps({"using": USING + ["urn:ietf:params:jmap:blob"], "methodCalls": [[method, args, "0"]]}, ensure_ascii=False).encode()
+
+
+def draft(jmap, boxes, value):
+    return {"accountId": jmap.id, "create": {"k": {"mailboxIds": {boxes["Drafts"]: True}, **text(value)}}}
+
+
+def pieces(octets, size=50_000):
+    return (octets[i:i + size] for i in range(0, len(octets), size))
+
+
+def test_a_text_of_nine_megabytes_is_what_it_was(jmap, boxes):
+    whole = request_of("Email/set", draft(jmap, boxes, LARGE))
+    assert 9_000_000 < len(whole) <= jmap.session["capabilities"][CORE]["maxSizeRequest"] == 10_000_000
+    some = request_of("Email/set", draft(jmap, boxes, LARGE[:600_000]))
+    for sent, value in ((whole, LARGE), (pieces(some), LARGE[:600_000])):
+        status, got = raw_post(jmap, sent)
+        assert status == 200 and got["methodResponses"][0][1]["created"], got
+        jmap.made = got["methodResponses"][0][1]["created"]["k"]
+        m, _ = parsed(jmap)
+        assert m.get_payload(decode=True).decode() == value.replace("\n", "\r\n")
+
+
+def test_lines_end_alike_wherever_a_piece_ends(jmap, boxes):
+    """A text is written piece by piece, and CR and LF may fall into two."""
+    for ends in ("\n", "\r\n", "\r"):
+        for shift in range(3):
+            value = "x" * shift + ("y" * 46 + ends) * 4000 + ends
+            make(jmap, boxes, **text(value))
+            m, _ = parsed(jmap)
+            assert m.get_payload(decode=True).decode() == "\r\n".join(value.split(ends)), (ends, shift)
+
+
+def test_an_upload_of_seven_megabytes_in_a_request(jmap):
+    octets = bytes(range(256)) * 28_000
+    for source in ({"data:asBase64": base64.b64encode(octets).decode()}, {"data:asText": LARGE}):
+        status, got = raw_post(jmap, request_of("Blob/upload", {"accountId": jmap.id, "create": {"k": {"data": [source]}}}))
+        made = got["methodResponses"][0][1]["created"]["k"]
+        assert jmap.download(made["id"]) == (octets if "data:asBase64" in source else LARGE.encode())
+    bad = base64.b64encode(octets).decode()[:-1] + "*"
+    status, got = raw_post(jmap, request_of("Blob/upload", {"accountId": jmap.id, "create": {"k": {"data": [{"data:asBase64": bad}]}}}))
+    assert got["methodResponses"][0][1]["notCreated"]["k"]["type"] == "invalidProperties"
+
+
+@pytest.mark.parametrize("cut", [bytes, pieces], ids=["told", "in chunks"])
+def test_a_request_that_is_too_large_names_the_limit(jmap, cut):
+    most = jmap.session["capabilities"][CORE]["maxSizeRequest"]
+    for size in (most + 1, most + 5_000_000):
+        status, got = raw_post(jmap, cut(b'{"using":[],"methodCalls":[]}'.ljust(size)))
+        assert status == 400 and got["type"] == "urn:ietf:params:jmap:error:limit" and got["limit"] == "maxSizeRequest"
+    status, got = raw_post(jmap, cut(b'{"using":[],"methodCalls":[]}'.ljust(most)))
+    assert status == 200 and got["methodResponses"] == []
+
+
+def test_only_texts_make_a_request_large(jmap, boxes):
+    """What is not passed on as it is has the bound that it always had."""
+    long = "x" * 1_100_000
+    for method, args in (("Email/query", {"accountId": jmap.id, "filter": {"text": long}}), ("Core/echo", {long: 1}),
+                         ("Email/set", {"accountId": jmap.id, "create": {"k": {
+                             "mailboxIds": {boxes["Drafts"]: True}, "subject": long, **text("x")}}}),
+                         ("Core/echo", {"#a": {"resultOf": "0", "name": long, "path": "/"}})):
+        status, got = raw_post(jmap, request_of(method, args))
+        assert status == 400 and got["limit"] == "maxSizeRequest", (method, got)
+    status, got = raw_post(jmap, b'{"using":[],"methodCalls":[' + b" " * 300_000 + b"}")
+    assert status == 400 and got["type"].endswith(":notJSON")
+    status, got = raw_post(jmap, b'{"using":["x"],"methodCalls":[]}'.rjust(300_000))
+    assert status == 400 and got["type"].endswith(":unknownCapability")
+
+
+def test_large_requests_of_one_do_not_keep_others_waiting(jmap, boxes):
+    """One of a user is worked on at a time; others' come between, and what is small is answered meanwhile."""
+    bob, order, done = Jmap(jmap.station, "bob"), [], threading.Event()
+    theirs = bob.boxes()
+
+    def send(who, value):
+        status, got = raw_post(who, value)
+        order.append((who, status, bool(status == 200 and got["methodResponses"][0][1].get("created"))))
+    value = LARGE[:2_000_000]
+    body = request_of("Email/set", draft(jmap, boxes, value))
+    threads = [threading.Thread(target=send, args=(jmap, body)) for _ in range(6)]
+    for t in threads:
+        t.start()
+    other = threading.Thread(target=send, args=(bob, request_of("Email/set", draft(bob, theirs, value))))
+    other.start()
+    small = 0
+    while not done.is_set():
+        assert bob.call("Core/echo", x=1)["x"] == 1
+        small += 1
+        if not any(t.is_alive() for t in threads):
+            done.set()
+    other.join()
+    assert small > 1 and len(order) == 7 and all(o[1:] == (200, True) for o in order), order
+    assert order[-1][0] is jmap
+
+
+def test_a_text_that_many_parts_name_is_bounded_once(jmap, boxes):
+    """What the message would be at least is known before any of it is written."""
+    def named(parts, value):
+        return {"mailboxIds": {boxes["Drafts"]: True}, "bodyValues": {"t": {"value": value}}, "bodyStructure": {
+            "type": "multipart/mixed", "subParts": [{"partId": "t", "type": "text/plain"}] * parts}}
+    why = jmap.refused("Email", **named(900, "x" * 900_000))
+    assert why["type"] == "tooLarge" and why["maxSize"] < 900 * 900_000 and why["description"]
+    jmap.create("Email", **named(20, "y" * 70 + "\n"))
+    m, _ = parsed(jmap)
+    assert [p.get_content() for p in m.iter_parts()] == ["y" * 70 + "\r\n"] * 20
 
 
 # ---- changing ----------------------------------------------------------------------------------------------

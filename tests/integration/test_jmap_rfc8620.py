@@ -99,7 +99,7 @@ def test_unsigned_numbers_are_not_negative_1_3(jmap, number):
 
 def test_limits_of_the_core_are_numbers_2(jmap):
     core = jmap.session["capabilities"][CORE]
-    least = {"maxSizeUpload": 50000000, "maxConcurrentUpload": 4, "maxSizeRequest": 1, "maxConcurrentRequests": 4,
+    least = {"maxSizeUpload": 50000000, "maxConcurrentUpload": 4, "maxSizeRequest": 10000000, "maxConcurrentRequests": 4,
              "maxCallsInRequest": 16, "maxObjectsInGet": 500, "maxObjectsInSet": 500}
     assert all(type(core[k]) is int and core[k] >= v for k, v in least.items()), core
     assert set(least) | {"collationAlgorithms"} == set(core)

@@ -3,6 +3,7 @@ process at the first such call on one, or on another thread that holds a lock wh
 
 import concurrent.futures
 import contextlib
+import json
 import os
 import smtplib
 import subprocess
@@ -10,6 +11,7 @@ import time
 
 import pytest
 
+from jmap_talk import BLOB, CORE, MAIL, Jmap
 from station import TOP, binary
 from talk import HERMETIC, Control, Talk, play, wait_idle
 
@@ -111,6 +113,18 @@ def story(station, next_hop):
     with concurrent.futures.ThreadPoolExecutor(16) as pool:
         list(pool.map(lambda _: secure(station, b"s\r\n"), range(64)))
     secure(station, b"x" * 70 + b"\r\n", 4000000)
+    # requests of JMAP that are as large as they may be, and one that is larger
+    alice, text = Jmap(station), "a line of text, and 北京 in it\n" * 240_000
+    using, drafts = (CORE, MAIL, BLOB), alice.call("Mailbox/query", {"accountId": alice.account, "filter": {"role": "drafts"}}, (CORE, MAIL))["ids"][0]
+    email = {"mailboxIds": {drafts: True}, "textBody": [{"partId": "t"}], "bodyValues": {"t": {"value": text}}}
+    for name, args in (("Email/set", {"create": {"k": email}}), ("Core/echo", {"x": text}), ("Core/echo", {"x": "x" * 9_900_000}),
+                       ("Blob/upload", {"create": {"k": {"data": [{"data:asText": text}]}}}),
+                       ("Blob/upload", {"create": {"k": {"data": [{"data:asBase64": "QUJD" * 2_400_000}]}}}),
+                       ("Email/set", {"create": {"k": dict(email, bodyValues={"t": {"value": "#" + "x" * 9_900_000}})}})):
+        body = json.dumps({"using": using, "methodCalls": [[name, dict(args, accountId=alice.account), "0"]]}, ensure_ascii=False).encode()
+        answer = alice.post(body).json()["methodResponses"][0]
+        assert answer[0] == name and answer[1].get("created", True), (name, answer)
+    assert alice.post(b" " * 15_000_000).json()["limit"] == "maxSizeRequest"
     # what administrators ask, while 300 are connected
     with contextlib.ExitStack() as stack:
         for _ in range(300):

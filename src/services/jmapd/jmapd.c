@@ -19,6 +19,7 @@ struct jmapd *jmapd_new(const struct jmapd_opts *opts)
 	d->opts = *opts;
 	pthread_mutex_init(&d->lock, NULL);
 	list_init(&d->slots);
+	list_init(&d->large_waiting);
 	fiber_cond_init(&d->changed);
 	d->capabilities = jmap_methods_capabilities();
 	if (opts->web) {
@@ -41,7 +42,7 @@ void jmapd_free(struct jmapd **dp)
 	*dp = NULL;
 	if (!d)
 		return;
-	MUST(list_empty(&d->slots));
+	MUST(list_empty(&d->slots) && list_empty(&d->large_waiting));
 	pthread_mutex_destroy(&d->lock);
 	free(d);
 }

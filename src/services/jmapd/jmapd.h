@@ -13,7 +13,8 @@ struct fetch_public;
 struct jmapd;
 
 /* Each is told in the session object (RFC 8620 section 2) or in docs/jmap.md, and has a test. */
-#define JMAP_REQUEST_MAX (1024 * 1024) /* maxSizeRequest */
+#define JMAP_REQUEST_MAX (10 * 1000 * 1000) /* maxSizeRequest */
+#define JMAP_PLAIN_MAX   (1024 * 1024) /* of it, beside texts of new Emails, blobs and echoes */
 #define JMAP_UPLOAD_MAX                                                                            \
 	(64ull << 20)             /* maxSizeUpload; the configuration's message size if larger */
 #define JMAP_CALLS_MAX        32  /* maxCallsInRequest */

@@ -32,6 +32,8 @@ int jmap_fail_argument(struct jmap_call *c, struct err *e, const char *name, con
 
 bool jmap_is_id(struct span text)
 {
+	if (!text.len || text.len > 255)
+		return false;
 	for (size_t i = 0; i < text.len; i++) {
 		unsigned char c = (unsigned char)text.ptr[i];
 
@@ -39,7 +41,7 @@ bool jmap_is_id(struct span text)
 			c != '-' && c != '_')
 			return false;
 	}
-	return text.len >= 1 && text.len <= 255;
+	return true;
 }
 
 struct span jmap_id_text(const struct jmap_call *c, struct span text)

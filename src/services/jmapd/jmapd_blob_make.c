@@ -131,6 +131,32 @@ static FIBER int put_blob(struct making *m, const struct json_in *source, struct
 	return copy_range(m, &b, from, n, e);
 }
 
+struct decoding {
+	struct span text;
+	struct buf *octets;
+	bool is_good;
+};
+
+static int decode_all(void *arg, struct err *e)
+{
+	struct decoding *x = arg;
+
+	(void)e;
+	x->is_good = enc_get_base64(x->octets, x->text);
+	return 0;
+}
+
+static FIBER int decode(
+	struct making *m, struct span text, struct buf *octets, bool *is_good_r, struct err *e)
+{
+	struct decoding x = {.text = text, .octets = octets};
+	int rc = text.len > JMAP_LANE_OCTETS ? work_run(m->c->d->opts.lane, decode_all, &x, e)
+					     : decode_all(&x, e);
+
+	*is_good_r = x.is_good;
+	return rc;
+}
+
 /* One DataSourceObject: exactly one of the three. */
 static FIBER int put_source(struct making *m, const struct json_in *source, struct err *e)
 {
@@ -138,6 +164,7 @@ static FIBER int put_source(struct making *m, const struct json_in *source, stru
 	const struct json_in *base64 = json_in_get(source, "data:asBase64");
 	const struct json_in *blob = json_in_get(source, "blobId");
 	struct buf *octets;
+	bool is_good = false;
 
 	if ((text != NULL) + (base64 != NULL) + (blob != NULL) != 1) {
 		bad_data(m, "each source is a text, base64 or a blob");
@@ -148,7 +175,9 @@ static FIBER int put_source(struct making *m, const struct json_in *source, stru
 	if (json_in_is_text(blob))
 		return put_blob(m, source, e);
 	octets = arena_buf(m->c->a, JMAP_REQUEST_MAX);
-	if (!json_in_is_text(base64) || !enc_get_base64(octets, json_in_span(base64))) {
+	if (json_in_is_text(base64) && decode(m, json_in_span(base64), octets, &is_good, e) < 0)
+		return -1;
+	if (!is_good) {
 		bad_data(m, "the text or base64 is none");
 		return 0;
 	}

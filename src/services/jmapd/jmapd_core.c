@@ -77,6 +77,13 @@ static struct jmap_answer *answer_with_id(struct jmap_request *r, struct span id
 	return NULL;
 }
 
+/* An echo of a large request would lead its texts to where none are. */
+static size_t reference_max(const struct jmap_answer *answer)
+{
+	return span_eq(span_str(answer->name), SPAN("Core/echo")) ? JMAP_ECHO_MAX
+								  : JMAP_REFERENCE_MAX;
+}
+
 /* What a ResultReference leads to (RFC 8620 section 3.7); NULL: nothing. */
 static FIBER struct json_in *resolve(struct jmap_call *c, const struct json_in *reference)
 {
@@ -93,7 +100,7 @@ static FIBER struct json_in *resolve(struct jmap_call *c, const struct json_in *
 	answer = answer_with_id(r, json_in_text(reference, "resultOf"));
 	if (!answer || !span_eq(span_str(answer->name), name))
 		return NULL;
-	if (!answer->read && answer->json.len <= JMAP_REFERENCE_MAX) {
+	if (!answer->read && answer->json.len <= reference_max(answer)) {
 		size_t values = json_in_values(answer->json);
 
 		if (values > r->reference_values)
@@ -123,6 +130,7 @@ static FIBER int put_argument(struct jmap_call *c, const struct json_in *given,
 		return jmap_fail(c, "invalidResultReference", e,
 			"%.100s: the reference leads nowhere, or to too much", name + 1);
 	json_in_set(args, name + 1, led_to);
+	c->is_led = true;
 	json_in_free(&led_to);
 	return 0;
 }
@@ -223,7 +231,7 @@ static FIBER void run_call(
 	json_close(&out);
 	if (!c.method || !(c.method->flags & JMAP_MAY_PACK) || c.is_plain)
 		r->is_plain = true;
-	answer->id = id;
+	answer->id = arena_span(r->a, id); /* the request is gone when it is told */
 	answer->json = buf_span(b);
 	r->octets += answer->json.len < room ? answer->json.len : room;
 	r->answer_count++;
@@ -325,8 +333,8 @@ static void take_created(struct jmap_request *r, const struct json_in *created)
 	while (created && json_in_next(created, &at, &name, &value)) {
 		struct jmap_creation *made = ARENA_NEW(r->a, struct jmap_creation);
 
-		made->creation_id = span_str(name);
-		made->id = json_in_span(value);
+		made->creation_id = arena_span(r->a, span_str(name));
+		made->id = arena_span(r->a, json_in_span(value));
 		hash_map_set(&r->created, made->creation_id, made);
 	}
 }
@@ -396,7 +404,6 @@ static FIBER int reply(struct jmap_request *r, struct err *e)
 static FIBER int run_calls(struct jmap_request *r, const struct json_in *doc, struct err *e)
 {
 	const struct json_in *calls = json_in_get(doc, "methodCalls");
-	int rc;
 
 	take_created(r, json_in_get(doc, "createdIds"));
 	for (size_t i = 0; i < json_in_count(calls); i++) {
@@ -406,34 +413,50 @@ static FIBER int run_calls(struct jmap_request *r, const struct json_in *doc, st
 		if (fiber_breathe(e) < 0)
 			return -1;
 	}
-	rc = reply(r, e);
-	return rc;
+	return 0;
 }
 
-static FIBER int run_request(struct jmap_request *r, const struct json_in *doc, struct err *e)
-{
-	const char *wrong = jmap_request_fault(doc);
-	const struct json_in *using = json_in_get(doc, "using");
-	unsigned bit;
-	int rc;
+/* A request that is not run, and why. */
+struct refusal {
+	const char *type, *limit, *detail; /* type NULL: it is run */
+};
 
-	if (wrong)
-		return jmap_problem(r->web, 400, "notRequest", NULL, wrong, e);
+static bool is_using(struct jmap_request *r, const struct json_in *using, struct refusal *refusal_r)
+{
+	unsigned bit;
+
 	for (size_t i = 0; i < json_in_count(using); i++) {
-		if (!find_capability(r->d, json_in_span(json_in_at(using, i)), &bit))
-			return jmap_problem(r->web, 400, "unknownCapability", NULL,
-				arena_printf(r->a,
-					"The server does not have the capability \"%.200s\".",
-					json_in_span(json_in_at(using, i)).ptr),
-				e);
+		struct span uri = json_in_span(json_in_at(using, i));
+
+		if (!find_capability(r->d, uri, &bit)) {
+			refusal_r->type = "unknownCapability";
+			refusal_r->detail = arena_printf(r->a,
+				"The server does not have the capability \"%.200s\".", uri.ptr);
+			return false;
+		}
 		r->using |= bit;
 	}
-	if (json_in_count(json_in_get(doc, "methodCalls")) > JMAP_CALLS_MAX)
-		return jmap_problem(r->web, 400, "limit", "maxCallsInRequest",
-			"There are too many method calls in the request.", e);
-	hash_map_init(&r->created, (struct hash_key){loop_random(), loop_random()});
+	return true;
+}
+
+static FIBER int run_request(
+	struct jmap_request *r, const struct json_in *doc, struct refusal *refusal_r, struct err *e)
+{
+	const char *wrong = jmap_request_fault(doc);
+	int rc;
+
+	if (wrong) {
+		*refusal_r = (struct refusal){.type = "notRequest", .detail = wrong};
+		return 0;
+	}
+	if (!is_using(r, json_in_get(doc, "using"), refusal_r))
+		return 0;
+	if (json_in_count(json_in_get(doc, "methodCalls")) > JMAP_CALLS_MAX) {
+		*refusal_r = (struct refusal){"limit", "maxCallsInRequest",
+			"There are too many method calls in the request."};
+		return 0;
+	}
 	rc = run_calls(r, doc, e);
-	hash_map_fini(&r->created);
 	for (size_t i = 0; i < r->answer_count; i++)
 		json_in_free(&r->answers[i].read);
 	return rc;
@@ -451,38 +474,30 @@ static bool is_json_type(struct web_call *c)
 static FIBER int take_request(
 	struct jmapd *d, struct web_call *c, const struct jmap_user *user, struct err *e)
 {
-	struct span body;
-	struct json_in *doc;
 	struct jmap_request *r;
-	struct err why = {0};
-	int rc;
+	struct refusal refusal = {0};
+	struct json_in *doc;
+	bool is_large;
+	int rc = jmap_intake(d, c, user->account_id, &doc, &is_large, e);
 
-	if (http_body_read_all(c->x, JMAP_REQUEST_MAX, &body, &why) < 0) {
-		if (why.code != ERR_LIMIT)
-			return err_copy(e, &why);
-		return jmap_problem(c, 400, "limit", "maxSizeRequest",
-			"The request is larger than the server takes.", e);
-	}
-	if (json_in_values(body) > JMAP_VALUES_MAX && json_in_is_shallow(body, JMAP_DEPTH_MAX))
-		return jmap_problem(c, 400, "limit", "maxSizeRequest",
-			"The request has more values than the server takes.", e);
-	doc = jmap_json(d, body, JMAP_REQUEST_MAX, JMAP_DEPTH_MAX, &why);
-	if (!doc && why.code == ERR_BUSY)
-		return err_copy(e, &why);
-	if (!doc)
-		return jmap_problem(c, 400, "notJSON", NULL,
-			why.code == ERR_LIMIT ? "The request is nested too deeply."
-					      : "The request is not I-JSON.",
-			e);
+	if (rc <= 0)
+		return rc;
 	r = ARENA_NEW(c->r->arena, struct jmap_request);
 	r->d = d;
 	r->web = c;
 	r->a = c->r->arena;
 	r->user = *user;
+	r->is_large = is_large;
 	r->reference_values = JMAP_REFERENCE_VALUES;
 	r->reference_steps = JMAP_REFERENCE_STEPS;
-	rc = run_request(r, doc, e);
-	json_in_free(&doc);
+	hash_map_init(&r->created, (struct hash_key){loop_random(), loop_random()});
+	rc = run_request(r, doc, &refusal, e);
+	jmap_intake_end(d, user->account_id, &doc, is_large);
+	if (rc == 0 && refusal.type)
+		rc = jmap_problem(c, 400, refusal.type, refusal.limit, refusal.detail, e);
+	else if (rc == 0)
+		rc = reply(r, e);
+	hash_map_fini(&r->created);
 	return rc;
 }
 
@@ -511,11 +526,10 @@ static FIBER int api(void *arg, struct web_call *c, struct err *e)
 
 void jmap_api_add(struct jmapd *d)
 {
-	/* larger by one than it may be: what is too large is a problem of ours, not the server's 413 */
 	web_add(d->opts.web,
 		&(struct web_route){.path = "/jmap/api",
 			.methods = WEB_POST,
-			.body_octets = JMAP_REQUEST_MAX + 1,
+			.body_octets = JMAP_HEARD_MAX,
 			.handle = api,
 			.arg = d,
 			.is_program = true});

@@ -18,10 +18,14 @@
 #define JMAP_REFERENCE_VALUES (256 * 1024)
 #define JMAP_REFERENCE_STEPS  (256 * 1024)
 #define JMAP_REFERENCE_COST   256
+#define JMAP_ECHO_MAX         (3u << 20) /* octets of an echo with references, or that one points into */
 #define JMAP_ANSWER_DEPTH     JSON_OUT_DEPTH
 #define JMAP_ALSO_MAX         8           /* implicit calls of one request */
 #define JMAP_PACK_OCTETS      1400        /* an answer smaller than this is a packet all the same */
 #define JMAP_LANE_OCTETS      (16 * 1024) /* JSON larger than this is read on the lane */
+#define JMAP_LARGE_OCTETS     (256 * 1024) /* a request larger than this waits in a file for its turn */
+#define JMAP_LARGE_AT_ONCE    3            /* of the process; of a user one */
+#define JMAP_HEARD_MAX        (2 * JMAP_REQUEST_MAX) /* of a request that is too large */
 #define JMAP_LOOPS_MAX        64
 #define JMAP_PUSH_NEW         40 /* push subscriptions that an account makes at once, and in an hour */
 #define JMAP_PUSH_SLOTS       256 /* accounts share them by hash */
@@ -52,6 +56,9 @@ struct jmapd {
 	struct jmap_loop loops[JMAP_LOOPS_MAX];
 	unsigned push_generation; /* atomic */
 	struct gcra push_new[JMAP_PUSH_SLOTS];
+	uint64_t large
+		[JMAP_LARGE_AT_ONCE]; /* users whose large request is in memory; 0: a free place */
+	struct list_node large_waiting;
 	/* on loop 0 */
 	struct fiber_cond changed;
 	bool is_stopping, is_due;
@@ -83,6 +90,7 @@ struct jmap_request {
 	struct jmap_user user;
 	unsigned using;
 	bool wants_created; /* createdIds was there */
+	bool is_large;      /* texts in it may be long: on the lane with them */
 	struct jmap_answer answers[JMAP_CALLS_MAX + JMAP_ALSO_MAX];
 	size_t answer_count;
 	size_t octets;                            /* of all answers */
@@ -105,6 +113,15 @@ FIBER int jmap_accounts(struct jmapd *d, struct arena *a, const struct jmap_user
 /** The user of a request: 1; 0: answered already. */
 FIBER int jmap_user_of(struct jmapd *d, struct web_call *c, enum web_login_how how,
 	struct jmap_user *user_r, struct web_who *who_r, struct err *e);
+
+/** The body of a request, read and parsed: 1; 0: it is none, which has been answered. Then it is ended by
+ * jmap_intake_end, before the client is waited for. */
+FIBER int jmap_intake(struct jmapd *d, struct web_call *c, uint64_t user_id, struct json_in **doc_r,
+	bool *is_large_r, struct err *e);
+FIBER void jmap_intake_end(struct jmapd *d, uint64_t user_id, struct json_in **doc, bool is_large);
+/** Of names and texts, all but those that may be large. Pure. */
+size_t jmap_plain_octets(const struct json_in *doc);
+void jmap_turn_give(struct jmapd *d, uint64_t user_id);
 
 /** JSON from a peer or of ours, on the lane when it is long. */
 FIBER struct json_in *jmap_json(

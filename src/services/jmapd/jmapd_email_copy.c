@@ -191,7 +191,7 @@ static int destroy_originals(struct jmap_call *c, const struct copying *x, struc
 		return -1;
 	if (!is_wanted || !x->done_count)
 		return 0;
-	b = arena_buf(c->a, JMAP_REQUEST_MAX);
+	b = arena_buf(c->a, JMAP_PLAIN_MAX);
 	json_out_init(&j, b);
 	json_open_object(&j);
 	json_key(&j, "accountId");

@@ -7,6 +7,7 @@
 #include "services/jmapd/jmapd_write.h"
 
 #define PIECE_OCTETS (48 * 1024)
+#define LANE_OCTETS  (16 * 1024) /* texts of more are looked through on the lane */
 
 /* ---- how it travels ---- */
 
@@ -48,31 +49,29 @@ static enum mime_encoding choose(const struct survey *r, uint64_t octets)
 	return r->escapes * 2 <= octets / 3 ? MIME_CTE_QP : MIME_CTE_BASE64;
 }
 
-/* LF, CR and CRLF alike become CRLF. */
-static struct span lines_of(struct arena *a, struct span s)
+/* A text's lines end by LF, CR or CRLF, and will end by CRLF. */
+static void survey_text(struct survey *r, struct span s)
 {
-	struct buf *b = arena_buf(a, s.len * 2 + 2);
-	size_t from = 0;
-
 	for (size_t i = 0; i < s.len; i++) {
-		if (s.ptr[i] != '\r' && s.ptr[i] != '\n')
+		unsigned char c = (unsigned char)s.ptr[i];
+
+		if (c == '\n' || c == '\r') {
+			r->line = 0;
 			continue;
-		buf_span_put(b, span_sub(s, from, i - from));
-		buf_str(b, "\r\n");
-		if (s.ptr[i] == '\r' && i + 1 < s.len && s.ptr[i + 1] == '\n')
-			i++;
-		from = i + 1;
+		}
+		r->has_controls |= c == '\0';
+		r->has_8bit |= c >= 0x80;
+		r->escapes += c >= 0x80 || c == '=' || (c < ' ' && c != '\t');
+		if (++r->line > MSG_LINE_MUST)
+			r->has_long = true;
 	}
-	buf_span_put(b, span_skip(s, from));
-	return buf_span(b);
 }
 
-static void look_at_text(struct arena *a, struct jmap_make_part *p)
+static void look_at_text(struct jmap_make_part *p)
 {
 	struct survey r = {0};
 
-	p->text = lines_of(a, p->text);
-	survey(&r, p->text);
+	survey_text(&r, p->text);
 	p->encoding = choose(&r, p->text.len);
 	if (span_starts(p->type, SPAN("text/")))
 		p->charset = r.has_8bit ? SPAN("utf-8") : SPAN("us-ascii");
@@ -141,20 +140,43 @@ static void tell_missing(struct buf *list, struct span id)
 		buf_truncate(list, at);
 }
 
+/* However it travels, it is no shorter then. What is too large is so before anything is read or written: a thousand
+ * parts may name the same text or blob. */
+static bool takes(struct jmap_make *m, uint64_t octets)
+{
+	m->octets += octets;
+	return m->octets <= m->max;
+}
+
+void jmap_make_too_large(
+	struct jmap_call *c, const struct jmap_make *m, struct jmap_set_error *why_r)
+{
+	*why_r = (struct jmap_set_error){
+		.type = "tooLarge", .description = "the message would be larger than one may be"};
+	jmap_why_more(c->a, why_r, "maxSize",
+		span_str(arena_printf(c->a, "%llu", (unsigned long long)m->max)));
+}
+
 static FIBER int look_at(struct jmap_call *c, const struct jmap_account *account,
 	struct jmap_make *m, struct jmap_make_part *p, struct buf *missing,
 	struct jmap_set_error *why_r, struct err *e)
 {
 	bool is_found = false;
 
-	if (p->kind == JMAP_PART_TEXT)
-		look_at_text(m->a, p);
+	if (p->kind == JMAP_PART_TEXT && !takes(m, p->text.len)) {
+		jmap_make_too_large(c, m, why_r);
+		return 0;
+	}
 	if (p->kind != JMAP_PART_BLOB)
 		return 0;
 	if (jmap_blob_find(c->d, m->a, account, p->blob_id, &p->blob, &is_found, e) < 0)
 		return -1;
 	if (!is_found) {
 		tell_missing(missing, p->blob_id);
+		return 0;
+	}
+	if (!takes(m, p->blob.size)) {
+		jmap_make_too_large(c, m, why_r);
 		return 0;
 	}
 	if (!p->type.len)
@@ -203,24 +225,43 @@ static enum mime_encoding settle_multi(struct jmap_make_part *p)
 	return p->encoding;
 }
 
+/* On the lane. */
+static int look_at_texts(void *arg, struct err *e)
+{
+	struct jmap_make *m = arg;
+	struct walk w = {.stack = {m->root}};
+
+	(void)e;
+	for (struct jmap_make_part *p = m->root; p; p = walk_next(&w))
+		if (p->kind == JMAP_PART_TEXT)
+			look_at_text(p);
+	return 0;
+}
+
 FIBER int jmap_make_look(struct jmap_call *c, const struct jmap_account *account,
 	struct jmap_make *m, struct jmap_set_error *why_r, struct err *e)
 {
-	struct buf *missing = arena_buf(m->a, JMAP_REQUEST_MAX);
+	struct buf *missing = arena_buf(m->a, JMAP_PLAIN_MAX);
 	struct walk w = {.stack = {m->root}};
 
-	for (struct jmap_make_part *p = m->root; p; p = walk_next(&w))
-		if (look_at(c, account, m, p, missing, why_r, e) < 0)
+	for (struct jmap_make_part *p = m->root; p && !why_r->type; p = walk_next(&w))
+		if (look_at(c, account, m, p, missing, why_r, e) < 0 || fiber_breathe(e) < 0)
 			return -1;
+	if (why_r->type)
+		return 0;
+	if (buf_len(missing)) {
+		/* RFC 8621 section 4.6 */
+		*why_r = (struct jmap_set_error){
+			.type = "blobNotFound", .description = "some blobs are not there"};
+		buf_char(missing, ']');
+		jmap_why_more(c->a, why_r, "notFound", buf_span(missing));
+		return 0;
+	}
+	if ((m->octets > LANE_OCTETS ? work_run(jmapd_opts_of(c->d)->lane, look_at_texts, m, e)
+				     : look_at_texts(m, e)) < 0)
+		return -1;
 	if (m->root)
 		settle_multi(m->root);
-	if (!buf_len(missing))
-		return 0;
-	/* RFC 8621 section 4.6 */
-	*why_r = (struct jmap_set_error){
-		.type = "blobNotFound", .description = "some blobs are not there"};
-	buf_char(missing, ']');
-	jmap_why_more(c->a, why_r, "notFound", buf_span(missing));
 	return 0;
 }
 
@@ -228,7 +269,8 @@ FIBER int jmap_make_look(struct jmap_call *c, const struct jmap_account *account
 
 struct writing {
 	struct stage *stage;
-	struct buf *out; /* gathered before it goes to the stage */
+	struct buf *out;   /* gathered before it goes to the stage */
+	struct buf *lines; /* a piece of a text */
 	uint64_t max;
 	const struct jmap_make_settings *settings;
 	unsigned boundaries;
@@ -308,6 +350,43 @@ static FIBER int write_octets(
 	return 0;
 }
 
+static void put_lines(struct buf *b, struct span s, bool *was_cr)
+{
+	size_t from = 0;
+
+	for (size_t i = 0; i < s.len; i++) {
+		bool is_cr = s.ptr[i] == '\r', is_lf = s.ptr[i] == '\n';
+
+		if (is_cr || is_lf) {
+			buf_span_put(b, span_sub(s, from, i - from));
+			if (is_cr || !*was_cr)
+				buf_str(b, "\r\n");
+			from = i + 1;
+		}
+		*was_cr = is_cr;
+	}
+	buf_span_put(b, span_skip(s, from));
+}
+
+/* Piece by piece: a text may be named by many parts. */
+static FIBER int write_text(
+	struct writing *w, struct jmap_make_part *p, struct mime_encoder *coder, struct err *e)
+{
+	struct span rest = p->text;
+	bool was_cr = false;
+
+	while (rest.len) {
+		struct span piece = span_sub(rest, 0, PIECE_OCTETS);
+
+		buf_clear(w->lines);
+		put_lines(w->lines, piece, &was_cr);
+		if (write_octets(w, coder, buf_span(w->lines), e) < 0)
+			return -1;
+		rest = span_skip(rest, piece.len);
+	}
+	return 0;
+}
+
 /* A message within another one has lines as all of it. */
 static struct span mend_lines(struct writing *w, struct arena *a, struct span s, bool *was_cr)
 {
@@ -356,7 +435,7 @@ static FIBER int write_leaf(struct writing *w, struct jmap_make_part *p, struct 
 	struct mime_encoder coder;
 
 	mime_encoder_init(&coder, p->encoding, p->encoding == MIME_CTE_QP);
-	if ((p->kind == JMAP_PART_TEXT ? write_octets(w, &coder, p->text, e)
+	if ((p->kind == JMAP_PART_TEXT ? write_text(w, p, &coder, e)
 				       : write_blob(w, p, &coder, e)) < 0)
 		return -1;
 	mime_encoder_end(&coder, w->out);
@@ -402,12 +481,13 @@ static void put_header(struct writing *w, struct jmap_make *m)
 		buf_str(b, "MIME-Version: 1.0\r\n");
 }
 
-FIBER int jmap_make_write(struct jmap_make *m, const struct jmap_make_settings *s,
-	struct stage *stage, uint64_t max, struct err *e)
+FIBER int jmap_make_write(
+	struct jmap_make *m, const struct jmap_make_settings *s, struct stage *stage, struct err *e)
 {
 	struct writing w = {.stage = stage,
 		.out = arena_buf(m->a, 2 * JMAP_MAKE_HEADER + 4 * PIECE_OCTETS),
-		.max = max,
+		.lines = arena_buf(m->a, 2 * PIECE_OCTETS),
+		.max = m->max,
 		.settings = s,
 		.a = m->a};
 

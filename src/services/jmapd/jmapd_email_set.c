@@ -73,13 +73,11 @@ static FIBER int make_letter(struct jmap_set *set, const struct json_in *object,
 	jmap_place_read(set->call, &s->boxes, m->mailbox_ids, m->keywords, place, why_r);
 	if (why_r->type || jmap_make_look(set->call, set->account, m, why_r, e) < 0)
 		return why_r->type ? 0 : -1;
-	if (why_r->type || jmap_make_write(m, &settings, stage, o->message_max, &why) == 0)
+	if (why_r->type || jmap_make_write(m, &settings, stage, &why) == 0)
 		return 0;
 	if (why.code != ERR_LIMIT)
 		return err_copy(e, &why);
-	*why_r = (struct jmap_set_error){.type = "tooLarge"};
-	jmap_why_more(set->call->a, why_r, "maxSize",
-		span_str(arena_printf(set->call->a, "%llu", (unsigned long long)o->message_max)));
+	jmap_make_too_large(set->call, m, why_r);
 	return 0;
 }
 
@@ -88,7 +86,7 @@ static FIBER int create(struct jmap_set *set, const struct json_in *object, stru
 {
 	struct email_set *s = set->arg;
 	struct stage *stage = stage_new(store_of_call(set->call));
-	struct jmap_make m = {.a = arena_new()};
+	struct jmap_make m = {.a = arena_new(), .max = jmapd_opts_of(set->call->d)->message_max};
 	struct jmap_place place = {0};
 	uint64_t id = 0;
 	struct buf *b;

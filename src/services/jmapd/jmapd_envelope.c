@@ -254,7 +254,7 @@ bool jmap_envelope_of(struct arena *a, const struct jmap_sent *m, struct jmap_en
 struct span jmap_envelope_json(
 	struct arena *a, const struct jmap_envelope *env, const struct json_in *told)
 {
-	struct buf *b = arena_buf(a, JMAP_REQUEST_MAX);
+	struct buf *b = arena_buf(a, JMAP_PLAIN_MAX);
 	struct json_out j;
 
 	if (told) {

@@ -143,7 +143,7 @@ static bool take_text(const struct json_in *v, size_t max, bool is_line, struct 
 /* EmailAddress[] or null, kept as JSON. */
 static bool take_addresses(struct arena *a, const struct json_in *v, struct span *json_r)
 {
-	struct buf *b = arena_buf(a, JMAP_REQUEST_MAX);
+	struct buf *b = arena_buf(a, JMAP_PLAIN_MAX);
 
 	*json_r = SPAN("");
 	if (json_in_is_null(v))

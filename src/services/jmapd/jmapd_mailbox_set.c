@@ -433,8 +433,7 @@ static FIBER int rename_box(struct jmap_set *s, const struct jmap_boxes *boxes,
 static bool is_as_it_is(
 	struct jmap_set *s, const struct jmap_box *b, const char *name, const struct json_in *v)
 {
-	struct buf *is = arena_buf(s->call->a, 4096),
-		   *said = arena_buf(s->call->a, JMAP_REQUEST_MAX);
+	struct buf *is = arena_buf(s->call->a, 4096), *said = arena_buf(s->call->a, JMAP_PLAIN_MAX);
 	struct json_in *kept;
 	struct json_out j;
 	bool is_same;

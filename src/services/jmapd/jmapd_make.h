@@ -51,6 +51,8 @@ struct jmap_make_part {
 };
 struct jmap_make {
 	struct arena *a;
+	uint64_t max;    /* octets of the message */
+	uint64_t octets; /* that it has at least */
 	struct jmap_make_fields fields;
 	struct jmap_make_part *root; /* NULL: no body */
 	size_t parts;
@@ -58,9 +60,9 @@ struct jmap_make {
 	const struct json_in *mailbox_ids, *keywords;
 	int64_t received_ns; /* 0: now */
 };
-/** m->a is given. False: *why_r. Pure. */
+/** m->a and m->max are given. False: *why_r. Pure. */
 bool jmap_make_read(struct jmap_make *m, const struct json_in *email, struct jmap_set_error *why_r);
-/** Blobs of the account (blobNotFound), and how each part travels. */
+/** Blobs of the account (blobNotFound), how each part travels, and whether it can be as small as it must (tooLarge). */
 FIBER int jmap_make_look(struct jmap_call *c, const struct jmap_account *account,
 	struct jmap_make *m, struct jmap_set_error *why_r, struct err *e);
 struct jmap_make_settings {
@@ -68,6 +70,8 @@ struct jmap_make_settings {
 	uint64_t id, random;
 	struct span host;
 };
-/** More than `max` octets: ERR_LIMIT. */
+/** More than m->max octets: ERR_LIMIT. */
 FIBER int jmap_make_write(struct jmap_make *m, const struct jmap_make_settings *s,
-	struct stage *stage, uint64_t max, struct err *e);
+	struct stage *stage, struct err *e);
+void jmap_make_too_large(
+	struct jmap_call *c, const struct jmap_make *m, struct jmap_set_error *why_r);

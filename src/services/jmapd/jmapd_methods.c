@@ -124,29 +124,41 @@ int jmap_method_arguments(struct jmap_call *c, struct err *e)
 
 /* ---- Core/echo ---- */
 
-/* Of an echo: references in it may stand for more than what was sent. */
-#define ECHO_MAX (3 * JMAP_REQUEST_MAX)
+/* What was sent, and what numbers grow by when they are written again; references may stand for more than that. */
+static size_t echo_max(const struct jmap_call *c)
+{
+	return c->is_led ? JMAP_ECHO_MAX : JMAP_REQUEST_MAX + JMAP_ECHO_MAX;
+}
+
+static int put_echo(void *arg, struct err *e)
+{
+	struct jmap_call *c = arg;
+	size_t max = echo_max(c);
+	const struct json_in *value;
+	const char *name;
+	void *at = NULL;
+	struct buf b;
+	bool is_good;
+
+	buf_init(&b, max);
+	while (buf_ok(&b) && buf_len(c->out->buf) <= max &&
+		json_in_next(c->args, &at, &name, &value)) {
+		buf_clear(&b);
+		json_in_put(&b, value);
+		json_key(c->out, name);
+		json_raw(c->out, buf_span(&b));
+	}
+	is_good = buf_ok(&b) && buf_len(c->out->buf) <= max;
+	buf_fini(&b);
+	return is_good ? 0 : err_set(e, ERR_LIMIT, "an echo of more than %zu octets", max);
+}
 
 /* RFC 8620 section 4 */
 static FIBER int echo(struct jmap_call *c, struct err *e)
 {
-	const struct json_in *value;
-	const char *name;
-	void *at = NULL;
-	struct buf *b = arena_buf(c->a, ECHO_MAX);
-
-	while (buf_ok(b) && buf_len(c->out->buf) <= ECHO_MAX &&
-		json_in_next(c->args, &at, &name, &value)) {
-		buf_clear(b);
-		json_in_put(b, value);
-		json_key(c->out, name);
-		json_raw(c->out, buf_span(b));
-		if (fiber_breathe(e) < 0)
-			return -1;
-	}
-	return buf_ok(b) && buf_len(c->out->buf) <= ECHO_MAX
-		? 0
-		: err_set(e, ERR_LIMIT, "an echo of more than %d octets", ECHO_MAX);
+	if (c->is_led || c->req->is_large)
+		return work_run(jmapd_opts_of(c->d)->lane, put_echo, c, e);
+	return put_echo(c, e);
 }
 
 const struct jmap_method jmap_core_methods[] = {

@@ -54,6 +54,7 @@ struct jmap_call {
 	struct json_out *out;       /* within the answer's arguments object: write members */
 	struct arena *a;            /* of this call */
 	unsigned using;             /* capabilities named: bits of enum jmap_capability */
+	bool is_led;                /* a reference was resolved */
 	bool is_plain; /* set by a method with JMAP_MAY_PACK whose answer may not, this time */
 };
 const struct jmapd_opts *jmapd_opts_of(const struct jmapd *d);

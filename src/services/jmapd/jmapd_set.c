@@ -116,7 +116,7 @@ static void place_named(struct order *o, struct span text)
 {
 	struct creation *cr;
 
-	if (text.len < 2 || text.ptr[0] != '#')
+	if (text.len < 2 || text.ptr[0] != '#' || !jmap_is_id(span_skip(text, 1)))
 		return;
 	cr = hash_map_get(&o->by_name, span_skip(text, 1));
 	if (cr)

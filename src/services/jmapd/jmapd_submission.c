@@ -149,7 +149,7 @@ static FIBER int settle_envelope(struct draft *d, struct err *e)
 
 static void refuse_recipients(struct draft *d, const struct span *list, size_t count)
 {
-	struct buf *b = arena_buf(d->c->a, JMAP_REQUEST_MAX);
+	struct buf *b = arena_buf(d->c->a, JMAP_PLAIN_MAX);
 
 	for (size_t i = 0; i < count; i++) {
 		buf_char(b, i ? ',' : '[');
@@ -422,7 +422,7 @@ static bool email_of(struct jmap_call *c, const struct sending *s, struct span t
 static size_t put_updates(struct jmap_call *c, const struct sending *s, const struct json_in *list,
 	struct json_out *j)
 {
-	struct buf *b = arena_buf(c->a, JMAP_REQUEST_MAX);
+	struct buf *b = arena_buf(c->a, JMAP_PLAIN_MAX);
 	const struct json_in *patch;
 	const char *name;
 	void *at = NULL;
@@ -450,7 +450,7 @@ static void also_emails(struct jmap_call *c, const struct jmap_account *account,
 	const struct sending *s, const struct json_in *updates, const struct span *destroys,
 	size_t destroy_count)
 {
-	struct buf *b = arena_buf(c->a, JMAP_REQUEST_MAX);
+	struct buf *b = arena_buf(c->a, JMAP_PLAIN_MAX);
 	struct json_out j;
 	uint64_t email;
 	size_t count;

@@ -386,6 +386,47 @@ static void paths_into_an_email_are_told_from_others(void **state)
 		assert_false(jmap_patch_is_path(wrong[i]));
 }
 
+static void only_texts_that_are_passed_on_are_not_counted(void **state)
+{
+	/* "using" 5, "methodCalls" 11, and what each call has */
+	static const struct {
+		const char *call;
+		size_t octets;
+	} cases[] = {
+		{"[\"Core/echo\",{\"ab\":\"xxxxxxxx\",\"c\":[{\"d\":\"yyyy\"}]},\"0\"]",
+			9 + 2 + 1 + 1 + 1},
+		{"[\"Core/echo\",{\"#ab\":{\"path\":\"yyyy\"}},\"0\"]", 9 + 3 + 4 + 4 + 1},
+		{"[\"Other/get\",{\"ab\":\"xxxxxxxx\"},\"0\"]", 9 + 2 + 8 + 1},
+		{"[\"Email/set\",{\"create\":{\"k\":{\"subject\":\"zz\",\"bodyValues\":{\"t\":"
+		 "{\"value\":\"xxxxxxxx\",\"v\":\"w\"}}}}},\"0\"]",
+			9 + 6 + 1 + 7 + 2 + 10 + 1 + 5 + 1 + 1 + 1},
+		{"[\"Email/set\",{\"update\":{\"k\":{\"bodyValues\":{\"t\":{\"value\":\"xx\"}}}}},\"0\"]",
+			9 + 6 + 1 + 10 + 1 + 5 + 2 + 1},
+		{"[\"Blob/upload\",{\"create\":{\"k\":{\"type\":\"a/b\",\"data\":[{\"data:asText\":\"xxx\"},"
+		 "{\"data:asBase64\":\"QUFB\"},{\"blobId\":\"Gx\"}]}}},\"0\"]",
+			11 + 6 + 1 + 4 + 3 + 4 + 11 + 13 + 6 + 2 + 1},
+		/* whatever stands in their places */
+		{"[\"Email/set\",{\"create\":[{\"bodyValues\":1}]},\"0\"]", 9 + 6 + 10 + 1},
+		{"[\"Email/set\",{\"create\":{\"k\":{\"bodyValues\":[\"a\"]}}},\"0\"]",
+			9 + 6 + 1 + 10 + 1 + 1},
+		{"[\"Blob/upload\",{\"create\":{\"k\":{\"data\":{\"data:asText\":\"xxx\"}}}},\"0\"]",
+			11 + 6 + 1 + 4 + 11 + 3 + 1},
+		{"[\"Core/echo\",[\"ab\"],\"0\"]", 9 + 2 + 1},
+		{"\"abc\"", 3},
+	};
+	struct arena *a = arena_new();
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct json_in *doc = read_json(
+			arena_printf(a, "{\"using\":[],\"methodCalls\":[%s]}", cases[i].call));
+
+		assert_int_equal(jmap_plain_octets(doc), 5 + 11 + cases[i].octets);
+		json_in_free(&doc);
+	}
+	arena_free(&a);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -401,6 +442,7 @@ int main(void)
 		cmocka_unit_test(traces_are_named_by_our_received_field_alone),
 		cmocka_unit_test(steps_tell_nothing_of_private_networks_and_forwards),
 		cmocka_unit_test(paths_into_an_email_are_told_from_others),
+		cmocka_unit_test(only_texts_that_are_passed_on_are_not_counted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
