@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <malloc.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -433,6 +434,15 @@ static void dispose(struct host *h)
 	arena_free(&a);
 }
 
+/* Each block that is larger than this is a mapping of its own, which goes back when it is freed. Left to itself the
+ * allocator takes the largest block that was ever freed for a usual one and keeps as much, in each thread. */
+#define LARGE_BLOCK (1024 * 1024)
+static void free_large_blocks(void)
+{
+	mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK);
+	mallopt(M_TRIM_THRESHOLD, 2 * LARGE_BLOCK);
+}
+
 int host_run(const struct host_opts *opts)
 {
 	struct arena *arena = arena_new();
@@ -449,6 +459,7 @@ int host_run(const struct host_opts *opts)
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN); /* EFBIG is a full disk */
 	raise_fd_limit();
+	free_large_blocks();
 
 	h->exit_code = load_config(h);
 	if (!h->exit_code) {
