@@ -9,7 +9,8 @@
 // failures are NetworkError (ask again later); the session's end is SessionEnded and the event `onEnd`.
 
 import { signal } from "@preact/signals-core";
-import type { Id, Session } from "./types";
+import { easeWords } from "./loose_words";
+import type { Email, Id, Session } from "./types";
 
 export const CAPABILITIES = {
 	core: "urn:ietf:params:jmap:core",
@@ -257,6 +258,10 @@ export class Jmap {
 		}
 		if (json.sessionState && json.sessionState !== session.state && session === this.session.value)
 			this.onSessionChange();
+		for (const [name, got] of json.methodResponses)
+			if (name === "Email/get" || name === "Email/parse")
+				for (const email of Object.values((got.list ?? got.parsed ?? {}) as Record<string, Partial<Email>>))
+					easeWords(email);
 		return json.methodResponses;
 	}
 
