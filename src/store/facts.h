@@ -32,8 +32,9 @@ enum fact_flag {
 	FACT_REPLY =
 		4, /* its subject says that it is one, or was forwarded (RFC 5256 section 2.1) */
 	FACT_DATE = 8, /* sent_ns is its Date field's */
-	FACT_BLANK =
-		16 /* From, To, Cc or Bcc is there without any address: the envelope cannot tell it */
+	FACT_UNTOLD =
+		16 /* From, To, Cc or Bcc is there without any address, or has a name in quotes that looks
+		 * encoded: the envelope cannot tell it */
 };
 
 struct body_facts {

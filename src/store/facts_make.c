@@ -126,8 +126,22 @@ static void address_keys(struct arena *a, const struct mime_part *root, struct b
 	first_address(a, &list, &f->cc_key, NULL);
 }
 
+/* The envelope does not tell what stood in quotes. */
+static bool has_quoted_word(struct arena *a, struct span value)
+{
+	struct mime_address_list list;
+
+	if (span_find(value, '"') < 0 || span_find_span(value, SPAN("=?")) < 0)
+		return false;
+	mime_address_parse(a, value, MIME_ADDRESSES_MAX, &list);
+	for (size_t i = 0; i < list.count; i++)
+		if (list.items[i].has_quoted_word)
+			return true;
+	return false;
+}
+
 /* RFC 9051 section 7.5.2 has NIL for a field without an address and for no field at all; RFC 8621 has not. */
-static bool has_blank_list(struct arena *a, const struct mime_part *root)
+static bool has_untold_list(struct arena *a, const struct mime_part *root)
 {
 	static const enum mime_field_id fields[] = {
 		MIME_FIELD_FROM, MIME_FIELD_TO, MIME_FIELD_CC, MIME_FIELD_BCC};
@@ -137,7 +151,7 @@ static bool has_blank_list(struct arena *a, const struct mime_part *root)
 		if (!root->raw[fields[i]].ptr)
 			continue;
 		mime_address_parse(a, root->raw[fields[i]], 1, &list);
-		if (!list.count)
+		if (!list.count || has_quoted_word(a, root->raw[fields[i]]))
 			return true;
 	}
 	return false;
@@ -271,8 +285,8 @@ void facts_of_tree(
 		f_r->flags |= FACT_ATTACHMENT;
 	if (mime_tree_is_ambiguous(t))
 		f_r->flags |= FACT_AMBIGUOUS;
-	if (has_blank_list(a, t->root))
-		f_r->flags |= FACT_BLANK;
+	if (has_untold_list(a, t->root))
+		f_r->flags |= FACT_UNTOLD;
 }
 
 /* ---- reading ---- */

@@ -644,7 +644,7 @@ X-Zero: a\0b\r
 X-Octets: a\xe9b\r
 To: "  James Smythe" <james@example.com>, Friends:\r
   jane@example.com, =?UTF-8?Q?John_Sm=C3=AEth?=\r
-  <john@example.com>;, =?utf-8?q?a?=b <x@example.com>, eve@example.com (Eve)\r
+  <john@example.com>;, =?utf-8?q?a?=b <x@example.com>, eve@example.com (Eve), "=?utf-8?q?q?=" <q@example.com>\r
 MIME-Version: 1.0\r
 Content-Type: text/plain; charset=utf-8\r
 Content-ID: (a comment) <part@x> (another)\r
@@ -667,6 +667,16 @@ def odd(alice):
 def test_what_only_looks_like_an_encoded_word_stays_4_1_2_2(odd):
     assert odd["subject"] == "x=?utf-8?q?a?= =?utf-8?q?b c?= d"
     assert odd["to"][3] == {"name": "=?utf-8?q?a?=b", "email": "x@example.com"}
+    assert odd["to"][5] == {"name": "=?utf-8?q?q?=", "email": "q@example.com"}
+
+
+def test_lists_tell_names_as_the_header_does_4_1_3(alice):
+    alice.box()
+    id = alice.add(letter(sender='"=?utf-8?q?quoted?=" <a@example.org>', to="=?utf-8?q?bare?= <b@example.org>, x=?utf-8?q?c?= <c@example.org>"))
+    forms = {"from": "header:From:asAddresses", "to": "header:To:asAddresses"}
+    fast, slow = alice.one(id, *forms), alice.one(id, *forms.values())
+    assert [p["name"] for p in fast["from"] + fast["to"]] == ["=?utf-8?q?quoted?=", "bare", "x=?utf-8?q?c?="]
+    assert all(fast[k] == slow[v] for k, v in forms.items())
 
 
 def test_nul_is_dropped_and_what_is_no_utf_8_replaced_4_1_2_1(odd):

@@ -13,7 +13,7 @@ struct piece {
 	bool has_dot; /* without quotes */
 	bool has_angle, has_words, has_at;
 	bool was_blank; /* a blank stands before the next word */
-	bool has_quoted_local;
+	bool has_quoted_local, has_quoted_word;
 	size_t word_count;
 	size_t at_quoted; /* octets of spec that a quoted local part takes */
 	uint64_t defects;
@@ -131,6 +131,7 @@ static void finish(struct reader *r, struct piece *p)
 		if (p->has_at && !span_eq_nocase(words, spec))
 			m->defects |= mime_bit(MIME_ADDRESS_BAD);
 		m->name = join_blanks(r->a, words);
+		m->has_quoted_word = p->has_quoted_word;
 		if (!m->name.len && p->comment.len)
 			m->name = comment_text(r->a, p->comment);
 		spec = take_route(r, spec, m);
@@ -187,6 +188,7 @@ static void take_quoted_word(struct reader *r, struct piece *p)
 		p->word_count++;
 	}
 	put_word_blank(p);
+	p->has_quoted_word |= span_find_span(text, SPAN("=?")) >= 0;
 	buf_span_put(&p->words, text);
 	if (!text.len)
 		buf_str(&p->words, ""); /* "" <a@b>: a name that is empty */
@@ -303,6 +305,7 @@ static void begin_group(struct reader *r, struct piece *p)
 	m = add(r, MIME_GROUP_START);
 	m->defects = p->defects;
 	m->name = join_blanks(r->a, buf_span(&p->words));
+	m->has_quoted_word = p->has_quoted_word;
 	r->is_in_group = true;
 }
 

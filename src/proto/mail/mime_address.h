@@ -25,6 +25,7 @@ struct mime_address {
 	struct span local;  /* quotes undone */
 	struct span domain; /* "" when there is none; [literals] with their brackets */
 	uint64_t defects;   /* of this one */
+	bool has_quoted_word; /* "=?" of the name stood in quotes: no encoded word (RFC 2047 section 5) */
 };
 
 struct mime_address_list {

@@ -184,11 +184,13 @@ static struct span text_of(struct arena *a, struct span value)
 	return facts_nfc(a, mail_word_text(a, value));
 }
 
-/* A name that is empty is none. */
-static void put_name(struct json_out *j, struct arena *a, struct span name)
+/* A name that is empty is none. In quotes there are no encoded words (RFC 2047 section 5). */
+static void put_name(struct json_out *j, struct arena *a, const struct mime_address *m)
 {
-	struct span text = name.len ? text_of(a, name) : SPAN_NONE;
+	struct span text = SPAN_NONE;
 
+	if (m && m->name.len)
+		text = m->has_quoted_word ? facts_nfc(a, m->name) : text_of(a, m->name);
 	json_key(j, "name");
 	if (text.len)
 		json_span(j, text);
@@ -199,7 +201,7 @@ static void put_name(struct json_out *j, struct arena *a, struct span name)
 static void put_mailbox(struct json_out *j, struct arena *a, const struct mime_address *m)
 {
 	json_open_object(j);
-	put_name(j, a, m->name);
+	put_name(j, a, m);
 	json_kv_span(j, "email", m->domain.len ? mime_address_spec(a, m) : m->local);
 	json_close(j);
 }
@@ -232,7 +234,7 @@ static void put_grouped(struct json_out *j, struct arena *a, const struct mime_a
 			continue;
 		if (!is_open) {
 			json_open_object(j);
-			put_name(j, a, m->kind == MIME_GROUP_START ? m->name : SPAN_NONE);
+			put_name(j, a, m->kind == MIME_GROUP_START ? m : NULL);
 			json_key(j, "addresses");
 			json_open_array(j);
 			is_open = true;

@@ -229,7 +229,7 @@ static FIBER int read_email(
 bool jmap_email_has_envelope(const struct jmap_email_item *item)
 {
 	return item->facts && item->facts->envelope.len &&
-		!(item->facts->flags & (FACT_AMBIGUOUS | FACT_BLANK));
+		!(item->facts->flags & (FACT_AMBIGUOUS | FACT_UNTOLD));
 }
 
 bool jmap_email_needs_header(const struct jmap_email_want *w, const struct jmap_email_item *item)
