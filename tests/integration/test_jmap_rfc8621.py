@@ -131,9 +131,41 @@ def test_what_the_server_sets_may_be_told_as_it_will_be_2_5(jmap, box):
     jmap.create("Mailbox", **{**made, "name": "again"})
 
 
+def turned(object):
+    """The same, with all members in the other order."""
+    return {k: turned(v) for k, v in reversed(object.items())} if type(object) is dict else object
+
+
+def test_whole_objects_may_be_sent_back_8620_5_3(jmap, box, identity, roles):
+    email = jmap.create("Email", **text(box))
+    kinds = {"Mailbox": [box, roles["inbox"]], "Identity": [identity], "VacationResponse": ["singleton"],
+             "EmailSubmission": [jmap.create("EmailSubmission", **send(jmap, identity, email))]}
+    for kind, ids in kinds.items():
+        for id in ids:
+            assert jmap.update(kind, id, **turned(jmap.get(kind, id))) is None, kind
+    rights = {right: False for right in RIGHTS}
+    assert jmap.update("Mailbox", box, myRights=rights, totalEmails=52)["properties"] == ["myRights", "totalEmails"]
+    why = jmap.update("EmailSubmission", kinds["EmailSubmission"][0], threadId="T1", sendAt="2001-01-01T00:00:00Z")
+    assert (why["type"], why["properties"]) == ("invalidProperties", ["threadId", "sendAt"])
+
+
+def test_what_is_kept_otherwise_is_told_8620_5_3(jmap, box):
+    got = jmap.set("Mailbox", create={"k": {"name": "e\u0301", "parentId": box}})["created"]["k"]
+    assert got["name"] == "\u00e9" == jmap.get("Mailbox", got["id"])["name"]
+    got = jmap.set("Mailbox", update={got["id"]: {"name": "o\u0301", "sortOrder": 3}})["updated"]
+    assert list(got.values()) == [{"name": "\u00f3"}]
+    said = {"subject": "", "textBody": "away", "fromDate": "2024-01-01T00:00:00.5Z"}
+    got = jmap.set("VacationResponse", update={"singleton": said})["updated"]["singleton"]
+    kept = jmap.get("VacationResponse", "singleton")
+    assert {k for k in said if said[k] != kept[k]} == set(got) and all(got[k] == kept[k] for k in got)
+    assert jmap.update("VacationResponse", "singleton", textBody=None, fromDate=None) is None
+
+
 def test_no_two_siblings_have_one_name_2(jmap, box):
     a = jmap.create("Mailbox", name="twin", parentId=box)
-    assert jmap.refused("Mailbox", name="twin", parentId=box)["type"] == "invalidProperties"
+    why = jmap.refused("Mailbox", name="twin", parentId=box)
+    assert (why["type"], why["existingId"], why["properties"]) == ("alreadyExists", a, ["name"])
+    assert jmap.refused("Mailbox", name="Inbox")["type"] == "alreadyExists"
     b = jmap.create("Mailbox", name="other", parentId=box)
     assert jmap.update("Mailbox", b, name="twin")["type"] == "invalidProperties"
     assert jmap.update("Mailbox", b, parentId=a, name="twin") is None
@@ -647,6 +679,8 @@ def test_a_submission_has_all_its_properties_7(jmap, box, identity):
     status = s["deliveryStatus"]["bob@yizhan.test"]
     assert set(status) == {"smtpReply", "delivered", "displayed"} and status["smtpReply"].startswith("250 ")
     assert status["delivered"] in ("queued", "yes", "unknown") and status["displayed"] == "unknown"
+    jmap.create("EmailSubmission", identityId=identity, emailId=email)
+    assert set(jmap.made) == set(s) - {"identityId", "emailId"} and jmap.made["envelope"]["mailFrom"]["email"] == ME
     assert jmap.update("EmailSubmission", id, undoStatus="canceled")["type"] == "cannotUnsend"
     assert jmap.update("EmailSubmission", id, emailId="M1")["type"] == "invalidProperties"
     assert jmap.set("EmailSubmission", destroy=[id])["destroyed"] == [id]

@@ -196,7 +196,7 @@ static int compare(const void *x, const void *y)
 		if (rc)
 			return q->sorts[i].is_descending ? -rc : rc;
 	}
-	return (l->b->id > r->b->id) - (l->b->id < r->b->id);
+	return (l->b > r->b) - (l->b < r->b); /* as Mailbox/get tells them: by their full names */
 }
 
 /* sortAsTree: each right in front of its children; as deep as names are (MAILBOX_DEPTH_MAX). */
@@ -353,15 +353,12 @@ static void put_id_list(
 
 /* Names, parents and roles of one can move any other one in a tree: then all leave the list and come again at
  * their place (RFC 8620 section 5.6 allows removed ids that were not in it). Counters move nothing. */
-static int put_changes(
-	struct asking *q, const struct email_changes *ch, uint64_t up_to, size_t max, struct err *e)
+static int put_changes(struct asking *q, const struct email_changes *ch, size_t max, struct err *e)
 {
 	struct json_out *j = q->c->out;
 	bool is_moved = ch->count && !ch->is_counts_only;
-	int64_t last = up_to ? place_of(q, up_to) : -1;
-	size_t end = last >= 0 ? (size_t)last + 1 : q->count;
 
-	if (max && is_moved && ch->count + q->boxes.count + end > max)
+	if (max && is_moved && ch->count + q->boxes.count + q->count > max)
 		return jmap_fail(q->c, "tooManyChanges", e, "more changed than maxChanges allows");
 	json_key(j, "accountId");
 	jmap_put_id(j, 'A', q->account->id);
@@ -374,7 +371,7 @@ static int put_changes(
 	put_id_list(j, ch, q, is_moved);
 	json_key(j, "added");
 	json_open_array(j);
-	for (size_t i = 0; is_moved && i < end; i++) {
+	for (size_t i = 0; is_moved && i < q->count; i++) {
 		json_open_object(j);
 		json_key(j, "id");
 		jmap_put_id(j, 'F', q->list[i]->id);
@@ -390,7 +387,6 @@ FIBER int jmap_mailbox_query_changes(struct jmap_call *c, struct err *e)
 	struct asking *q = ARENA_NEW(c->a, struct asking);
 	struct email_changes ch = {.max = MAILBOX_PER_ACCOUNT};
 	struct span since = SPAN_NONE, up_to = SPAN_NONE;
-	uint64_t last = 0;
 	int64_t max = 0;
 
 	q->c = c;
@@ -408,7 +404,6 @@ FIBER int jmap_mailbox_query_changes(struct jmap_call *c, struct err *e)
 		return jmap_changes_failed(c, e);
 	if (ch.is_more)
 		return jmap_fail(c, "cannotCalculateChanges", e, "too much has changed");
-	if (up_to.ptr && !jmap_id_of(c, up_to, 'F', &last))
-		last = 0;
-	return put_changes(q, &ch, last, (size_t)max, e);
+	/* RFC 8620 section 5.6: upToId counts for nothing where what is sorted by can change */
+	return put_changes(q, &ch, (size_t)max, e);
 }

@@ -15,7 +15,7 @@ struct wish {
 	struct span name, role;
 	uint64_t parent_id;
 	int64_t order;
-	bool is_subscribed;
+	bool is_subscribed, is_name_other; /* it is kept in another form than the client's (NFC) */
 	bool has_name, has_parent, has_role, has_order, has_subscribed;
 };
 
@@ -86,6 +86,7 @@ static int take_name(
 			"A name has no controls, no '/', '*', '%', and no blanks at its ends.");
 	w->name = name;
 	w->has_name = true;
+	w->is_name_other = !span_eq(name, json_in_span(v));
 	return 0;
 }
 
@@ -198,6 +199,18 @@ static int check_free(const struct jmap_boxes *boxes, const struct jmap_box *sel
 	return 0;
 }
 
+/* Another one of that name has been made already: which one. */
+static void exists(struct jmap_set *s, const struct jmap_box *other, struct jmap_set_error *why)
+{
+	struct buf *id = arena_buf(s->call->a, 32);
+
+	if (!other)
+		return;
+	enc_put_object(id, 'F', other->id);
+	why->type = "alreadyExists";
+	why->existing_id = buf_span(id);
+}
+
 static FIBER int set_role(struct jmap_set *s, uint64_t id, struct span role,
 	struct jmap_set_error *why, struct err *e)
 {
@@ -246,7 +259,8 @@ static void put_made(struct jmap_set *s, const struct wish *w, const struct jmap
 		struct span p = span_str(properties[i]);
 
 		/* RFC 8620 section 5.3: what the client left out, or what became something else */
-		if ((w->has_name && span_eq(p, SPAN("name")) && span_eq(w->name, b->name)) ||
+		if ((w->has_name && !w->is_name_other && span_eq(p, SPAN("name")) &&
+			    span_eq(w->name, b->name)) ||
 			(w->has_parent && span_eq(p, SPAN("parentId"))) ||
 			(w->has_role && span_eq(p, SPAN("role"))) ||
 			(w->has_order && span_eq(p, SPAN("sortOrder"))) ||
@@ -352,8 +366,10 @@ static FIBER int create(struct jmap_set *s, const struct json_in *object, struct
 	if (find_parent(s, &boxes, w.parent_id, &parent, why) < 0)
 		return 0;
 	full = full_name(s, parent, w.name);
-	if (check_free(&boxes, NULL, full, why) < 0)
+	if (check_free(&boxes, NULL, full, why) < 0) {
+		exists(s, jmap_box_named(&boxes, is_inbox_name(full) ? SPAN("INBOX") : full), why);
 		return 0;
+	}
 	for (size_t i = 0; w.role.len && i < boxes.count; i++)
 		if (span_eq(boxes.list[i].role, w.role))
 			return bad(why, "role", "Another Mailbox has this role."), 0;
@@ -433,7 +449,7 @@ static FIBER int rename_box(struct jmap_set *s, const struct jmap_boxes *boxes,
 static bool is_as_it_is(
 	struct jmap_set *s, const struct jmap_box *b, const char *name, const struct json_in *v)
 {
-	struct buf *is = arena_buf(s->call->a, 4096), *said = arena_buf(s->call->a, JMAP_PLAIN_MAX);
+	struct buf *is = arena_buf(s->call->a, 4096);
 	struct json_in *kept;
 	struct json_out j;
 	bool is_same;
@@ -444,10 +460,7 @@ static bool is_as_it_is(
 	jmap_put_box_property(&j, b, name);
 	json_close(&j);
 	kept = json_in_parse(buf_span(is), NULL);
-	buf_clear(is);
-	json_in_put(is, json_in_get(kept, "v"));
-	json_in_put(said, v);
-	is_same = span_eq(buf_span(is), buf_span(said));
+	is_same = json_in_is_same(json_in_get(kept, "v"), v);
 	json_in_free(&kept);
 	return is_same;
 }
@@ -571,6 +584,19 @@ static FIBER int untie(struct jmap_set *s, const struct jmap_boxes *boxes, struc
 	return *is_untied_r || why.type || !e || !e->code ? 0 : -1;
 }
 
+/* RFC 8620 section 5.3: what became something else than the client said. */
+static void tell_name(struct jmap_set *s, const struct wish *w, struct span *server_set_r)
+{
+	struct buf *b = arena_buf(s->call->a, 4096);
+	struct json_out j;
+
+	json_out_init(&j, b);
+	json_open_object(&j);
+	json_kv_span(&j, "name", w->name);
+	json_close(&j);
+	*server_set_r = buf_span(b);
+}
+
 static FIBER int update(struct jmap_set *s, uint64_t id, struct span id_text,
 	const struct json_in *patch, struct span *server_set_r, struct jmap_set_error *why,
 	struct err *e)
@@ -580,8 +606,6 @@ static FIBER int update(struct jmap_set *s, uint64_t id, struct span id_text,
 	struct wish w = {0};
 	struct span full;
 
-	(void)id_text;
-	(void)server_set_r;
 	if (look(s, &boxes, e) < 0)
 		return -1;
 	b = jmap_box_of(&boxes, id);
@@ -606,6 +630,8 @@ static FIBER int update(struct jmap_set *s, uint64_t id, struct span id_text,
 		return -1;
 	if (why->type || update_rest(s, b, &w, why, e) < 0)
 		return why->type ? 0 : -1;
+	if (w.is_name_other)
+		tell_name(s, &w, server_set_r);
 	if (!w.has_subscribed || w.is_subscribed == b->is_subscribed)
 		return 0;
 	return set_subscribed(

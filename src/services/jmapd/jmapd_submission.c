@@ -305,13 +305,32 @@ static FIBER int send_it(
 	return hand_in(d, row, e);
 }
 
+/* RFC 8620 section 5.3: all that the client has not sent. It is on its way: what cannot be told is asked for. */
+static FIBER void tell_made(struct jmap_set *set, const struct outbox_row *made,
+	bool is_envelope_told, struct span *server_set_r)
+{
+	struct span properties[] = {SPAN("threadId"), SPAN("sendAt"), SPAN("undoStatus"),
+		SPAN("deliveryStatus"), SPAN("dsnBlobIds"), SPAN("mdnBlobIds"), SPAN("traceId"),
+		SPAN("envelope")};
+	struct store *s = jmapd_opts_of(set->call->d)->store;
+	struct outbox_row row = {0};
+
+	if (outbox_get(s, set->call->a, set->account->id, &made->id, 1, &row, NULL) == 0 &&
+		row.id &&
+		jmap_submission_tell(set->call, set->account, &row, properties,
+			ARRAY_LEN(properties) - is_envelope_told, server_set_r, NULL) == 0)
+		return;
+	if (jmap_submission_tell(set->call, set->account, made, properties, 3, server_set_r, NULL) <
+		0)
+		*server_set_r = SPAN_NONE;
+}
+
 static FIBER int create(struct jmap_set *set, const struct json_in *object, struct span *id_r,
 	struct span *server_set_r, struct jmap_set_error *why_r, struct err *e)
 {
 	struct sending *s = set->arg;
 	struct draft *d = ARENA_NEW(set->call->a, struct draft);
 	struct outbox_row row = {0};
-	struct json_out j;
 	struct buf *b;
 
 	*d = (struct draft){.c = set->call, .account = set->account, .why = why_r};
@@ -323,21 +342,42 @@ static FIBER int create(struct jmap_set *set, const struct json_in *object, stru
 	b = arena_buf(set->call->a, 64);
 	enc_put_object(b, 'S', row.id);
 	*id_r = buf_span(b);
-	b = arena_buf(set->call->a, 1000);
-	json_out_init(&j, b);
-	json_open_object(&j);
-	json_kv_span(&j, "id", *id_r);
-	json_key(&j, "threadId");
-	jmap_put_id(&j, 'T', row.thread_id);
-	json_key(&j, "sendAt");
-	jmap_put_date(&j, row.send_at_ns);
-	json_kv_str(&j, "undoStatus", row.undo == OUTBOX_PENDING ? "pending" : "final");
-	json_close(&j);
-	*server_set_r = buf_span(b);
+	tell_made(set, &row, d->told != NULL, server_set_r);
 	return 0;
 }
 
 /* ---- taking back, forgetting ---- */
+
+/* Only undoStatus changes, and only so; all else may be there as it is (RFC 8620 section 5.3). */
+static FIBER int read_patch(struct jmap_set *set, const struct outbox_row *row,
+	const struct json_in *patch, bool *is_canceled_r, struct jmap_set_error *why_r,
+	struct err *e)
+{
+	const struct json_in *v;
+	struct json_in *now;
+	struct span object;
+	const char *name;
+	void *at = NULL;
+
+	if (jmap_submission_tell(set->call, set->account, row, NULL, 0, &object, e) < 0)
+		return -1;
+	now = json_in_parse_any(object, JMAP_ANSWER_MAX, JSON_OUT_DEPTH, e);
+	if (!now)
+		return -1;
+	while (json_in_next(patch, &at, &name, &v)) {
+		const struct json_in *is = json_in_get(now, name);
+
+		if (is && json_in_is_same(is, v))
+			continue;
+		if (span_eq(span_str(name), SPAN("undoStatus")) &&
+			span_eq(json_in_span(v), SPAN("canceled")))
+			*is_canceled_r = true;
+		else
+			jmap_bad_property_too(set->call->a, why_r, name, "it cannot be changed so");
+	}
+	json_in_free(&now);
+	return 0;
+}
 
 static FIBER int update(struct jmap_set *set, uint64_t id, struct span id_text,
 	const struct json_in *patch, struct span *server_set_r, struct jmap_set_error *why_r,
@@ -346,10 +386,7 @@ static FIBER int update(struct jmap_set *set, uint64_t id, struct span id_text,
 	struct store *store = jmapd_opts_of(set->call->d)->store;
 	struct sending *s = set->arg;
 	struct outbox_row row;
-	const struct json_in *v;
-	const char *name;
 	bool is_canceled = false, is_done = false;
-	void *at = NULL;
 
 	if (outbox_get(store, set->call->a, set->account->id, &id, 1, &row, e) < 0)
 		return -1;
@@ -357,20 +394,10 @@ static FIBER int update(struct jmap_set *set, uint64_t id, struct span id_text,
 		*why_r = (struct jmap_set_error){.type = "notFound"};
 		return 0;
 	}
-	while (json_in_next(patch, &at, &name, &v)) {
-		static const char *const words[] = {"pending", "final", "canceled"};
-		struct span word = json_in_span(v);
-
-		if (span_eq(span_str(name), SPAN("undoStatus")) &&
-			span_eq(word, SPAN("canceled"))) {
-			is_canceled = row.undo != OUTBOX_CANCELED;
-		} else if (!(span_eq(span_str(name), SPAN("undoStatus")) &&
-				   span_eq(word, span_str(words[row.undo]))) &&
-			!(span_eq(span_str(name), SPAN("id")) && span_eq(word, id_text))) {
-			jmap_bad_property(set->call->a, why_r, name, "it cannot be changed so");
-			return 0;
-		}
-	}
+	if (read_patch(set, &row, patch, &is_canceled, why_r, e) < 0)
+		return -1;
+	if (why_r->type)
+		return 0;
 	if (is_canceled &&
 		outbox_cancel(store, set->account->id, id, loop_wall_ns(), &is_done, e) < 0)
 		return -1;

@@ -307,6 +307,24 @@ static FIBER int put(
 	return 0;
 }
 
+FIBER int jmap_submission_tell(struct jmap_call *c, struct jmap_account *account,
+	const struct outbox_row *row, struct span *properties, size_t count, struct span *object_r,
+	struct err *e)
+{
+	const struct jmap_get g = {
+		.account = account, .properties = properties, .property_count = count};
+	struct buf *b = arena_buf(c->a, JMAP_ANSWER_MAX);
+	struct jmap_call inner = *c;
+	struct json_out j;
+
+	json_out_init(&j, b);
+	inner.out = &j;
+	if (put(&inner, &g, row, e) < 0)
+		return -1;
+	*object_r = buf_span(b);
+	return 0;
+}
+
 static FIBER int all_ids(
 	struct jmap_call *c, uint64_t account_id, uint64_t **ids_r, size_t *count_r, struct err *e)
 {

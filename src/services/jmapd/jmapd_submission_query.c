@@ -2,6 +2,7 @@
  * looked through. */
 #include <stdlib.h>
 
+#include "services/jmapd/jmapd_email.h"
 #include "services/jmapd/jmapd_submission.h"
 
 #define FILTER_DEPTH 16
@@ -39,16 +40,18 @@ static int check_filter(struct jmap_call *c, const struct json_in *f, unsigned d
 	int64_t ns;
 	void *at = NULL;
 
-	if (!json_in_is_object(f) || depth > FILTER_DEPTH)
+	if (!json_in_is_object(f))
+		return jmap_fail_argument(c, e, "filter", "an object is expected");
+	if (depth > FILTER_DEPTH)
 		return fail_filter(c, e);
 	if (json_in_get(f, "operator")) {
 		struct span op = json_in_text(f, "operator");
 
-		if (!span_eq(op, SPAN("AND")) && !span_eq(op, SPAN("OR")) &&
-			!span_eq(op, SPAN("NOT")))
-			return fail_filter(c, e);
-		if (!json_in_is_array(list))
-			return jmap_fail_argument(c, e, "filter", "conditions are a list");
+		if ((!span_eq(op, SPAN("AND")) && !span_eq(op, SPAN("OR")) &&
+			    !span_eq(op, SPAN("NOT"))) ||
+			!json_in_is_array(list))
+			return jmap_fail_argument(
+				c, e, "filter", "an operator is AND, OR or NOT, with conditions");
 		for (size_t i = 0; i < json_in_count(list); i++)
 			if (check_filter(c, json_in_at(list, i), depth + 1, e) < 0)
 				return -1;
@@ -126,23 +129,23 @@ static bool matches(struct jmap_call *c, const struct json_in *f, const struct o
 static int read_sorts(struct query *q, struct err *e)
 {
 	static const char *const keys[] = {"emailId", "threadId", "sentAt"};
-	const struct json_in *list = json_in_get(q->c->args, "sort"), *v;
+	const struct json_in *list = json_in_get(q->c->args, "sort");
 
 	if (!list || json_in_is_null(list))
 		return 0;
 	if (!json_in_is_array(list))
 		return jmap_fail_argument(q->c, e, "sort", "a list is expected");
 	for (size_t i = 0; i < json_in_count(list); i++) {
-		struct span key = json_in_text(json_in_at(list, i), "property");
+		struct jmap_comparator by;
 		size_t k = 0;
 
-		while (k < 3 && !span_eq(key, span_str(keys[k])))
+		if (jmap_comparator_of(q->c, json_in_at(list, i), &by, e) < 0)
+			return -1;
+		while (k < 3 && !span_eq(by.property, span_str(keys[k])))
 			k++;
 		if (k == 3 || q->sort_count == SORTS_MAX)
 			return jmap_fail(q->c, "unsupportedSort", e, "it cannot be sorted so");
-		v = json_in_get(json_in_at(list, i), "isAscending");
-		q->sorts[q->sort_count++] = (struct sort){
-			(enum sort_key)k, v && json_in_is_bool(v) && !json_in_truth(v)};
+		q->sorts[q->sort_count++] = (struct sort){(enum sort_key)k, by.is_descending};
 	}
 	return 0;
 }

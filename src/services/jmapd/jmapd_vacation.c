@@ -108,6 +108,36 @@ static bool take_member(struct vacation *v, struct span name, const struct json_
 	return span_eq(name, SPAN("id")) && span_eq(json_in_span(value), SPAN("singleton"));
 }
 
+/* RFC 8620 section 5.3: what is kept otherwise than the client said, "" as null for instance. */
+static void tell_others(struct jmap_call *c, const struct vacation *v, const struct json_in *patch,
+	struct span *server_set_r)
+{
+	static const struct jmap_get all = {0};
+	struct buf *b = arena_buf(c->a, JMAP_ANSWER_MAX);
+	const struct json_in *value;
+	struct json_in *now, *others = json_in_new_object();
+	struct jmap_call inner = *c;
+	struct json_out j;
+	const char *name;
+	void *at = NULL;
+
+	json_out_init(&j, b);
+	inner.out = &j;
+	put(&inner, &all, v);
+	now = json_in_parse_any(buf_span(b), JMAP_ANSWER_MAX, JSON_OUT_DEPTH, NULL);
+	while (now && json_in_next(patch, &at, &name, &value))
+		if (!json_in_is_same(json_in_get(now, name), value))
+			json_in_set(others, name, json_in_get(now, name));
+	if (json_in_size(others)) {
+		buf_clear(b);
+		json_in_put(b, others);
+		*server_set_r = buf_span(b);
+	}
+	json_in_free(&others);
+	if (now)
+		json_in_free(&now);
+}
+
 static FIBER int update(struct jmap_set *set, uint64_t id, struct span id_text,
 	const struct json_in *patch, struct span *server_set_r, struct jmap_set_error *why_r,
 	struct err *e)
@@ -121,11 +151,12 @@ static FIBER int update(struct jmap_set *set, uint64_t id, struct span id_text,
 	if (vacation_get(s, set->call->a, set->account->id, &v, e) < 0)
 		return -1;
 	while (json_in_next(patch, &at, &name, &value))
-		if (!take_member(&v, span_str(name), value)) {
-			jmap_bad_property(
+		if (!take_member(&v, span_str(name), value))
+			jmap_bad_property_too(
 				set->call->a, why_r, name, "it cannot be changed, or not so");
-			return 0;
-		}
+	if (why_r->type)
+		return 0;
+	tell_others(set->call, &v, patch, server_set_r);
 	return vacation_put(s, &v, e);
 }
 
