@@ -187,6 +187,15 @@ def test_what_is_valid_at_the_end_is_done_whatever_its_order_8620_5_3(jmap, box)
     assert [jmap.get("Mailbox", x)["name"] for x in (a, b, c)] == ["c", "b", "d"]
     got = jmap.set("Mailbox", create={"k": {"name": "d", "parentId": box}}, destroy=[c])
     assert got["created"] and got["destroyed"] == [c], got
+    last = got["created"]["k"]["id"]
+    roles = ["important", "flagged", "all"]
+    for turn in range(3):
+        got = jmap.set("Mailbox", update={id: {"role": roles[(i + turn) % 3]} for i, id in enumerate((a, b, last))})
+        assert set(got["updated"] or {}) == {a, b, last}, got["notUpdated"]
+        assert [jmap.get("Mailbox", id)["role"] for id in (a, b, last)] == roles[turn:] + roles[:turn]
+    assert jmap.update("Mailbox", a, role="flagged")["type"] == "invalidProperties"
+    got = jmap.set("Mailbox", update={a: {"role": "important", "name": ""}, b: {"role": "flagged"}, last: {"role": "all"}})
+    assert got["updated"] is None and [jmap.get("Mailbox", id)["role"] for id in (a, b, last)] == roles[2:] + roles[:2]
     kid = jmap.create("Mailbox", name="kid", parentId=a)
     assert sorted(jmap.set("Mailbox", destroy=[a, kid])["destroyed"]) == sorted([a, kid])
 

@@ -584,6 +584,50 @@ static FIBER int untie(struct jmap_set *s, const struct jmap_boxes *boxes, struc
 	return *is_untied_r || why.type || !e || !e->code ? 0 : -1;
 }
 
+/* It shall have the role of another one, and nothing else is in its way. */
+static bool wants_role_of(struct jmap_set *s, const struct jmap_boxes *boxes, struct jmap_box *b,
+	struct jmap_box **other_r)
+{
+	struct buf *id = arena_buf(s->call->a, 64);
+	struct jmap_set_error why = {0};
+	const struct json_in *patch;
+	struct wish w = {0};
+	struct span full;
+
+	enc_put_object(id, 'F', b->id);
+	patch = json_in_get(json_in_get(s->call->args, "update"), buf_cstr(id));
+	if (!patch || read_patch(s, b, patch, &w, &why) < 0 || !w.role.len || b->is_inbox ||
+		span_eq(w.role, b->role) || !may(b, MAILBOX_RIGHT_ADMIN) ||
+		plan_rename(s, boxes, b, &w, &full, &why) < 0)
+		return false;
+	for (size_t i = 0; i < boxes->count; i++)
+		if (span_eq(boxes->list[i].role, w.role)) {
+			*other_r = &boxes->list[i];
+			return !(*other_r)->is_inbox;
+		}
+	return false;
+}
+
+/* The same of roles: the one whose role is wanted gives it away until it gets its own. */
+static FIBER int untie_role(struct jmap_set *s, const struct jmap_boxes *boxes, struct jmap_box *b,
+	bool *is_untied_r, struct err *e)
+{
+	struct jmap_box *first = NULL, *x = b;
+
+	*is_untied_r = false;
+	for (size_t n = 0; n < JMAP_SET_MAX; n++) {
+		if (!wants_role_of(s, boxes, x, &x))
+			return 0;
+		first = first ? first : x;
+		if (x == b)
+			break;
+	}
+	if (x != b || first == b)
+		return 0;
+	*is_untied_r = true;
+	return mailbox_use_set(jmapd_opts_of(s->call->d)->store, first->id, SPAN(""), e);
+}
+
 /* RFC 8620 section 5.3: what became something else than the client said. */
 static void tell_name(struct jmap_set *s, const struct wish *w, struct span *server_set_r)
 {
@@ -604,7 +648,8 @@ static FIBER int update(struct jmap_set *s, uint64_t id, struct span id_text,
 	struct jmap_boxes boxes;
 	struct jmap_box *b;
 	struct wish w = {0};
-	struct span full;
+	struct span full = SPAN_NONE;
+	bool is_untied = false;
 
 	if (look(s, &boxes, e) < 0)
 		return -1;
@@ -614,18 +659,21 @@ static FIBER int update(struct jmap_set *s, uint64_t id, struct span id_text,
 		return 0;
 	}
 	/* whatever can be refused is refused before something has changed */
-	if (read_patch(s, b, patch, &w, why) < 0 || !is_allowed(&boxes, b, &w, why))
+	if (read_patch(s, b, patch, &w, why) < 0)
 		return 0;
-	if (plan_rename(s, &boxes, b, &w, &full, why) < 0) {
-		bool is_untied = false;
-
+	if (!is_allowed(&boxes, b, &w, why)) {
+		if (untie_role(s, &boxes, b, &is_untied, e) < 0)
+			return -1;
+	} else if (plan_rename(s, &boxes, b, &w, &full, why) < 0) {
 		if (full.ptr && untie(s, &boxes, b, &is_untied, e) < 0)
 			return -1;
-		if (!is_untied)
-			return 0;
+	}
+	if (is_untied) {
 		*why = (struct jmap_set_error){0};
 		return update(s, id, id_text, patch, server_set_r, why, e);
 	}
+	if (why->type)
+		return 0;
 	if (full.ptr && rename_box(s, &boxes, b, full, why, e) < 0)
 		return -1;
 	if (why->type || update_rest(s, b, &w, why, e) < 0)
