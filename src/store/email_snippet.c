@@ -228,7 +228,7 @@ static int snip(void *arg, struct err *e)
 
 	if (next_match(x, msg->subject, true, 0, &m))
 		x->snippet->subject = mark(x, msg->subject, true, 0, SUBJECT_MAX);
-	if (search_text_shown(x->s, x->work, msg->prefix, msg->blob_id, msg->blob_len, &doc, &why) <
+	if (search_text_make(x->s, x->work, msg->prefix, msg->blob_id, msg->blob_len, &doc, &why) <
 		0)
 		return why.code == ERR_NOT_FOUND || why.code == ERR_CORRUPT ? 0 : err_copy(e, &why);
 	text = span_sub(doc.body, 0, TEXT_LOOKED);

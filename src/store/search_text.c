@@ -11,7 +11,6 @@ struct making {
 	struct body_reading reading;
 	struct buf *header, *parts, *body; /* where things go */
 	bool is_cut;
-	bool is_shown; /* of HTML only what people see */
 };
 
 /* ---- fields ---- */
@@ -114,7 +113,6 @@ static void put_cut(struct making *m, struct buf *b, struct span s)
 
 static int put_text(struct making *m, const struct mime_part *p, struct err *e)
 {
-	bool is_html = span_eq(p->type.subtype, SPAN("html"));
 	struct buf source, shown;
 	int rc;
 
@@ -124,12 +122,12 @@ static int put_text(struct making *m, const struct mime_part *p, struct err *e)
 	join_line_ends(&source, 0);
 	if (buf_len(m->body))
 		put_cut(m, m->body, SPAN("\n"));
-	if (!is_html || !m->is_shown)
-		put_cut(m, m->body, buf_span(&source));
-	if (is_html) {
+	/* RFC 8621 section 4.4.1: markup is ignored; RFC 9051 section 6.4.4 allows it */
+	if (span_eq(p->type.subtype, SPAN("html"))) {
 		mime_text_of_html(buf_span(&source), &shown);
-		put_cut(m, m->body, m->is_shown ? SPAN("") : SPAN("\n"));
 		put_cut(m, m->body, buf_span(&shown));
+	} else {
+		put_cut(m, m->body, buf_span(&source));
 	}
 	buf_fini(&source);
 	buf_fini(&shown);
@@ -183,11 +181,10 @@ static int make(struct making *m, struct span prefix, uint64_t octets, struct er
 	return put_parts(m, t, e);
 }
 
-static int text_make(struct store *s, struct arena *a, struct span prefix, uint64_t blob_id,
-	uint64_t octets, bool is_shown, struct search_doc *doc_r, struct err *e)
+int search_text_make(struct store *s, struct arena *a, struct span prefix, uint64_t blob_id,
+	uint64_t octets, struct search_doc *doc_r, struct err *e)
 {
 	struct making m = {.work = arena_new(),
-		.is_shown = is_shown,
 		.header = arena_buf(a, SEARCH_HEADER_MAX),
 		.parts = arena_buf(a, SEARCH_HEADER_MAX),
 		.body = arena_buf(a, SEARCH_TEXT_MAX)};
@@ -204,16 +201,4 @@ static int text_make(struct store *s, struct arena *a, struct span prefix, uint6
 	body_reading_fini(&m.reading);
 	arena_free(&m.work);
 	return rc;
-}
-
-int search_text_make(struct store *s, struct arena *a, struct span prefix, uint64_t blob_id,
-	uint64_t octets, struct search_doc *doc_r, struct err *e)
-{
-	return text_make(s, a, prefix, blob_id, octets, false, doc_r, e);
-}
-
-int search_text_shown(struct store *s, struct arena *a, struct span prefix, uint64_t blob_id,
-	uint64_t octets, struct search_doc *doc_r, struct err *e)
-{
-	return text_make(s, a, prefix, blob_id, octets, true, doc_r, e);
 }

@@ -10,6 +10,3 @@
 /** Spans in `a`. doc_r->n is left alone. ERR_NOT_FOUND: the body is gone. */
 int search_text_make(struct store *s, struct arena *a, struct span prefix, uint64_t blob_id,
 	uint64_t octets, struct search_doc *doc_r, struct err *e);
-/** As people see it: of HTML its text, not its source. */
-int search_text_shown(struct store *s, struct arena *a, struct span prefix, uint64_t blob_id,
-	uint64_t octets, struct search_doc *doc_r, struct err *e);

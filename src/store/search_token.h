@@ -13,7 +13,7 @@
 #include "store/search.h"
 
 /* Another version: other tokens for the same text. The index is made anew. */
-#define SEARCH_VERSION      1
+#define SEARCH_VERSION      2
 #define SEARCH_TOKENS_MAX   (64 * 1024)       /* of a document; then it is cut */
 #define SEARCH_TOKENS_BYTES (8 * 1024 * 1024) /* their text */
 #define SEARCH_WORD_MAX     24                /* code points of a word that is a token as a whole */

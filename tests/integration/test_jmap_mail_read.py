@@ -629,6 +629,17 @@ def test_snippets_show_what_was_found(shelf):
     assert bob.fails("SearchSnippet/get", filter={"text": "a"}, emailIds=None) == "invalidArguments"
 
 
+def test_markup_is_not_found(shelf):
+    """Section 4.4.1: markup is ignored; what the index says first and what is looked at later agree."""
+    bob = shelf[0]
+    head = "From: a@x.example\r\nSubject: shown\r\nMIME-Version: 1.0\r\nContent-Type: text/html\r\n\r\n"
+    bob.box()
+    id = bob.add((head + "<div class=zebra><!-- quagga -->Plu<b>ms and</b> okapi</div><script>let gnu</script>\r\n").encode())
+    for field, word, found in [("text", "zebra", []), ("body", "div", []), ("body", "quagga", []), ("text", "gnu", []),
+                               ("body", "plums", [id]), ("text", "plums okapi", [id])]:
+        assert bob.call("Email/query", filter={field: word})["ids"] == found, (field, word)
+
+
 # ---- what others share (section 1.6.2 of RFC 8620; rights of section 2) ----
 
 def test_a_shared_mailbox_is_seen_with_its_rights(alice, bob):
