@@ -104,6 +104,12 @@ def test_identities_are_made_changed_and_destroyed(jmap):
     assert (got["name"], got["textSignature"], got["replyTo"]) == ("Sales", "-- \nme", None)
     changes = jmap.call("Identity/changes", sinceState=before)
     assert changes["created"] == [id] and not changes["updated"]
+    # an EmailAddress has a name, if only null; null in a patch is the default (RFC 8620 section 5.3)
+    done = jmap.call("Identity/set", update={id: {"bcc": [{"email": ALICE}], "name": None}})
+    assert done["updated"] == {id: {"bcc": [{"name": None, "email": ALICE}]}}
+    got = jmap.get("Identity", id)
+    assert got["bcc"] == [{"name": None, "email": ALICE}] and got["name"] == ""
+    assert jmap.update("Identity", id, bcc=[{"email": ALICE, "note": "x"}])["properties"] == ["bcc"]
     assert jmap.refused("Identity", email=BOB)["type"] == "forbiddenFrom"
     assert jmap.refused("Identity", name="x")["properties"] == ["email"]
     assert jmap.set("Identity", destroy=[id])["destroyed"] == [id]

@@ -1,6 +1,8 @@
 /* Identity (RFC 8621 section 6): under which names and addresses somebody writes. */
 #include "services/jmapd/jmapd_send.h"
 
+#include <string.h>
+
 #include "base/enc.h"
 #include "store/account.h"
 
@@ -133,50 +135,79 @@ static FIBER int identity_changes(struct jmap_call *c, struct err *e)
 
 /* ---- set ---- */
 
-static bool take_text(const struct json_in *v, size_t max, bool is_line, struct span *text_r)
+/* null in a patch is the default (RFC 8620 section 5.3). */
+static bool take_text(
+	const struct json_in *v, size_t max, bool is_line, bool is_patch, struct span *text_r)
 {
+	if (is_patch && json_in_is_null(v)) {
+		*text_r = SPAN("");
+		return true;
+	}
 	*text_r = json_in_span(v);
 	return json_in_is_text(v) && text_r->len <= max &&
 		!(is_line && span_has_line_break(*text_r)) && span_find(*text_r, '\0') < 0;
+}
+
+/* An EmailAddress (RFC 8621 section 4.1.2.3): its name is null where it was not said. */
+static bool take_address(const struct json_in *one, struct json_out *j)
+{
+	const struct json_in *v, *name = json_in_get(one, "name");
+	struct span email = json_in_text(one, "email");
+	const char *member;
+	void *at = NULL;
+
+	if (!json_in_is_object(one) || !email.len || span_has_line_break(email) ||
+		(name && !json_in_is_null(name) && !json_in_is_text(name)))
+		return false;
+	while (json_in_next(one, &at, &member, &v))
+		if (strcmp(member, "name") && strcmp(member, "email"))
+			return false;
+	json_open_object(j);
+	json_key(j, "name");
+	if (name && json_in_is_text(name))
+		json_span(j, json_in_span(name));
+	else
+		json_null(j);
+	json_kv_span(j, "email", email);
+	json_close(j);
+	return true;
 }
 
 /* EmailAddress[] or null, kept as JSON. */
 static bool take_addresses(struct arena *a, const struct json_in *v, struct span *json_r)
 {
 	struct buf *b = arena_buf(a, JMAP_PLAIN_MAX);
+	struct json_out j;
 
 	*json_r = SPAN("");
 	if (json_in_is_null(v))
 		return true;
 	if (!json_in_is_array(v) || json_in_count(v) > IDENTITY_ADDRESSES_MAX)
 		return false;
-	for (size_t i = 0; i < json_in_count(v); i++) {
-		const struct json_in *one = json_in_at(v, i), *name = json_in_get(one, "name");
-		struct span email = json_in_text(one, "email");
-
-		if (!json_in_is_object(one) || !email.len || span_has_line_break(email) ||
-			(name && !json_in_is_null(name) && !json_in_is_text(name)))
+	json_out_init(&j, b);
+	json_open_array(&j);
+	for (size_t i = 0; i < json_in_count(v); i++)
+		if (!take_address(json_in_at(v, i), &j))
 			return false;
-	}
-	json_in_put(b, v);
+	json_close(&j);
 	*json_r = buf_span(b);
 	return buf_ok(b);
 }
 
 /* One member; false: it cannot be set so. */
-static bool take_member(
-	struct arena *a, struct outbox_identity *i, struct span name, const struct json_in *v)
+static bool take_member(struct arena *a, struct outbox_identity *i, struct span name,
+	const struct json_in *v, bool is_patch)
 {
 	if (span_eq(name, SPAN("name")))
-		return take_text(v, IDENTITY_NAME_MAX, true, &i->name);
+		return take_text(v, IDENTITY_NAME_MAX, true, is_patch, &i->name);
 	if (span_eq(name, SPAN("replyTo")))
 		return take_addresses(a, v, &i->reply_to);
 	if (span_eq(name, SPAN("bcc")))
 		return take_addresses(a, v, &i->bcc);
 	if (span_eq(name, SPAN("textSignature")))
-		return take_text(v, IDENTITY_TEXT_MAX, false, &i->text_signature);
+		return take_text(v, IDENTITY_TEXT_MAX, false, is_patch, &i->text_signature);
 	if (span_eq(name, SPAN("htmlSignature")))
-		return take_text(v, IDENTITY_TEXT_MAX, false, &i->html_signature);
+		return take_text(v, IDENTITY_TEXT_MAX, false, is_patch, &i->html_signature);
 	return false;
 }
 
@@ -192,23 +223,42 @@ static FIBER int may_write_as(
 	return 0;
 }
 
+/* Are they kept otherwise than they were said? */
+static bool is_completed(const struct json_in *addresses)
+{
+	for (size_t i = 0; i < json_in_count(addresses); i++)
+		if (!json_in_get(json_in_at(addresses, i), "name"))
+			return true;
+	return false;
+}
+
+static void tell_completed(
+	struct buf *b, const struct json_in *object, const struct outbox_identity *i)
+{
+	if (is_completed(json_in_get(object, "replyTo")))
+		buf_printf(b, ",\"replyTo\":" SPAN_FMT, SPAN_ARG(i->reply_to));
+	if (is_completed(json_in_get(object, "bcc")))
+		buf_printf(b, ",\"bcc\":" SPAN_FMT, SPAN_ARG(i->bcc));
+}
+
 /* What the server has set: the defaults too (RFC 8620 section 5.3). */
-static void tell_created(struct jmap_call *c, const struct json_in *object, uint64_t id,
-	struct span *id_r, struct span *server_set_r)
+static void tell_created(struct jmap_call *c, const struct json_in *object,
+	const struct outbox_identity *i, struct span *id_r, struct span *server_set_r)
 {
 	static const struct {
 		const char *name, *json;
 	} defaults[] = {{"name", "\"\""}, {"replyTo", "null"}, {"bcc", "null"},
 		{"textSignature", "\"\""}, {"htmlSignature", "\"\""}};
-	struct buf *b = arena_buf(c->a, 256);
+	struct buf *b = arena_buf(c->a, JMAP_PLAIN_MAX);
 
-	enc_put_object(b, 'I', id);
+	enc_put_object(b, 'I', i->id);
 	*id_r = arena_span(c->a, buf_span(b));
 	buf_clear(b);
 	buf_printf(b, "{\"id\":\"" SPAN_FMT "\",\"mayDelete\":true", SPAN_ARG(*id_r));
-	for (size_t i = 0; i < sizeof(defaults) / sizeof(defaults[0]); i++)
-		if (!json_in_get(object, defaults[i].name))
-			buf_printf(b, ",\"%s\":%s", defaults[i].name, defaults[i].json);
+	for (size_t n = 0; n < sizeof(defaults) / sizeof(defaults[0]); n++)
+		if (!json_in_get(object, defaults[n].name))
+			buf_printf(b, ",\"%s\":%s", defaults[n].name, defaults[n].json);
+	tell_completed(b, object, i);
 	buf_char(b, '}');
 	*server_set_r = buf_span(b);
 }
@@ -231,7 +281,7 @@ static FIBER int create(struct jmap_set *set, const struct json_in *object, stru
 	while (json_in_next(object, &at, &name, &v)) {
 		if (span_eq(span_str(name), SPAN("email")) && json_in_is_text(v)) {
 			made.email = json_in_span(v);
-		} else if (!take_member(c->a, &made, span_str(name), v)) {
+		} else if (!take_member(c->a, &made, span_str(name), v, false)) {
 			jmap_bad_property_too(c->a, why_r, name, "it cannot be set, or not so");
 		}
 	}
@@ -252,7 +302,7 @@ static FIBER int create(struct jmap_set *set, const struct json_in *object, stru
 		*why_r = (struct jmap_set_error){.type = "overQuota"};
 		return 0;
 	}
-	tell_created(c, object, made.id, id_r, server_set_r);
+	tell_created(c, object, &made, id_r, server_set_r);
 	return 0;
 }
 
@@ -276,6 +326,7 @@ static FIBER int update(struct jmap_set *set, uint64_t id, struct span id_text,
 	struct outbox_identity *list, now;
 	const struct json_in *v;
 	const char *name;
+	struct buf *b;
 	void *at = NULL;
 	size_t count;
 
@@ -288,14 +339,21 @@ static FIBER int update(struct jmap_set *set, uint64_t id, struct span id_text,
 	}
 	now = *found;
 	while (json_in_next(patch, &at, &name, &v)) {
-		if (take_member(c->a, &now, span_str(name), v) ||
+		if (take_member(c->a, &now, span_str(name), v, true) ||
 			is_as_it_is(found, id_text, name, v))
 			continue;
 		jmap_bad_property_too(c->a, why_r, name, "it cannot be changed, or not so");
 	}
 	if (why_r->type)
 		return 0;
-	return outbox_identity_put(jmapd_opts_of(c->d)->store, &now, false, e);
+	if (outbox_identity_put(jmapd_opts_of(c->d)->store, &now, false, e) < 0)
+		return -1;
+	b = arena_buf(c->a, JMAP_PLAIN_MAX);
+	tell_completed(b, patch, &now);
+	if (buf_len(b)) /* without its first comma */
+		*server_set_r = span_str(
+			arena_printf(c->a, "{" SPAN_FMT "}", SPAN_ARG(span_skip(buf_span(b), 1))));
+	return 0;
 }
 
 static FIBER int destroy(struct jmap_set *set, uint64_t id, struct span id_text,
