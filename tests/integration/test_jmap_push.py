@@ -4,7 +4,9 @@ import base64
 import hashlib
 import hmac
 import json
+import pathlib
 import queue
+import re
 import smtplib
 import ssl
 import subprocess
@@ -161,3 +163,32 @@ def test_places_that_are_none_are_refused_or_go(station, place):
     # nobody sees another's
     subscribe(alice, place[0] + "/mine")
     assert Jmap(station, "bob").call("PushSubscription/get", {"ids": None})["list"] == []
+
+
+def verified(jmap, url, **more):
+    id = subscribe(jmap, url, **more)["created"]["p"]["id"]
+    asked = json.loads(Place.got.get(timeout=15)[2])
+    assert asked["pushSubscriptionId"] == id
+    assert id in jmap.call("PushSubscription/set", {"update": {id: {"verificationCode": asked["verificationCode"]}}})["updated"]
+    return id
+
+
+def test_a_subscription_ends_with_what_its_maker_has_logged_in_with(station, place):
+    alice, phone = Jmap(station), Jmap(station)
+    app = station.cli_json("account", "app-password", "add", alice.address, "phone", "--scope", "web", "--json")["password"]
+    phone.auth = {"Authorization": "Bearer " + app}
+    ours, theirs = verified(alice, place[0] + "/ours"), verified(phone, place[0] + "/theirs")
+    for jmap, mine, other in ((alice, ours, theirs), (phone, theirs, ours)):
+        assert [p["id"] for p in jmap.call("PushSubscription/get", {"ids": None})["list"]] == [mine]
+        assert jmap.call("PushSubscription/get", {"ids": [other]})["notFound"] == [other]
+        refused = jmap.call("PushSubscription/set", {"update": {other: {"types": None}}, "destroy": [other]})
+        assert refused["updated"] is None and refused["notDestroyed"][other] == {"type": "notFound"}
+    deliver(station, alice.address)
+    assert {Place.got.get(timeout=15)[0] for _ in range(2)} == {"/ours", "/theirs"}
+    station.cli("account", "app-password", "remove", alice.address, "phone")
+    deliver(station, alice.address)
+    assert Place.got.get(timeout=15)[0] == "/ours" and Place.got.empty()
+    alice.call("PushSubscription/set", {"destroy": [ours]})
+    station.stop()
+    for path in pathlib.Path(station.data).glob("*.db*"):  # URLs are erased, not only let go of
+        assert not re.search(rb"https://127\.0\.0\.1:\d+/(ours|theirs)", path.read_bytes()), path

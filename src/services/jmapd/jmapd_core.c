@@ -1,5 +1,7 @@
 #include "services/jmapd/jmapd_core_priv.h"
 
+#include "store/push.h"
+
 /* POST /jmap/api (RFC 8620 section 3): is it a request, who asks, and then its calls one after another. */
 
 #define PROBLEM        "urn:ietf:params:jmap:error:"
@@ -29,12 +31,18 @@ FIBER int jmap_problem(struct web_call *c, unsigned status, const char *type, co
 FIBER int jmap_user_of(struct jmapd *d, struct web_call *c, enum web_login_how how,
 	struct jmap_user *user_r, struct web_who *who_r, struct err *e)
 {
+	struct buf *by = arena_buf(c->r->arena, PUSH_BY_MAX);
 	int rc = web_login_who(d->opts.login, c, how, who_r, e);
+	const struct auth_who *who = &who_r->who;
 
-	if (rc > 0)
-		*user_r = (struct jmap_user){.account_id = who_r->who.account_id,
-			.address = who_r->who.address,
-			.name = who_r->who.name};
+	if (rc <= 0)
+		return rc;
+	push_by(by, who_r->session_id, who->app_id, who->credential,
+		span_eq(span_str(who->mech), SPAN("bearer")));
+	*user_r = (struct jmap_user){.account_id = who->account_id,
+		.address = who->address,
+		.name = who->name,
+		.by = buf_span(by)};
 	return rc;
 }
 

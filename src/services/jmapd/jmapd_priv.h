@@ -27,6 +27,7 @@ struct jmap_request;
 struct jmap_user { /* who has logged in */
 	uint64_t account_id;
 	struct span address, name;
+	struct span by; /* what with: push_by */
 };
 
 /* An account that the user sees: his own, or somebody's of whose mailboxes he sees some. */

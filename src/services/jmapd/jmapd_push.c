@@ -102,6 +102,23 @@ static struct push *push_of(struct push *list, size_t count, uint64_t id)
 	return NULL;
 }
 
+/* Those that this login has made; others are not there (RFC 8620 section 7.2.1). */
+static FIBER int list_mine(
+	struct jmap_call *c, struct push **list_r, size_t *count_r, struct err *e)
+{
+	struct push *list;
+	size_t count, kept = 0;
+
+	if (push_list(c->d->opts.store, c->a, c->user.account_id, &list, &count, e) < 0)
+		return -1;
+	for (size_t i = 0; i < count; i++)
+		if (!list[i].by.len || span_eq(list[i].by, c->user.by))
+			list[kept++] = list[i];
+	*list_r = list;
+	*count_r = kept;
+	return 0;
+}
+
 static FIBER int push_get(struct jmap_call *c, struct err *e)
 {
 	struct jmap_get g = {0};
@@ -111,7 +128,7 @@ static FIBER int push_get(struct jmap_call *c, struct err *e)
 	if (jmap_get_ids(c, &g, &push_type, e) < 0 ||
 		jmap_arg_texts(c, "properties", &g.properties, &g.property_count, e) < 0 ||
 		check_names(c, g.properties, g.property_count, e) < 0 ||
-		push_list(c->d->opts.store, c->a, c->user.account_id, &list, &count, e) < 0)
+		list_mine(c, &list, &count, e) < 0)
 		return -1;
 	json_key(c->out, "list");
 	json_open_array(c->out);
@@ -243,7 +260,7 @@ static FIBER int push_create(struct jmap_set *s, const struct json_in *object, s
 	struct span *server_set_r, struct jmap_set_error *why_r, struct err *e)
 {
 	struct jmap_call *c = s->call;
-	struct push p = {.account_id = c->user.account_id};
+	struct push p = {.account_id = c->user.account_id, .by = c->user.by};
 	struct buf *b = arena_buf(c->a, 256), *id = arena_buf(c->a, 64);
 	struct err why = {0};
 	struct json_out j;
@@ -329,7 +346,7 @@ static FIBER int push_change(struct jmap_set *s, uint64_t id, struct span id_tex
 	struct json_out j;
 	int64_t was;
 
-	if (push_list(c->d->opts.store, c->a, c->user.account_id, &list, &count, e) < 0)
+	if (list_mine(c, &list, &count, e) < 0)
 		return -1;
 	p = push_of(list, count, id);
 	if (!p) {
@@ -360,13 +377,19 @@ static FIBER int push_change(struct jmap_set *s, uint64_t id, struct span id_tex
 static FIBER int push_destroy(struct jmap_set *s, uint64_t id, struct span id_text,
 	struct jmap_set_error *why_r, struct err *e)
 {
+	struct jmap_call *c = s->call;
 	struct err why = {0};
+	struct push *list;
+	size_t count;
 
-	if (push_remove(s->call->d->opts.store, s->call->user.account_id, id, &why) == 0) {
-		jmap_push_moved(s->call->d);
+	if (list_mine(c, &list, &count, e) < 0)
+		return -1;
+	if (push_of(list, count, id) &&
+		push_remove(c->d->opts.store, c->user.account_id, id, &why) == 0) {
+		jmap_push_moved(c->d);
 		return 0;
 	}
-	if (why.code != ERR_NOT_FOUND)
+	if (why.code && why.code != ERR_NOT_FOUND)
 		return err_copy(e, &why);
 	*why_r = (struct jmap_set_error){.type = "notFound"};
 	return 0;

@@ -1,3 +1,4 @@
+#include "base/secret.h"
 #include "store/account.h"
 #include "store/push.h"
 #include "services/fetch/fetch_public.h"
@@ -8,8 +9,9 @@
  * at once, and so many of them to one place, so that a slow one keeps nobody else waiting; one that does not work is
  * left alone for a while, which grows. */
 
-#define LOOK_NS CLOCK_SEC       /* for subscriptions that came and went */
-#define PUSH_NS (5 * CLOCK_SEC) /* for an answer */
+#define LOOK_NS  CLOCK_SEC       /* for subscriptions that came and went */
+#define SWEEP_NS CLOCK_MIN       /* for those that are over */
+#define PUSH_NS  (5 * CLOCK_SEC) /* for an answer */
 #define AGAIN_NS                                                                                   \
 	CLOCK_MIN    /* after one that did not work, and twice as long after each further one */
 #define AGAIN_MAX  6 /* times that it is doubled: an hour */
@@ -49,6 +51,8 @@ struct pusher {
 	unsigned busy;
 	struct fiber_cond news;
 	unsigned generation;
+	uint64_t directory; /* its generation: logins may have ended */
+	int64_t sweep_ns;
 };
 
 void jmap_push_moved(struct jmapd *d)
@@ -157,6 +161,11 @@ static void take(struct pusher *x, const struct push *p)
 		f->push.p256dh = arena_span(a, p->p256dh);
 		f->push.auth = arena_span(a, p->auth);
 		f->push.code = arena_span(a, p->code);
+		f->push.by = arena_span(a, p->by);
+		/* RFC 8620 section 7.2: erased with the subscription */
+		secret_guard(a, f->push.url);
+		secret_guard(a, f->push.p256dh);
+		secret_guard(a, f->push.auth);
 		f->watcher = (struct watcher){.account_id = p->account_id,
 			.mailbox_id = WATCH_ALL,
 			.wake = wake,
@@ -173,6 +182,7 @@ static void take(struct pusher *x, const struct push *p)
 static FIBER int take_all(struct pusher *x, struct err *e)
 {
 	unsigned generation = __atomic_load_n(&x->d->push_generation, __ATOMIC_RELAXED);
+	uint64_t directory = store_directory_generation(x->d->opts.store);
 	struct arena *a = arena_new();
 	struct push *list;
 	size_t count;
@@ -180,6 +190,8 @@ static FIBER int take_all(struct pusher *x, struct err *e)
 
 	if (rc == 0) {
 		x->generation = generation;
+		x->directory = directory;
+		x->sweep_ns = loop_now_ns() + SWEEP_NS;
 		LIST_EACH (n, &x->followers)
 			LIST_ITEM(n, struct follower, node)->is_gone = true;
 		for (size_t i = 0; i < count; i++)
@@ -193,6 +205,13 @@ static FIBER int take_all(struct pusher *x, struct err *e)
 	}
 	arena_free(&a);
 	return rc;
+}
+
+static bool is_stale(const struct pusher *x)
+{
+	return x->generation != __atomic_load_n(&x->d->push_generation, __ATOMIC_RELAXED) ||
+		x->directory != store_directory_generation(x->d->opts.store) ||
+		x->sweep_ns <= loop_now_ns();
 }
 
 /* ---- telling ---- */
@@ -333,10 +352,18 @@ static FIBER int serve(void *arg)
 	struct pusher *x = f->pusher;
 	struct arena *a = arena_new();
 	struct err e = {0};
+	bool is_still = false;
+	int rc = push_still(x->d->opts.store, &f->push, &is_still, &e);
 
-	if (!f->push.is_verified)
+	if (rc == 0 && !is_still)
+		jmap_push_moved(x->d); /* looked at again, it is not there */
+	else if (rc == 0 && !f->push.is_verified)
 		ask(f, a);
-	else if (tell(f, a, &e) < 0 && e.code != ERR_CANCELLED)
+	else if (rc == 0)
+		rc = tell(f, a, &e);
+	if (rc == 0 && !is_still)
+		f->not_before = loop_now_ns() + AGAIN_NS;
+	if (rc < 0 && e.code != ERR_CANCELLED)
 		log_event(x->d->opts.log, LOG_WARN, "jmap.push.failed", LF_STR("error", e.text));
 	arena_free(&a);
 	f->is_busy = false;
@@ -402,7 +429,7 @@ FIBER int jmapd_push_run(struct jmapd *d, struct err *e)
 				LF_STR("error", why.text));
 		fiber_cond_wait(&x.news, loop_now_ns() + LOOK_NS, NULL);
 		rc = 0;
-		if (x.generation != __atomic_load_n(&d->push_generation, __ATOMIC_RELAXED))
+		if (is_stale(&x))
 			rc = take_all(&x, &why);
 	}
 	fiber_group_cancel(&x.group);

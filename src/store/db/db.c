@@ -316,6 +316,11 @@ int db_checkpoint(
 	return db->driver->checkpoint(db, is_restart, frames_r, left_r, e);
 }
 
+int db_wipe(struct db *db, bool is_on, struct err *e)
+{
+	return db->driver->wipe ? db->driver->wipe(db, is_on, e) : 0;
+}
+
 int db_shrink(struct db *db, uint64_t keep, uint64_t slice, struct err *e)
 {
 	return db->driver->shrink(db, keep, slice, e);

@@ -140,6 +140,9 @@ int db_notify(struct db *db, const char *topic, struct err *e);
  * *left_r: log frames that are not yet copied. */
 int db_checkpoint(
 	struct db *db, bool is_restart, uint64_t *frames_r, uint64_t *left_r, struct err *e);
+/** While it is on, what is deleted or replaced is overwritten in the pages that it leaves (secrets). Off again before the
+ * transaction ends: it writes more. Nothing where the engine has no such thing. */
+int db_wipe(struct db *db, bool is_on, struct err *e);
 /** Give free pages beyond `keep` octets back to the file system, at most `slice` octets; inside a
  * transaction. Nothing where the engine does that itself. */
 int db_shrink(struct db *db, uint64_t keep, uint64_t slice, struct err *e);

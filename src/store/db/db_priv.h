@@ -48,6 +48,7 @@ struct db_driver {
 	int (*notify)(struct db *db, const char *topic, struct err *e);
 	int (*checkpoint)(struct db *db, bool is_restart, uint64_t *frames_r, uint64_t *left_r,
 		struct err *e);
+	int (*wipe)(struct db *db, bool is_on, struct err *e);
 	int (*shrink)(struct db *db, uint64_t keep, uint64_t slice, struct err *e);
 	uint64_t (*page_size)(const struct db *db);
 	uint64_t (*log_frames)(const struct db *db);

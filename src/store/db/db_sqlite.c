@@ -496,6 +496,11 @@ static int sqlite_checkpoint(
 	return *left_r && !is_restart && !s->is_fsync_off ? sync_file(s, e) : 0;
 }
 
+static int sqlite_wipe(struct db *db, bool is_on, struct err *e)
+{
+	return pragma(self(db), e, "PRAGMA secure_delete=%s", is_on ? "ON" : "OFF");
+}
+
 static int sqlite_shrink(struct db *db, uint64_t keep, uint64_t slice, struct err *e)
 {
 	struct sqlite_db *s = self(db);
@@ -605,6 +610,7 @@ static const struct db_driver driver = {
 	.sql_integrity = &sql_integrity,
 	.notify = sqlite_notify,
 	.checkpoint = sqlite_checkpoint,
+	.wipe = sqlite_wipe,
 	.shrink = sqlite_shrink,
 	.page_size = sqlite_page_size,
 	.log_frames = sqlite_log_frames,
