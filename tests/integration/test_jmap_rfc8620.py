@@ -702,3 +702,28 @@ def test_what_changes_once_the_stream_is_open_is_told_7_3(jmap, box):
     assert event["event"] == "state" and json.loads(event["data"])["changed"][jmap.id].keys() == {"Email"}
     jmap.set("Email", destroy=[id])
     c.close()
+
+
+def test_streams_that_clients_have_left_count_no_more_7_3(jmap):
+    def begin():
+        c = http.client.HTTPConnection(HOST, jmap.station.ports["web"], timeout=30)
+        c.request("GET", "/jmap/events?types=*&closeafter=no&ping=0", headers={"Authorization": jmap.auth})
+        return c, c.getresponse()
+
+    for _ in range(3):
+        streams = []
+        while not streams or streams[-1][1].status == 200:
+            streams.append(begin())
+            assert len(streams) < 100
+        assert len(streams) > 16 and streams[-1][1].status == 429
+        for c, r in streams:
+            r.close()
+            c.close()
+        for _ in range(1000):
+            c, r = begin()
+            r.close()
+            c.close()
+            if r.status == 200:
+                break
+            threading.Event().wait(0.01)
+        assert r.status == 200

@@ -34,7 +34,7 @@ struct http_play {
 	struct http_conn conn;
 	struct stream *client, *server;
 	struct fiber *fiber;
-	struct fiber_cond news;
+	struct stream_bell news;
 };
 
 static inline char http_play_octet(uint64_t at)
@@ -207,7 +207,6 @@ static inline FIBER int http_play_main(void *arg)
 	size_t step = p->step ? p->step : p->in.len;
 
 	stream_pair(&p->client, &p->server, 0);
-	fiber_cond_init(&p->news);
 	fiber_group_init(&g);
 	fiber_start(&g, "server", http_play_serve, p, &e);
 	fiber_start(&g, "listen", http_play_listen, p, &e);

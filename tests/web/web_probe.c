@@ -40,10 +40,9 @@ struct probe_conn {
 
 static FIBER int events(void *arg, struct web_call *c, struct err *e)
 {
-	struct fiber_cond never;
+	struct stream_bell never = {0};
 	uint64_t n = 0;
 
-	fiber_cond_init(&never);
 	span_u64(http_events_last_id(c->x), &n);
 	if (http_events_begin(c->x, 1000, e) < 0)
 		return -1;

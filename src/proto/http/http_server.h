@@ -185,10 +185,10 @@ struct http_event {
 	struct span data;     /* any lines */
 };
 FIBER int http_events_send(struct http_exchange *x, const struct http_event *event, struct err *e);
-/** Wait for `news` to be signalled or for the deadline; 0 for either. Keeps the stream alive
- * meanwhile. -1 when it is over: ERR_EOF (the client has gone), ERR_CANCELLED (we stop). */
+/** Wait for `news` to be rung or for the deadline; 0 for either. Keeps the stream alive
+ * meanwhile. -1 when it is over: ERR_EOF (the client has gone: told at once), ERR_CANCELLED (we stop). */
 FIBER int http_events_wait(
-	struct http_exchange *x, struct fiber_cond *news, int64_t deadline_ns, struct err *e);
+	struct http_exchange *x, struct stream_bell *news, int64_t deadline_ns, struct err *e);
 
 /** The status that an error is worth: 400, 403, 404, 409, 413, 501, 503, 504, 507, 500. */
 unsigned http_status_from_err(const struct err *e);

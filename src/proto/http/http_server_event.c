@@ -4,6 +4,9 @@
 
 /* Server-sent events (the HTML standard, section 9.2). */
 
+#define TAKE_NS   CLOCK_SEC
+#define HEARD_MAX (64 * 1024) /* octets that are forgotten */
+
 struct span http_events_last_id(const struct http_exchange *x)
 {
 	return http_field(x, "Last-Event-ID");
@@ -78,49 +81,62 @@ FIBER int http_events_send(struct http_exchange *x, const struct http_event *eve
 	return http_reply_flush(x, e);
 }
 
-/* Whoever reads events says nothing more: what comes is the end, or is forgotten. */
-static FIBER int look_for_end(struct http_exchange *x, struct err *e)
+/* Whoever reads events says nothing more: what comes is the end, or is forgotten, and the connection with it once the
+ * stream is over. */
+static FIBER int take_input(struct http_exchange *x, struct err *e)
 {
 	struct stream *st = x->sv->stream;
+	struct err why = {0};
 
-	if (!stream_has_input(st) || stream_peek(st).len)
-		return 0;
-	return stream_fill(st, e);
+	stream_set_timeout(st, TAKE_NS); /* under TLS it may be no data yet */
+	if (!stream_peek(st).len && stream_fill(st, &why) < 0)
+		return why.code == ERR_TIMEOUT ? 0 : err_copy(e, &why);
+	x->heard += stream_peek(st).len;
+	x->sv->is_closing = true;
+	stream_consume(st, stream_peek(st).len);
+	return x->heard > HEARD_MAX ? err_set(e, ERR_LIMIT, "too much is said to an event stream")
+				    : 0;
 }
 
-static FIBER int wait_once(
-	struct http_exchange *x, struct fiber_cond *news, int64_t until_ns, struct err *e)
+static FIBER int wait_once(struct http_exchange *x, struct stream_bell *news, int64_t until_ns,
+	bool *is_news_r, struct err *e)
 {
 	struct http_conn *conn = x->sv->conn;
 	int rc;
 
+	*is_news_r = false;
 	if (http_server_is_draining(x->sv))
 		return err_set(e, ERR_CANCELLED, "we stop");
+	x->sv->stream->deadline_ns = until_ns;
 	conn->is_idle = true;
-	rc = fiber_cond_wait(news, until_ns, e);
+	rc = stream_wait(x->sv->stream, news, is_news_r, e);
 	conn->is_idle = false;
-	return rc;
+	if (rc < 0)
+		return -1;
+	return *is_news_r ? 0 : take_input(x, e);
 }
 
 FIBER int http_events_wait(
-	struct http_exchange *x, struct fiber_cond *news, int64_t deadline_ns, struct err *e)
+	struct http_exchange *x, struct stream_bell *news, int64_t deadline_ns, struct err *e)
 {
 	const struct http_server_limits *l = &x->sv->opts->limits;
 	struct err why = {0};
+	bool is_news;
 
 	if (check_wanted(x, e) < 0)
 		return -1;
 	for (;;) {
 		int64_t next = x->spoken_ns + l->event_ns;
 
-		if (look_for_end(x, e) < 0)
-			return -1;
-		if (wait_once(x, news, next < deadline_ns ? next : deadline_ns, &why) == 0)
-			return 0;
-		if (why.code != ERR_TIMEOUT)
+		if (wait_once(x, news, next < deadline_ns ? next : deadline_ns, &is_news, &why) <
+				0 &&
+			why.code != ERR_TIMEOUT)
 			return err_copy(e, &why);
-		if (loop_now_ns() >= deadline_ns)
+		err_clear(&why);
+		if (is_news || loop_now_ns() >= deadline_ns)
 			return 0;
+		if (loop_now_ns() < next)
+			continue;
 		/* A comment: proxies and the client see that we live, and we that they do. */
 		if (http_reply_write(x, SPAN(":\n\n"), e) < 0 || http_reply_flush(x, e) < 0)
 			return -1;

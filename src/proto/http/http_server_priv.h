@@ -60,6 +60,7 @@ struct http_exchange {
 	bool is_unsayable;  /* a field that may not be said was given */
 	bool has_problems;  /* errors are told to programs */
 	int64_t spoken_ns;  /* of an event stream: when something was said last */
+	uint64_t heard;     /* … octets that came meanwhile */
 };
 
 bool http_server_is_draining(const struct http_server *sv);

@@ -24,7 +24,7 @@ struct events {
 	struct watch *watch;
 	struct watcher *watchers;
 	size_t watcher_count;
-	struct fiber_cond news;
+	struct stream_bell news;
 	bool is_news;
 	/* what was told last; its arena, and the one for the next look */
 	struct jmap_states *told;
@@ -86,7 +86,7 @@ static void wake(struct watcher *w)
 	struct events *x = w->arg;
 
 	x->is_news = true;
-	fiber_cond_broadcast(&x->news);
+	stream_bell_ring(&x->news);
 }
 
 static void unwatch(struct events *x)
@@ -281,7 +281,6 @@ static FIBER int stream(struct events *x, struct err *e)
 	struct err why = {0};
 	int rc;
 
-	fiber_cond_init(&x->news);
 	x->watch = jmap_watch_take(x->d);
 	x->arenas[0] = arena_new();
 	x->arenas[1] = arena_new();
