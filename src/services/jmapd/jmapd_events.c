@@ -206,6 +206,14 @@ static FIBER int wait(struct events *x, struct err *e)
 	return x->is_news ? 0 : http_events_wait(x->c->x, &x->news, until, e);
 }
 
+/* What changes meanwhile is told together. */
+static FIBER int gather(struct events *x, struct err *e)
+{
+	struct stream_bell nobody = {0};
+
+	return http_events_wait(x->c->x, &nobody, loop_now_ns() + GATHER_NS, e);
+}
+
 /* Until the client or we end it. Where it begins is known before the client hears that the stream is open: what it
  * changes as soon as it has heard that is told. */
 static FIBER int tell_all(struct events *x, struct err *e)
@@ -231,7 +239,7 @@ static FIBER int tell_all(struct events *x, struct err *e)
 			ping(x, e) < 0)
 			return -1;
 		told(x, list, count);
-		if (is_told && !x->is_once && fiber_sleep(GATHER_NS, e) < 0)
+		if (is_told && !x->is_once && gather(x, e) < 0)
 			return -1;
 	}
 	return 0;
