@@ -644,6 +644,29 @@ def test_copies_of_blobs_are_told_6_3(jmap, bob):
     fails(bob, "Blob/copy", "invalidArguments", fromAccountId=bob.id, blobIds=[blob])
 
 
+def test_copies_of_blobs_go_to_another_account_6_3(jmap, bob):
+    def call(**args):
+        body = json.dumps({"using": [CORE], "methodCalls": [["Blob/copy", {"fromAccountId": jmap.id, "accountId": bob.id, **args}, "0"]]})
+        answer = jmap.http("POST", "/jmap/api", body, {"Content-Type": "application/json"}).decode()
+        return json.loads(answer)["methodResponses"][0], answer
+
+    m = bob.imap()
+    m.create("lent")
+    m.setacl("lent", "alice@yizhan.test", "lrswitekxa")
+    blob = jmap.upload(b"for both")
+    (_, got, _), answer = call(blobIds=[blob, "Gnone", blob, "Gnone"])
+    assert (got["fromAccountId"], got["accountId"]) == (jmap.id, bob.id) and answer.count(blob) == answer.count("Gnone") == 1
+    assert got["notCopied"] == {"Gnone": {"type": "notFound"}} and set(got["copied"]) == {blob}
+    path = "/jmap/download/%s/%s/x?type=text/plain" % (bob.id, got["copied"][blob])
+    assert jmap.http("GET", path) == b"for both"
+    bob.http("GET", path, want=(404,))  # what one user has uploaded is nobody else's, whosever the account is
+    assert call(blobIds=[])[0][1]["copied"] is None
+    for wrong in ({"blobIds": ["no id"]}, {"blobIds": None}, {"blobIds": blob}):
+        assert call(**wrong)[0][1]["type"] == "invalidArguments"
+    m.delete("lent")
+    m.logout()
+
+
 # ---- 7.2: push subscriptions --------------------------------------------------------------------------------
 
 

@@ -179,19 +179,11 @@ static FIBER int put_blob(struct jmap_call *c, struct arena *a, const struct wan
 	return 0;
 }
 
-/* The ids of the call, each once; NULL list: jmap_fail was called. */
-static int take_ids(
-	struct jmap_call *c, const char *name, struct span **ids_r, size_t *count_r, struct err *e)
+static int take_ids(struct jmap_call *c, struct span **ids_r, size_t *count_r, struct err *e)
 {
-	if (jmap_arg_texts(c, name, ids_r, count_r, e) < 0)
+	if (jmap_arg_ids(c, "ids", ids_r, count_r, e) < 0)
 		return -1;
-	if (!*ids_r)
-		return jmap_fail_argument(c, e, name, "a list of Ids is needed");
-	if (*count_r > JMAP_GET_MAX)
-		return jmap_fail(c, "requestTooLarge", e, "more than %d ids", JMAP_GET_MAX);
-	for (size_t i = 0; i < *count_r; i++)
-		(*ids_r)[i] = jmap_id_text(c, (*ids_r)[i]);
-	return 0;
+	return *ids_r ? 0 : jmap_fail_argument(c, e, "ids", "a list of Ids is needed");
 }
 
 static void put_missing(struct json_out *j, const struct span *missing, size_t count)
@@ -228,7 +220,7 @@ FIBER int jmap_blob_get(struct jmap_call *c, struct err *e)
 	size_t count, missing_count = 0;
 
 	if (jmap_account(c, &account, e) < 0 || take_wanted(c, &w, e) < 0 ||
-		take_ids(c, "ids", &ids, &count, e) < 0)
+		take_ids(c, &ids, &count, e) < 0)
 		return -1;
 	missing = ARENA_ARRAY(c->a, struct span, count + 1);
 	json_key(c->out, "accountId");
@@ -335,7 +327,7 @@ FIBER int jmap_blob_lookup(struct jmap_call *c, struct err *e)
 	size_t count, missing_count = 0;
 
 	if (jmap_account(c, &account, e) < 0 || take_types(c, types, e) < 0 ||
-		take_ids(c, "ids", &ids, &count, e) < 0)
+		take_ids(c, &ids, &count, e) < 0)
 		return -1;
 	missing = ARENA_ARRAY(c->a, struct span, count + 1);
 	json_key(c->out, "accountId");

@@ -313,7 +313,7 @@ FIBER int jmap_blob_copy(struct jmap_call *c, struct err *e)
 	if (jmap_account(c, &m.account, e) < 0 ||
 		jmap_arg_text(c, "fromAccountId", &from_id, e) < 0 ||
 		jmap_account_of(c, from_id, &from, e) < 0 ||
-		jmap_arg_texts(c, "blobIds", &ids, &count, e) < 0)
+		jmap_arg_ids(c, "blobIds", &ids, &count, e) < 0)
 		return -1;
 	if (!from)
 		return jmap_fail(c, "fromAccountNotFound", e, "there is no such account");
@@ -321,11 +321,9 @@ FIBER int jmap_blob_copy(struct jmap_call *c, struct err *e)
 		return jmap_fail_argument(c, e, "fromAccountId", "another account is needed");
 	if (!ids)
 		return jmap_fail_argument(c, e, "blobIds", "a list of Ids is needed");
-	if (count > JMAP_SET_MAX)
-		return jmap_fail(c, "requestTooLarge", e, "more than %d ids", JMAP_SET_MAX);
 	begin(&m, c);
 	for (size_t i = 0; i < count; i++)
-		if (copy_one(&m, from, jmap_id_text(c, ids[i]), e) < 0)
+		if (copy_one(&m, from, ids[i], e) < 0)
 			return -1;
 	json_key(c->out, "fromAccountId");
 	jmap_put_id(c->out, 'A', from->id);

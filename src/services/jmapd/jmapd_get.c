@@ -26,36 +26,39 @@ static int check_properties(
 	return 0;
 }
 
-/* The same id twice is answered once (RFC 8620 section 5.1). */
-static void leave_out_twins(struct jmap_call *c, struct jmap_get *g)
+int jmap_arg_ids(
+	struct jmap_call *c, const char *name, struct span **ids_r, size_t *count_r, struct err *e)
 {
 	struct hash_map seen;
-	size_t kept = 0;
+	struct span *ids;
+	size_t count, kept = 0;
 
+	if (jmap_arg_texts(c, name, ids_r, &count, e) < 0)
+		return -1;
+	ids = *ids_r;
+	if (count > JMAP_GET_MAX)
+		return jmap_fail(c, "requestTooLarge", e, "more than %d ids", JMAP_GET_MAX);
+	for (size_t i = 0; i < count; i++)
+		if (!jmap_is_id(ids[i]) &&
+			!(ids[i].len && ids[i].ptr[0] == '#' && jmap_is_id(span_skip(ids[i], 1))))
+			return jmap_fail_argument(c, e, name, "one of them is no Id");
 	hash_map_init(&seen, (struct hash_key){loop_random(), loop_random()});
-	for (size_t i = 0; i < g->count; i++) {
-		g->ids[i] = jmap_id_text(c, g->ids[i]);
-		if (!hash_map_set(&seen, g->ids[i], g))
-			g->ids[kept++] = g->ids[i];
+	for (size_t i = 0; i < count; i++) {
+		ids[i] = jmap_id_text(c, ids[i]);
+		if (!hash_map_set(&seen, ids[i], ids))
+			ids[kept++] = ids[i];
 	}
-	g->count = kept;
 	hash_map_fini(&seen);
+	*count_r = kept;
+	return 0;
 }
 
 int jmap_get_ids(
 	struct jmap_call *c, struct jmap_get *g, const struct jmap_type *type, struct err *e)
 {
-	if (jmap_arg_texts(c, "ids", &g->ids, &g->count, e) < 0)
+	if (jmap_arg_ids(c, "ids", &g->ids, &g->count, e) < 0)
 		return -1;
 	g->is_all = !g->ids;
-	if (g->count > JMAP_GET_MAX)
-		return jmap_fail(c, "requestTooLarge", e, "more than %d ids", JMAP_GET_MAX);
-	for (size_t i = 0; i < g->count; i++)
-		if (!jmap_is_id(g->ids[i]) &&
-			!(g->ids[i].len && g->ids[i].ptr[0] == '#' &&
-				jmap_is_id(span_skip(g->ids[i], 1))))
-			return jmap_fail_argument(c, e, "ids", "one of them is no Id");
-	leave_out_twins(c, g);
 	g->numbers = ARENA_ARRAY(c->a, uint64_t, g->count + 1);
 	g->not_found = ARENA_ARRAY(c->a, struct span, g->count + 1);
 	for (size_t i = 0; i < g->count; i++)

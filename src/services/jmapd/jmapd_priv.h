@@ -130,6 +130,10 @@ int jmap_arg_text(struct jmap_call *c, const char *name, struct span *v, struct 
 /** A list of strings; *list_r NULL: null or missing. */
 int jmap_arg_texts(struct jmap_call *c, const char *name, struct span **list_r, size_t *count_r,
 	struct err *e);
+/** A list of Ids, at most JMAP_GET_MAX (requestTooLarge): "#foo" is what was created as foo, and the same one twice is
+ * once (RFC 8620 section 5.1). */
+int jmap_arg_ids(
+	struct jmap_call *c, const char *name, struct span **ids_r, size_t *count_r, struct err *e);
 /** No other members than these (NULL at the end): else invalidArguments (RFC 8620 section 3.6.2). */
 int jmap_args_only(struct jmap_call *c, struct err *e, const char *const *names);
 /** An Id (RFC 8620 section 1.2) of an object: kind letter and number; with "#foo" what was created as foo in this
