@@ -67,6 +67,7 @@ def place(tmp_path_factory):
 
 @pytest.fixture
 def station(place):
+    Place.got = queue.Queue()  # nothing of the server before
     with Yizhan(conf=CONF % place[1]) as server:
         yield server
 
