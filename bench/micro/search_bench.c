@@ -192,6 +192,28 @@ static void look(struct store *s, const char *what, const struct search_needle *
 		(unsigned long long)sure, (unsigned long long)asked);
 }
 
+/* Words as the pages ask for them: the beginning of a word, characters in a row. */
+static void ask_for_people(struct store *s)
+{
+	static const struct {
+		const char *what, *text;
+	} asked[] = {
+		{"people: the", "the"},
+		{"people: menti", "menti"},
+		{"people: pro ing", "pro ing"},
+		{"people: of the subject", "subject"},
+		{"people: 3 Chinese", "\xe4\xb8\x80\xe4\xb8\x81\xe4\xb8\x82"},
+		{"people: 4 Chinese", "\xe4\xb8\x80\xe4\xb8\x80\xe4\xb8\x81\xe4\xb8\x80"},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(asked); i++) {
+		struct search_needle n = {
+			SEARCH_TEXT, SEARCH_WORDS, {"", 0}, span_str(asked[i].text)};
+
+		look(s, asked[i].what, &n);
+	}
+}
+
 static void ask(struct store *s)
 {
 	static const struct {
@@ -227,6 +249,7 @@ static void ask(struct store *s)
 		snprintf(what, sizeof(what), "subject, word %zu", ranks[i]);
 		look(s, what, &n);
 	}
+	ask_for_people(s);
 }
 
 int main(int argc, char **argv)

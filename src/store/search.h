@@ -118,7 +118,7 @@ struct search_verdict {
 	uint32_t found;   /* out: bit i: it has needle i */
 	bool is_kept;     /* out: there is a text */
 	bool is_cut;      /* out: not all of it was kept: a bit that is not set says nothing */
-	unsigned matches; /* out: how many occurrences, about (RELEVANCY) */
+	unsigned matches; /* out: how many occurrences, about (RELEVANCY); 0 unless is_counted */
 };
 
 struct search_look {
@@ -127,15 +127,17 @@ struct search_look {
 	size_t needle_count; /* at most SEARCH_NEEDLES_MAX */
 	struct search_verdict *list;
 	size_t count;
+	bool is_counted; /* how often, too: slower, every text is folded */
 };
 
-/** Look at kept texts, in pages on the lane; verdicts in any order of n (ascending is fastest). */
+/** Look at kept texts, in pages on the lane, many of them on all its threads; verdicts in any order of n
+ * (ascending is fastest). */
 FIBER int search_verify(struct store *s, const struct search_look *look,
 	const struct search_wait *wait, struct err *e);
 int search_verify_blocking(struct store *s, const struct search_look *look, struct err *e);
 
 /** The same for a text at hand (a message that is not indexed yet, or cut): bits of the needles that it
- * has. Pure; on a lane when the text is large. */
+ * has. Pure; on a lane when the text is large. `matches_r` may be NULL: then nothing is counted. */
 uint32_t search_match(const struct search_needle *needles, size_t needle_count,
 	const struct search_doc *doc, unsigned *matches_r);
 

@@ -183,7 +183,9 @@ struct verify {
 	struct store *s;
 	const struct search_look *look;
 	struct search_matcher *matcher;
-	size_t at;
+	atomic_size_t *next; /* of the list, that nobody has taken yet */
+	size_t at, end;      /* taken */
+	bool is_done;
 };
 
 static int verify_one(struct search_reader *r, struct verify *v, uint64_t number,
@@ -206,12 +208,27 @@ static int verify_one(struct search_reader *r, struct verify *v, uint64_t number
 		verdict->is_cut = doc.is_cut;
 	}
 	if (verdict->is_kept)
-		verdict->found = search_matcher_run(
-			v->matcher, &doc, verdict->asked, &verdict->matches);
+		verdict->found = search_matcher_run(v->matcher, &doc, verdict->asked,
+			v->look->is_counted ? &verdict->matches : NULL);
 	db_done(st);
 	return rc;
 }
 
+static bool take_texts(struct verify *v)
+{
+	if (v->at == v->end) {
+		v->at = atomic_fetch_add(v->next, SEARCH_VERIFY_TEXTS);
+		v->end = v->at + SEARCH_VERIFY_TEXTS;
+		if (v->end > v->look->count)
+			v->end = v->look->count;
+		v->is_done = v->at >= v->end;
+		if (v->is_done)
+			v->at = v->end;
+	}
+	return !v->is_done;
+}
+
+/* Page by page, and once more for a page in which the file was found damaged: it goes on where it was. */
 static int verify_page(struct search_reader *r, void *arg, struct err *e)
 {
 	struct verify *v = arg;
@@ -220,12 +237,13 @@ static int verify_page(struct search_reader *r, void *arg, struct err *e)
 
 	if (search_number(r->db, v->look->account_id, &number, &upto, e) < 0)
 		return -1;
-	for (size_t i = 0; v->at < v->look->count; v->at++, i++) {
-		if (i && i % 16 == 0 && clock_mono_ns() > until)
+	do {
+		if (!take_texts(v))
 			return 0;
-		if (verify_one(r, v, number, &v->look->list[v->at], e) < 0)
-			return -1;
-	}
+		for (; v->at < v->end; v->at++)
+			if (verify_one(r, v, number, &v->look->list[v->at], e) < 0)
+				return -1;
+	} while (clock_mono_ns() < until);
 	return 0;
 }
 
@@ -236,29 +254,84 @@ static int run_verify(void *arg, struct err *e)
 	return search_read(v->s, verify_page, v, e);
 }
 
+static void verify_begin(
+	struct verify *v, struct store *s, const struct search_look *look, atomic_size_t *next)
+{
+	*v = (struct verify){.s = s,
+		.look = look,
+		.matcher = search_matcher_new(look->needles, look->needle_count),
+		.next = next};
+}
+
+static FIBER int verify_next(struct verify *v, struct err *e)
+{
+	if (work_run(v->s->search->lane, run_verify, v, e) < 0)
+		return -1;
+	return fiber_is_cancelled(fiber_self())
+		? err_set(e, ERR_CANCELLED, "the search was given up")
+		: 0;
+}
+
+/* A second thread of the lane, on the same list. */
+struct verify_help {
+	struct verify v;
+	struct err e;
+	int rc;
+};
+
+static FIBER int run_help(void *arg)
+{
+	struct verify_help *h = arg;
+
+	while (h->rc == 0 && !h->v.is_done)
+		h->rc = verify_next(&h->v, &h->e);
+	return h->rc;
+}
+
+static FIBER int verify_all(struct verify *v, const struct search_wait *wait, struct err *e)
+{
+	int rc = 0;
+
+	while (rc == 0 && !v->is_done) {
+		rc = verify_next(v, e);
+		if (rc == 0)
+			rc = look_at_time(wait, v->end, v->look->count, e);
+	}
+	return rc;
+}
+
 FIBER int search_verify(struct store *s, const struct search_look *look,
 	const struct search_wait *wait, struct err *e)
 {
-	struct verify v = {s, look, search_matcher_new(look->needles, look->needle_count), 0};
-	int rc = 0;
+	atomic_size_t next = 0;
+	struct verify_help h = {.rc = 0};
+	struct fiber_group g;
+	struct verify v;
+	int rc;
 
-	while (rc == 0 && v.at < look->count) {
-		rc = work_run(s->search->lane, run_verify, &v, e);
-		if (rc == 0 && fiber_is_cancelled(fiber_self()))
-			rc = err_set(e, ERR_CANCELLED, "the search was given up");
-		if (rc == 0)
-			rc = look_at_time(wait, v.at, look->count, e);
-	}
+	verify_begin(&v, s, look, &next);
+	verify_begin(&h.v, s, look, &next);
+	fiber_group_init(&g);
+	/* without a stack for it, it is done alone */
+	if (look->count > SEARCH_VERIFY_TEXTS)
+		(void)fiber_start(&g, "search.verify", run_help, &h, NULL);
+	rc = verify_all(&v, wait, e);
+	if (rc < 0)
+		fiber_group_cancel(&g);
+	fiber_group_join(&g);
 	search_matcher_free(&v.matcher);
-	return rc;
+	search_matcher_free(&h.v.matcher);
+	return rc < 0 || h.rc == 0 ? rc : err_copy(e, &h.e);
 }
 
 int search_verify_blocking(struct store *s, const struct search_look *look, struct err *e)
 {
-	struct verify v = {s, look, search_matcher_new(look->needles, look->needle_count), 0};
+	atomic_size_t next = 0;
+	struct verify v;
 	int rc = 0;
 
-	while (rc == 0 && v.at < look->count)
+	verify_begin(&v, s, look, &next);
+	while (rc == 0 && !v.is_done)
 		rc = run_verify(&v, e);
 	search_matcher_free(&v.matcher);
 	return rc;

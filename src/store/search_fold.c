@@ -5,7 +5,8 @@
 
 #include "store/search_fold.inc" /* tools/unicode-fold */
 
-#define NOT_UTF8 0xfffd
+#define NOT_UTF8  0xfffd
+#define ASCII_RUN 256 /* folded in one go */
 
 /* Hangul syllables (The Unicode Standard, section 3.12) */
 enum {
@@ -128,33 +129,86 @@ void search_casemap(struct buf *out, struct span text)
 	}
 }
 
+/* What has been folded up to here. */
+struct folding {
+	struct buf *out;
+	enum search_class last;
+	bool is_first;
+};
+
+/* As search_casemap_code and search_fold_code have it (test_search_fold.c): 0 is a separator. */
+static char fold_ascii_code(char c)
+{
+	char small = (char)(c | 0x20);
+
+	if (small >= 'a' && small <= 'z')
+		return small;
+	return c >= '0' && c <= '9' ? c : '\0';
+}
+
+/* ASCII at the front, as far as there surely is room for it; how much it was. */
+static size_t fold_ascii(struct folding *f, struct span text)
+{
+	size_t n = 0;
+	char *to, *end;
+
+	if (buf_room(f->out) < (size_t)ASCII_RUN * 2)
+		return 0;
+	to = end = buf_reserve(f->out, (size_t)ASCII_RUN * 2);
+	for (; to && n < text.len && n < ASCII_RUN && (unsigned char)text.ptr[n] < 0x80; n++) {
+		char c = fold_ascii_code(text.ptr[n]);
+
+		if (!c) {
+			f->last = SEARCH_SEP;
+			continue;
+		}
+		if (f->last != SEARCH_WORD && !f->is_first)
+			*end++ = ' ';
+		f->is_first = false;
+		f->last = SEARCH_WORD;
+		*end++ = c;
+	}
+	if (to)
+		buf_added(f->out, (size_t)(end - to));
+	return n;
+}
+
+static void fold_code(struct folding *f, uint32_t mapped)
+{
+	uint32_t codes[SEARCH_FOLD_CODES];
+	enum search_class class;
+	size_t count = search_fold_code(mapped, codes, &class);
+
+	/* a selector parts characters that are words: see search_token.c */
+	if (class == SEARCH_MARK)
+		class = f->last == SEARCH_CJK ? SEARCH_SEP : SEARCH_MARK;
+	if (class == SEARCH_MARK)
+		return;
+	if (class != SEARCH_SEP) {
+		if (class != f->last && !f->is_first)
+			buf_char(f->out, ' ');
+		f->is_first = false;
+		for (size_t k = 0; k < count; k++)
+			put_code(f->out, codes[k]);
+	}
+	f->last = class;
+}
+
 void search_fold(struct buf *out, struct span text)
 {
-	enum search_class last = SEARCH_SEP;
-	bool is_first = true;
+	struct folding f = {out, SEARCH_SEP, true};
 
 	while (text.len) {
-		uint32_t mapped[SEARCH_CASEMAP_CODES], codes[SEARCH_FOLD_CODES];
-		size_t n = search_casemap_code(take(&text), mapped);
+		uint32_t mapped[SEARCH_CASEMAP_CODES];
+		size_t n = (unsigned char)text.ptr[0] < 0x80 ? fold_ascii(&f, text) : 0;
 
-		for (size_t i = 0; i < n; i++) {
-			enum search_class class;
-			size_t count = search_fold_code(mapped[i], codes, &class);
-
-			/* a selector parts characters that are words: see search_token.c */
-			if (class == SEARCH_MARK)
-				class = last == SEARCH_CJK ? SEARCH_SEP : SEARCH_MARK;
-			if (class == SEARCH_MARK)
-				continue;
-			if (class != SEARCH_SEP) {
-				if (class != last && !is_first)
-					buf_char(out, ' ');
-				is_first = false;
-				for (size_t k = 0; k < count; k++)
-					put_code(out, codes[k]);
-			}
-			last = class;
+		if (n) {
+			text = span_skip(text, n);
+			continue;
 		}
+		n = search_casemap_code(take(&text), mapped);
+		for (size_t i = 0; i < n; i++)
+			fold_code(&f, mapped[i]);
 	}
 }
 

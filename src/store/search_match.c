@@ -13,7 +13,12 @@
 #define FORM_MAX ((size_t)SEARCH_TEXT_MAX * 11 + 4096)
 
 /* In which form a text is compared: of one text each is made at most once. */
-enum form { FORM_CASEMAP, FORM_FOLD, FORMS };
+enum form {
+	FORM_CASEMAP,
+	FORM_FOLD,
+	FORM_PLAIN, /* as it stands, with small ASCII letters */
+	FORMS
+};
 
 struct word {
 	struct span text;
@@ -35,6 +40,7 @@ struct search_matcher {
 	struct buf text[FORMS]; /* header, parts and body, in that order */
 	size_t header_end[FORMS], parts_end[FORMS];
 	bool is_made[FORMS];
+	bool is_counted;  /* each occurrence; else that there is one is enough */
 	struct buf value; /* of one field, in its form */
 };
 
@@ -170,6 +176,20 @@ bool search_matcher_wants_body(const struct search_matcher *m, uint32_t asked)
 
 /* ---- texts ---- */
 
+static void put_small(struct buf *out, struct span text)
+{
+	char *to = text.len ? buf_reserve(out, text.len) : NULL;
+
+	if (!to)
+		return;
+	for (size_t i = 0; i < text.len; i++) {
+		char c = text.ptr[i];
+
+		to[i] = c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
+	}
+	buf_added(out, text.len);
+}
+
 static void put_form(struct buf *out, enum form form, struct span text)
 {
 	if (form == FORM_CASEMAP) {
@@ -179,7 +199,10 @@ static void put_form(struct buf *out, enum form form, struct span text)
 	}
 	/* every word has a blank in front: a word begins where " word" is */
 	buf_char(out, ' ');
-	search_fold(out, text);
+	if (form == FORM_FOLD)
+		search_fold(out, text);
+	else
+		put_small(out, text);
 	buf_char(out, '\n');
 }
 
@@ -229,6 +252,38 @@ static unsigned count_word(struct search_matcher *m, struct span text, const str
 	return n;
 }
 
+/* Of ASCII all that is no letter or digit parts words (test_search_fold.c). What another character does is
+ * not looked into here. */
+static bool is_ascii_sep(char c)
+{
+	return (unsigned char)c < 0x80 && !(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9');
+}
+
+static bool has_plainly(struct span text, const struct word *w)
+{
+	const char *at;
+
+	while ((at = memmem(text.ptr, text.len, w->text.ptr, w->text.len))) {
+		if (w->is_anywhere || (at > text.ptr && is_ascii_sep(at[-1])))
+			return true;
+		text = span_skip(text, (size_t)(at - text.ptr) + 1);
+	}
+	return false;
+}
+
+/* Is it there? The word is folded, and folded characters are not changed by folding (test_search_fold.c), so where the
+ * text as it stands has the word, the folded text has it. Of ASCII, folding changes nothing but case and
+ * separators: there the word is nowhere else. So most texts need not be folded. */
+static bool has_word(struct search_matcher *m, const struct search_doc *doc,
+	enum search_field field, const struct word *w)
+{
+	struct span text = form_of(m, doc, FORM_PLAIN, field);
+
+	if (has_plainly(text, w))
+		return true;
+	return !span_is_ascii(text) && count_word(m, form_of(m, doc, FORM_FOLD, field), w);
+}
+
 static unsigned match_text(
 	struct search_matcher *m, const struct search_doc *doc, const struct matcher_needle *n)
 {
@@ -239,8 +294,10 @@ static unsigned match_text(
 	if (n->as_asked.how == SEARCH_SUBSTRING)
 		return count_in(form_of(m, doc, FORM_CASEMAP, n->as_asked.field), n->casemap);
 	for (size_t i = 0; i < n->word_count; i++) {
-		struct span text = form_of(m, doc, FORM_FOLD, n->as_asked.field);
-		unsigned found = count_word(m, text, &n->words[i]);
+		enum search_field field = n->as_asked.field;
+		unsigned found = m->is_counted
+			? count_word(m, form_of(m, doc, FORM_FOLD, field), &n->words[i])
+			: has_word(m, doc, field, &n->words[i]);
 
 		if (!found)
 			return 0;
@@ -341,6 +398,7 @@ uint32_t search_matcher_run(
 	unsigned all = 0;
 
 	memset(m->is_made, 0, sizeof(m->is_made));
+	m->is_counted = matches_r != NULL;
 	for (size_t i = 0; i < m->count; i++) {
 		const struct matcher_needle *n = &m->needles[i];
 		unsigned here;

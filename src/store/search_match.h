@@ -12,7 +12,8 @@ struct search_matcher *search_matcher_new(const struct search_needle *needles, s
 void search_matcher_free(struct search_matcher **m);
 /** Are parts and body needed, or is the header enough for those of `asked`? */
 bool search_matcher_wants_body(const struct search_matcher *m, uint32_t asked);
-/** Bits of the needles of `asked` that the text has. */
+/** Bits of the needles of `asked` that the text has. Without `matches_r` nothing is counted, which is much
+ * faster for words. */
 uint32_t search_matcher_run(struct search_matcher *m, const struct search_doc *doc, uint32_t asked,
 	unsigned *matches_r);
 

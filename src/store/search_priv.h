@@ -16,6 +16,7 @@
 #define SEARCH_FIND_ROWS      32768           /* of one read */
 #define SEARCH_FIND_WINDOW    (1ULL << 22)    /* numbers of one read */
 #define SEARCH_VERIFY_NS      (10 * CLOCK_MS) /* one read looks at texts no longer */
+#define SEARCH_VERIFY_TEXTS   16              /* that a thread takes at once */
 #define SEARCH_DROP_SLICE     64              /* documents of one transaction that forgets */
 #define SEARCH_WAL_FRAMES     1024            /* then the log is copied back */
 #define SEARCH_PAGE_SIZE      16384 /* kept texts are of some KB: fewer holes than in smaller pages */

@@ -202,7 +202,8 @@ static FIBER int verify_group(struct page *p, size_t group, struct err *e)
 	struct search_look look = {.account_id = p->f->scope->owner_id,
 		.needles = needles,
 		.needle_count = group_needles(&p->f->plan, group, needles),
-		.list = list};
+		.list = list,
+		.is_counted = p->f->scope->wants_scores};
 	struct err why = {0};
 	size_t at = 0;
 
@@ -252,7 +253,8 @@ static int match_message(void *arg, struct err *e)
 		unsigned matches = 0;
 
 		if (n && r->known->asked[g])
-			r->known->found[g] |= search_match(needles, n, &doc, &matches);
+			r->known->found[g] |= search_match(
+				needles, n, &doc, r->p->f->scope->wants_scores ? &matches : NULL);
 		*r->matches += matches;
 	}
 	arena_free(&a);

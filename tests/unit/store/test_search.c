@@ -11,6 +11,7 @@
 
 #include "base/must.h"
 #include "store/search.h"
+#include "store/search_fold.h"
 #include "store_fixture.h"
 
 #define ACCOUNT 77
@@ -433,7 +434,139 @@ static void nothing_is_missed(void **state)
 	}
 }
 
+/* ---- the short way says what the folded way says ---- */
+
+#define SHORT_TEXTS   400
+#define SHORT_NEEDLES 40
+
+static struct span short_text(struct arena *a, bool is_ascii, size_t characters)
+{
+	static const char *const alphabet[] = {"a", "b", "A", "B", "s", "e", "1", " ", " ", "\n",
+		"-", "_", "'", "^", "`", ".", "\t", "\x7f",
+		/* from here on not ASCII: accents in one and in two, full-width */
+		"\xc3\xa9", "\xcc\x81", "\xc3\x89", "\xc3\x9f", "\xc2\xaa", "\xef\xbc\xa1",
+		"\xef\xbd\x82", "\xef\xbc\x91", "\xe3\x80\x80", "\xef\xac\x81",
+		/* Han, one of them twice (F900 is 8C48), Kangxi radicals, kana, half of it narrow */
+		"\xe4\xbc\x9a", "\xe8\xae\xae", "\xe8\xb1\x88", "\xef\xa4\x80", "\xe2\xbc\x80",
+		"\xe4\xb8\x80", "\xe3\x81\x8b", "\xe3\x81\x8c", "\xe3\x82\x99", "\xe3\x82\xab",
+		"\xef\xbd\xb6", "\xef\xbe\x9e", "\xed\x95\x9c", "\xd0\x95", "\xd0\xb5",
+		/* pictures, selectors and joiners, what parts words, and octets that are no UTF-8 */
+		"\xf0\x9f\x8e\x89", "\xf0\x9f\x87\xa9", "\xef\xb8\x8f", "\xe2\x80\x8d",
+		"\xe2\x80\x94", "\xc2\xa0", "\xe3\x80\x82", "\xe3\x88\xb1", "\xff", "\xe4",
+		"\xe4\xbc", "\x9a"};
+	const size_t ascii = 18;
+	struct buf *b = arena_buf(a, 4096);
+
+	while (characters--)
+		buf_str(b, alphabet[random_below(is_ascii ? ascii : ARRAY_LEN(alphabet))]);
+	return buf_span(b);
+}
+
+/* A piece of the text, of what it is folded to, or anything. */
+static struct span short_needle(struct arena *a, const struct search_doc *d)
+{
+	struct span from = random_below(4) ? d->body : d->header;
+
+	switch (random_below(4)) {
+	case 0: return short_text(a, random_below(2), 1 + random_below(3));
+	case 1: {
+		struct buf *folded = arena_buf(a, 65536);
+
+		search_fold(folded, from);
+		from = buf_span(folded);
+		break;
+	}
+	}
+	return from.len ? span_sub(from, random_below(from.len), 1 + random_below(9)) : from;
+}
+
+static unsigned compare_ways(const struct search_needle *n, const struct search_doc *d)
+{
+	unsigned matches;
+	uint32_t in_short = search_match(n, 1, d, NULL), folded = search_match(n, 1, d, &matches);
+
+	if (in_short != folded || (n->text.len && (matches != 0) != (folded != 0)))
+		fail_msg("field %d '" SPAN_FMT "' in '" SPAN_FMT "' '" SPAN_FMT "' '" SPAN_FMT
+			 "': in short %u, folded %u with %u",
+			n->field, SPAN_ARG(n->text), SPAN_ARG(d->header), SPAN_ARG(d->parts),
+			SPAN_ARG(d->body), in_short, folded, matches);
+	return folded;
+}
+
+static void the_short_way_is_the_folded_one(void **state)
+{
+	unsigned found = 0;
+
+	(void)state;
+	for (size_t i = 0; i < SHORT_TEXTS; i++) {
+		struct arena *a = arena_new();
+		bool is_ascii = random_below(3) == 0;
+		struct search_doc d = {.n = 1,
+			.header = short_text(a, is_ascii || random_below(2), random_below(9)),
+			.parts = short_text(a, is_ascii, random_below(4)),
+			.body = short_text(a, is_ascii, random_below(40))};
+
+		for (size_t k = 0; k < SHORT_NEEDLES; k++) {
+			struct search_needle n = {random_below(2) ? SEARCH_TEXT : SEARCH_BODY,
+				SEARCH_WORDS, {"", 0}, short_needle(a, &d)};
+
+			found += compare_ways(&n, &d);
+		}
+		arena_free(&a);
+	}
+	assert_in_range(
+		found, SHORT_TEXTS * SHORT_NEEDLES / 5, SHORT_TEXTS * SHORT_NEEDLES * 4 / 5);
+}
+
 /* ---- from a fiber ---- */
+
+/* More than one thread takes at once. */
+static void verify_many(struct fixture *f, const struct search_needle *needle, bool is_counted)
+{
+	struct search_verdict *once = ARENA_ARRAY(f->a, struct search_verdict, RANDOM_DOCS);
+	struct search_verdict *both = ARENA_ARRAY(f->a, struct search_verdict, RANDOM_DOCS);
+	struct search_look look = {ACCOUNT, needle, 1, once, RANDOM_DOCS, is_counted};
+	struct err e = {0};
+
+	for (size_t i = 0; i < RANDOM_DOCS; i++)
+		once[i] = both[i] = (struct search_verdict){.n = i + 1, .asked = 1};
+	if (search_verify_blocking(f->s, &look, &e) < 0)
+		fail_msg("%s", e.text);
+	look.list = both;
+	if (search_verify(f->s, &look, NULL, &e) < 0)
+		fail_msg("%s", e.text);
+	for (size_t i = 0; i < RANDOM_DOCS; i++) {
+		assert_true(both[i].is_kept && once[i].is_kept);
+		assert_int_equal(both[i].found, once[i].found);
+		assert_int_equal(both[i].matches, once[i].matches);
+		assert_true(is_counted || !once[i].matches);
+	}
+}
+
+static int verify_on_a_fiber(void *arg)
+{
+	struct fixture *f = arg;
+	struct search_doc *docs = ARENA_ARRAY(f->a, struct search_doc, RANDOM_DOCS);
+	struct err e = {0};
+
+	for (size_t i = 0; i < RANDOM_DOCS; i++)
+		docs[i] = random_doc(f->a, i + 1);
+	if (search_put(f->s, ACCOUNT, docs, RANDOM_DOCS, 0, RANDOM_DOCS, &e) < 0)
+		fail_msg("%s", e.text);
+	for (size_t i = 0; i < 40; i++) {
+		struct search_needle n = random_needle(f->a, docs);
+
+		verify_many(f, &n, i % 2);
+	}
+	return 0;
+}
+
+static void both_threads_say_what_one_says(void **state)
+{
+	struct fixture *f = *state;
+
+	fixture_run(f, verify_on_a_fiber, f);
+}
 
 static int search_on_a_fiber(void *arg)
 {
@@ -477,6 +610,8 @@ int main(void)
 		CASE(a_long_one_is_cut_and_always_asked),
 		CASE(a_damaged_file_is_begun_anew),
 		CASE(nothing_is_missed),
+		CASE(the_short_way_is_the_folded_one),
+		CASE(both_threads_say_what_one_says),
 		CASE(a_fiber_may_wait_only_so_long),
 	};
 
