@@ -51,6 +51,32 @@ test("39 autosave, the tab crashes, the letter is there again", async ({ page, c
 	assert.notDeepEqual(now, first);
 });
 
+test("39 the page is left in the midst of a save: one draft, with all that was written", async ({ page, station, login }) => {
+	await login("alice");
+	const c = await write(page, { to: "bob@yizhan.test", subject: "Left 39", text: "first" });
+	await c.saved();
+	let isLost = false, isMade = false;
+	await page.route("**/jmap/api", async (r) => {
+		if (isLost || !(r.request().postData() ?? "").includes('"Email/set"'))
+			return await r.continue();
+		isLost = true;
+		isMade = (await r.fetch()).status() === 200; // and the page never hears of it
+	});
+	await c.rich.click();
+	await page.keyboard.press("Control+End");
+	await page.keyboard.type(" second");
+	await until(() => isMade, 10_000, "made");
+	await page.reload();
+	const back = composerOf(page);
+	await back.rich.getByText("first second").waitFor();
+	await back.saved();
+	assert.equal((await drafts(station, "Left 39")).length, 1);
+	assert.equal(await back.box.getByText("changed or deleted elsewhere").count(), 0);
+	await back.button("Discard").click();
+	await page.locator("dialog[open]").getByRole("button", { name: "Discard", exact: true }).click();
+	await until(async () => (await drafts(station, "Left 39")).length === 0, 5000, "discarded");
+});
+
 test("39 closing keeps the letter in Drafts, and it opens again", async ({ page, station, login }) => {
 	await login("alice");
 	const c = await write(page, { subject: "Closed 39", text: "kept" });

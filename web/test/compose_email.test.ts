@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { buildEmail, carriedParts, letterOfDraft, localDate, newMessageId, readNote, TEXT_IN_REQUEST, uploadTexts, usedCids, writeNote } from "../src/core/compose_email";
+import { buildEmail, carriedParts, letterOfDraft, localDate, newMessageId, readNote, savedBy, TEXT_IN_REQUEST, uploadTexts, usedCids, writeNote } from "../src/core/compose_email";
 import { afterSendRequest, failedRecipients, isScheduled, isUndoable, recipientsOf, sendOutcome, sendRequest, type SendOptions } from "../src/core/compose_send";
 import { emptyLetter, type Attachment, type Identity, type Letter, type SourceEmail } from "../src/core/compose_types";
 
@@ -63,6 +63,9 @@ test("the note of a draft stays in the draft", () => {
 	assert.deepEqual(n, { identityId: "I1", origin: null, instance: "abc", format: "rich" });
 	const foreign = { identityId: null, origin: { emailId: "M9", how: "reply" as const, accountId: "A7" }, instance: "q", format: "plain" as const };
 	assert.deepEqual(readNote(writeNote(foreign)), foreign);
+	const once = { ...foreign, save: "0f" };
+	assert.deepEqual(readNote(writeNote(once)), once);
+	assert.ok(writeNote(once).includes(savedBy("0f")));
 	assert.deepEqual(readNote(writeNote({ identityId: null, origin: { emailId: "M9", how: "forward" }, instance: "q", format: "plain" })),
 		{ identityId: null, origin: { emailId: "M9", how: "forward" }, instance: "q", format: "plain" });
 	assert.equal(readNote(undefined), null);

@@ -26,13 +26,21 @@ export interface DraftNote {
 	identityId: string | null;
 	origin: Origin | null;
 	instance: string; /* the composer that wrote it */
+	save?: string; /* the one save that made it */
 	format: Letter["format"];
 }
 
 export const DRAFT_FIELD = "header:X-Yizhan-Draft:asText";
 
+/** What only the draft of this save has in its note. */
+export function savedBy(save: string): string {
+	return `save=${save}`;
+}
+
 export function writeNote(n: DraftNote): string {
 	const words = [`format=${n.format}`, `instance=${n.instance}`];
+	if (n.save)
+		words.push(savedBy(n.save));
 	if (n.identityId !== null)
 		words.push(`identity=${n.identityId}`);
 	if (n.origin !== null)
@@ -58,6 +66,7 @@ export function readNote(text: string | null | undefined): DraftNote | null {
 		identityId: m.get("identity") ?? null,
 		origin: reply ? { emailId: reply, how: "reply", ...whose } : forward ? { emailId: forward, how: "forward", ...whose } : null,
 		instance: m.get("instance") ?? "",
+		...(m.has("save") ? { save: m.get("save")! } : {}),
 		format: m.get("format") === "plain" ? "plain" : "rich",
 	};
 }

@@ -13,6 +13,7 @@ export interface LocalCopy {
 	at: number;
 	emailId: string | null;
 	isDirty: boolean; /* the server has not got all of it */
+	saving?: string; /* a save whose answer has not come: it may have made another draft than emailId */
 	letter: Letter;
 }
 

@@ -5,10 +5,10 @@ import { type Signal, batch, effect, signal } from "@preact/signals";
 import { addPeople } from "../../core/compose_address";
 import { ownText } from "../../core/compose_checks";
 import { type DraftEvent, type DraftState, draftState, draftStep, isDirty } from "../../core/compose_draft";
-import { buildEmail, localDate, uploadTexts } from "../../core/compose_email";
+import { buildEmail, localDate, savedBy, uploadTexts } from "../../core/compose_email";
 import { ImeGuard } from "../../core/compose_ime";
 import { DraftTabs } from "../../core/compose_tabs";
-import { LOCAL_PREFIX, dropLocal, keepLocal } from "../../core/compose_local";
+import { LOCAL_PREFIX, type LocalCopy, dropLocal, keepLocal } from "../../core/compose_local";
 import { htmlSignature, swapPlain } from "../../core/compose_signature";
 import { type NodeLike, htmlOfText, textOf } from "../../core/compose_text";
 import { type Attachment, type Identity, type Letter, type Person, emptyLetter } from "../../core/compose_types";
@@ -58,6 +58,8 @@ export class Composer {
 	#timer: ReturnType<typeof setTimeout> | undefined;
 	#localTimer: ReturnType<typeof setTimeout> | undefined;
 	#saving: Promise<void> | null = null;
+	/** A save whose answer was not heard. */
+	#unheard = "";
 	#release: (() => void) | null = null;
 	#tabs: DraftTabs | null = null;
 
@@ -71,11 +73,14 @@ export class Composer {
 		this.phase.value = "opening";
 		try {
 			const got = await openLetter(this.opened.init);
+			this.#unheard = got.saving ?? "";
+			this.draft.value = draftState(got.emailId);
+			const emailId = await this.draftId().catch(() => got.emailId);
 			batch(() => {
 				if (got.instance)
 					this.instance = got.instance;
 				this.letter.value = got.letter;
-				this.draft.value = draftState(got.emailId);
+				this.draft.value = draftState(emailId);
 				this.focus = got.focus;
 				this.problem.value = this.opened.init.problem ?? null;
 				this.showsCc.value = got.letter.cc.length > 0;
@@ -86,8 +91,8 @@ export class Composer {
 			this.#follow();
 			if (got.isDirty)
 				this.changed();
-			if (got.emailId)
-				void store.email.load([got.emailId]).catch(() => {});
+			if (emailId)
+				void store.email.load([emailId]).catch(() => {});
 		} catch (e) {
 			this.phase.value = e instanceof Error && e.message === "gone" ? "gone" : "failed";
 		}
@@ -130,7 +135,7 @@ export class Composer {
 		this.#ends.push(effect(() => {
 			void store.email.version.value;
 			const { emailId, phase } = this.draft.peek();
-			if (emailId !== null && phase !== "saving" && this.phase.peek() === "ready" && store.email.isGone(emailId))
+			if (emailId !== null && !this.#unheard && phase !== "saving" && this.phase.peek() === "ready" && store.email.isGone(emailId))
 				queueMicrotask(() => this.step({ kind: "foreign", how: "gone" }));
 		}));
 	}
@@ -290,11 +295,14 @@ export class Composer {
 			const drafts = mail.byRole("drafts");
 			if (!drafts)
 				throw new Error("no Drafts");
-			const old = this.draft.value.emailId;
+			const old = await this.draftId();
+			this.#unheard = randomId();
+			this.#keepLocal();
 			const email = buildEmail(letter, { identity: this.identity, plainText: this.plainText(), mailboxId: drafts.id, sentAt: localDate(new Date()),
-				messageId: null, isDraft: true, note: { identityId: letter.identityId, origin: letter.origin, instance: this.instance, format: letter.format } });
+				messageId: null, isDraft: true, note: { identityId: letter.identityId, origin: letter.origin, instance: this.instance, save: this.#unheard, format: letter.format } });
 			await uploadTexts(email, sendText);
 			const done = await jmap.call<SetResponse>("Email/set", { create: { draft: email }, ...(old ? { destroy: [old] } : {}) });
+			this.#unheard = "";
 			const made = done.created?.draft;
 			if (!made) {
 				const why = done.notCreated?.draft;
@@ -311,6 +319,14 @@ export class Composer {
 			this.step({ kind: "failed", now: Date.now() });
 			this.#keepLocal();
 		}
+	}
+	/** The draft at the server. When a page is left or the line breaks in the midst of a save, the server may have made
+	 * another one all the same, and have taken the one before it away. */
+	async draftId(): Promise<string | null> {
+		if (!this.#unheard)
+			return this.draft.value.emailId;
+		const { ids } = await jmap.call<{ ids: string[] }>("Email/query", { filter: { header: ["X-Yizhan-Draft", savedBy(this.#unheard)] } });
+		return ids[0] ?? this.draft.value.emailId;
 	}
 	/** Files are the draft's own now: what was uploaded does not live for ever. */
 	async #afterSave(id: string, saved: Letter): Promise<void> {
@@ -349,8 +365,11 @@ export class Composer {
 		const dirty = isDirty(this.draft.value);
 		if (this.draft.value.emailId === null && (!dirty || this.isEmpty()))
 			return dropLocal(localStorage, this.instance); // nothing was written
-		this.isLocalFull = !keepLocal(localStorage, { instance: this.instance, username: jmap.session.value?.username ?? "", at: Date.now(),
-			emailId: this.draft.value.emailId, isDirty: dirty, letter: this.snapshot() });
+		this.isLocalFull = !keepLocal(localStorage, this.#copy());
+	}
+	#copy(): LocalCopy {
+		return { instance: this.instance, username: jmap.session.value?.username ?? "", at: Date.now(), emailId: this.draft.value.emailId,
+			isDirty: isDirty(this.draft.value), ...(this.#unheard ? { saving: this.#unheard } : {}), letter: this.snapshot() };
 	}
 
 	// ---- the end ----
@@ -368,7 +387,7 @@ export class Composer {
 	/** Throw it away. */
 	async discard(): Promise<void> {
 		await this.settle();
-		const id = this.draft.value.emailId;
+		const id = await this.draftId().catch(() => this.draft.value.emailId);
 		this.end();
 		if (id)
 			await store.change("Email", { destroy: [id] }).catch(() => {});
@@ -390,8 +409,7 @@ export class Composer {
 	}
 	async toTab(): Promise<void> {
 		await this.flush();
-		keepLocal(localStorage, { instance: this.instance, username: jmap.session.value?.username ?? "", at: Date.now(),
-			emailId: this.draft.value.emailId, isDirty: isDirty(this.draft.value), letter: this.snapshot() });
+		keepLocal(localStorage, this.#copy());
 		this.end(true);
 		open(`/mail/compose/${this.instance}`, "_blank");
 	}

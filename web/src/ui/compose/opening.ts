@@ -20,6 +20,7 @@ export interface OpenedLetter {
 	emailId: string | null; // the draft it is
 	instance: string | null; // whose local copy it was
 	isDirty: boolean;
+	saving?: string; // a save of it that was begun
 	focus: "to" | "body";
 }
 const BODY_MAX = 1 << 20; // octets of a body that is quoted
@@ -93,7 +94,7 @@ function openLocal(instance: string): OpenedLetter {
 	const copy = JSON.parse(localStorage.getItem(LOCAL_PREFIX + instance) ?? "null") as LocalCopy | null;
 	if (!copy || copy.username !== jmap.session.value?.username)
 		throw new Error("gone");
-	return { letter: { ...emptyLetter(), ...copy.letter }, emailId: copy.emailId, instance, isDirty: copy.isDirty, focus: "body" };
+	return { letter: { ...emptyLetter(), ...copy.letter }, emailId: copy.emailId, instance, isDirty: copy.isDirty, saving: copy.saving, focus: "body" };
 }
 
 function asPlain(letter: Letter) {

@@ -46,7 +46,7 @@ export async function send(c: Composer, how: SendHow = {}): Promise<void> {
 		await store.mailbox.loadAll();
 		if (how.at && !mail.byRole("scheduled"))
 			await makeScheduled();
-		const options = makeOptions(c, how, seconds);
+		const options = makeOptions(c, how, seconds, await c.draftId().catch(() => c.draft.value.emailId));
 		await uploadTexts(options.email, sendText);
 		let outcome: SendOutcome;
 		try {
@@ -80,7 +80,7 @@ async function makeScheduled(): Promise<void> {
 	await store.sync(["Mailbox"]);
 }
 
-function makeOptions(c: Composer, how: SendHow, seconds: number): SendOptions {
+function makeOptions(c: Composer, how: SendHow, seconds: number, draftId: string | null): SendOptions {
 	const letter = c.snapshot(), identity = c.identity;
 	const drafts = mail.byRole("drafts"), target = (how.at && mail.byRole("scheduled")) || mail.byRole("sent") || drafts;
 	const from = sender(letter, identity);
@@ -94,7 +94,7 @@ function makeOptions(c: Composer, how: SendHow, seconds: number): SendOptions {
 	const of = origin && !origin.accountId && store.email.peek(origin.emailId);
 	if (how.archive && of && inbox && to)
 		archive = { emailIds: mail.ofThread(of.threadId, inbox.id).map((e) => e.id), fromId: inbox.id, toId: to.id };
-	return { accountId: jmap.accountId, identityId: identity.id, email, draftId: c.draft.value.emailId, draftsId: drafts.id, targetId: target.id, mailFrom: from.email,
+	return { accountId: jmap.accountId, identityId: identity.id, email, draftId, draftsId: drafts.id, targetId: target.id, mailFrom: from.email,
 		rcptTo: recipientsOf(letter, identity.bcc ?? []), holdSeconds: seconds, holdUntil: how.at ? how.at.toISOString().replace(/\.\d+Z$/, "Z") : null, origin, archive };
 }
 
