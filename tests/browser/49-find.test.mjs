@@ -251,6 +251,19 @@ test("50 snippets: the words around, marked, and nothing of the letter is HTML",
 	await page.locator(".row-preview mark", { hasText: "风信子" }).waitFor();
 	assert.match(await page.locator(".row-preview").textContent(), /Some 风信子 of <mark>colour/);
 	assert.equal(await page.locator(".row-preview mark").count(), 1);
+	// what shows why a letter was found is seen in a narrow list, too
+	await station.deliver({ subject: "Snippet four, of which the subject alone fills more than a line of a narrow list", text: filler + "here the peony stands" });
+	await station.deliver({ subject: "Snippet five, of which the subject fills more than a line, and ends with a peony", text: "no flower" });
+	await page.setViewportSize({ width: 390, height: 844 });
+	await search(page, "peony");
+	for (const which of ["four", "five"])
+		await until(() => row(page, "Snippet " + which).locator(".row-text").evaluate((box) => {
+			const mark = box.querySelector("mark")?.getBoundingClientRect(), end = box.getBoundingClientRect();
+			return mark && mark.right < end.right && mark.bottom <= end.bottom + 4;
+		}), 8000, "the mark of " + which);
+	assert.match(await row(page, "Snippet four").locator(".row-text").textContent(), /^Snippet .*… …(here )?the peony stands/);
+	await shot(page, "find-narrow");
+	await page.setViewportSize({ width: 1440, height: 900 });
 	// asked for what is in sight, in one call; other lists have none
 	let calls = 0, ids = 0;
 	page.on("request", (r) => {

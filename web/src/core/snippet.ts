@@ -16,3 +16,19 @@ export function snippetPieces(html: string): Piece[] {
 	}
 	return out;
 }
+
+const BEFORE = 8; // characters before a mark
+
+/** From its first mark on, with so much before it, by words. */
+export function fromMark(pieces: Piece[], max = BEFORE): Piece[] {
+	const at = pieces.findIndex((p) => p.isMark);
+	const before = Array.from(pieces.slice(0, Math.max(0, at)).map((p) => p.text).join(""));
+	if (before.length <= max)
+		return pieces;
+	return [{ text: "…" + before.slice(-max).join("").replace(/^\S*\s+/, ""), isMark: false }, ...pieces.slice(at)];
+}
+/** Not more than so many characters. */
+export function cutText(text: string, max: number): string {
+	const all = Array.from(text);
+	return all.length > max ? all.slice(0, max).join("").trimEnd() + "…" : text;
+}

@@ -1,13 +1,15 @@
 // One row: a conversation, or a mail.
 
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { firstName, shortName } from "../../core/address";
 import { fullDate, shortDate, spokenDate } from "../../core/dates";
 import { t } from "../../core/i18n";
 import { settings } from "../../core/settings";
 import type { Email, EmailAddress, Id } from "../../core/types";
-import type { Piece } from "../../core/snippet";
+import { type Piece, cutText, fromMark } from "../../core/snippet";
 import { jmap, store } from "../app";
 import { Chip, Icon } from "../kit/kit";
+import { width } from "../shell/width";
 import type { Space } from "../spaces";
 import type { Snippet } from "./snippets";
 
@@ -84,6 +86,38 @@ function Marked({ of, otherwise }: { of: Piece[] | null | undefined; otherwise: 
 	return <>{of ? of.map((p, i) => p.isMark ? <mark key={i}>{p.text}</mark> : p.text) : otherwise}</>;
 }
 
+/** Subject and beginning of the text. When the line ends before the first mark of a search, less stands before that mark. */
+function Words({ subject, preview, snippet }: { subject: string; preview: string; snippet?: Snippet }) {
+	const ref = useRef<HTMLSpanElement>(null);
+	const [cut, setCut] = useState<{ of: Snippet; subject: number } | null>(null);
+	useLayoutEffect(() => {
+		const fits = snippet && subjectThatFits(ref.current!);
+		if (fits !== undefined)
+			setCut({ of: snippet!, subject: fits });
+	}, [snippet]);
+	const max = cut && cut.of === snippet ? cut.subject : null;
+	const head = snippet?.subject, tail = snippet?.preview;
+	const isInHead = !!head?.some((p) => p.isMark);
+	return (
+		<>
+			<span class="row-subject" ref={ref}><Marked of={max === null ? head : isInHead ? fromMark(head!, max) : null} otherwise={max === null ? subject : cutText(subject, max)} /></span>
+			<span class="row-preview"> <Marked of={max === null || isInHead || !tail ? tail : fromMark(tail)} otherwise={preview} /></span>
+		</>
+	);
+}
+const DOTS_PX = 14, SUBJECT_SHARE = 0.5;
+/** How many characters of the subject leave room for the mark behind it; undefined when a mark is seen as it is. */
+function subjectThatFits(subject: HTMLElement): number | undefined {
+	const box = subject.parentElement!, marks = [...box.querySelectorAll("mark")].map((m) => m.getBoundingClientRect());
+	const end = box.getBoundingClientRect(), isRtl = getComputedStyle(box).direction === "rtl", isWide = box.scrollWidth > box.clientWidth;
+	const isSeen = (m: DOMRect) => m.bottom < end.bottom + 4 && (!isWide || (isRtl ? m.left > end.left + DOTS_PX : m.right < end.right - DOTS_PX));
+	if (!marks.length || marks.some(isSeen))
+		return undefined;
+	const lines = [...subject.getClientRects()], taken = lines.reduce((sum, r) => sum + r.width, 0), first = lines[0];
+	const room = first ? isRtl ? first.right - end.left : end.right - first.left : 0;
+	return Math.max(4, Math.floor(Array.from(subject.textContent!).length * room * SUBJECT_SHARE / Math.max(1, taken)));
+}
+
 /** Parts that can be clicked say so by data-act; the list listens once for all. They are no buttons: an option has no
  * children for screen readers, who use the keys and the toolbar. */
 export function Row(p: RowProps) {
@@ -105,8 +139,7 @@ export function Row(p: RowProps) {
 			<span class="row-text" dir="auto" aria-hidden>
 				{p.chip && <span class={`chip ${p.chip.kind}`} data-act="trace">{p.chip.text}</span>}
 				{f.labels.map((l) => <Chip key={l.name} label={l.name} color={l.color} />)}
-				<span class="row-subject"><Marked of={p.snippet?.subject} otherwise={f.subject} /></span>
-				<span class="row-preview"> <Marked of={p.snippet?.preview} otherwise={f.email.preview} /></span>
+				<Words key={width.value} subject={f.subject} preview={f.email.preview} snippet={p.snippet} />
 			</span>
 			<span class="row-icons" aria-hidden>
 				{f.isAnswered && <Icon name="reply" />}
