@@ -77,6 +77,7 @@ test("16 another folder becomes the archive, from the folder's menu and from the
 	await link(page, "Ablage").waitFor({ state: "detached" });
 	assert.equal(await archive.count(), 2);
 	assert.equal((await ids("Archive"))[0], ablage, "the one that has the role stands first");
+	assert.deepEqual(await archive.locator(".folder-name").allTextContents(), ["Archive", "Archive (folder)"]);
 	await row(page, "Lunch").click();
 	await page.keyboard.press("e");
 	await untilGone(page, "Lunch");
@@ -97,6 +98,16 @@ test("16 another folder becomes the archive, from the folder's menu and from the
 	await page.locator(".toast").getByRole("button", { name: "Undo" }).click();
 	await page.locator(".settings-list").getByText("Kept").waitFor();
 	assert.ok(before && before !== ablage);
+});
+
+test("16 a menu goes with what it was opened for", async ({ page, login }) => {
+	await login();
+	await row(page, "Lunch").click();
+	await page.locator(".card.open .card-actions button").last().click();
+	await page.locator(".menu").waitFor();
+	await page.goBack();
+	await page.locator(".menu").waitFor({ state: "detached" });
+	await untilShown(page, "Lunch");
 });
 
 test("17 a label is made, put on, listed, and taken off", async ({ page, login }) => {

@@ -11,7 +11,12 @@ const ICONS: Record<string, IconName> = { inbox: "inbox", drafts: "drafts", sche
 	trash: "trash" };
 
 export function folderName(m: Mailbox): string {
-	return m.role && m.role in ICONS ? t(`folders.role.${m.role}`) : m.name;
+	return m.role && m.role in ICONS ? t(`folders.role.${m.role}`) : isNamesake(m) ? t("folders.namesake", { name: m.name }) : m.name;
+}
+/** One without a role that is called as another is by its role: what was Archive, when another one has become it. */
+function isNamesake(m: Mailbox): boolean {
+	const role = m.parentId ? undefined : ROLES.find((r) => t(`folders.role.${r}`).toLowerCase() === m.name.toLowerCase());
+	return !!role && store.mailbox.get(m.id) === m && store.mailbox.all.value.some((o) => o.role === role);
 }
 export function folderIcon(m: Pick<Mailbox, "role">): IconName {
 	return ICONS[m.role ?? ""] ?? "folder";

@@ -151,9 +151,11 @@ export function MenuHost() {
 		};
 		document.addEventListener("pointerdown", shut, true);
 		addEventListener("resize", closeMenu);
+		addEventListener("popstate", closeMenu); // it belongs to what was shown before
 		return () => {
 			document.removeEventListener("pointerdown", shut, true);
 			removeEventListener("resize", closeMenu);
+			removeEventListener("popstate", closeMenu);
 		};
 	}, [m]);
 	if (!m)

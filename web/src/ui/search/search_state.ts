@@ -20,7 +20,8 @@ let asked = { query: "", at: new Date() };
 export const searchNames: Names = {
 	mailboxId: (name) => {
 		const n = name.toLowerCase();
-		return here.value.store.mailbox.all.value.find((m) => m.role === n || m.name.toLowerCase() === n || folderName(m).toLowerCase() === n || m.id === name)?.id ?? null;
+		const all = here.value.store.mailbox.all.value;
+		return (all.find((m) => m.role === n) ?? all.find((m) => m.name.toLowerCase() === n || folderName(m).toLowerCase() === n || m.id === name))?.id ?? null;
 	},
 	keyword: (label) => settings.value.labels.find((l) => l.name.toLowerCase() === label.toLowerCase() || l.keyword === label)?.keyword ?? null,
 	now: () => asked.at,
