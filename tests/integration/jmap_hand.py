@@ -12,6 +12,7 @@ import json
 import re
 import ssl
 
+from jmap_talk import names_once
 from station import HOST
 
 CORE = "urn:ietf:params:jmap:core"
@@ -50,7 +51,7 @@ class Jmap:
 
     def request(self, calls, using=USING):
         body = json.dumps({"using": using, "methodCalls": calls})
-        got = json.loads(self.http("POST", "/jmap/api", body, {"Content-Type": "application/json"}))
+        got = json.loads(self.http("POST", "/jmap/api", body, {"Content-Type": "application/json"}), object_pairs_hook=names_once)
         return got["methodResponses"]
 
     def call(self, method, **args):

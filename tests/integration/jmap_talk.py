@@ -10,6 +10,13 @@ BLOB = "urn:ietf:params:jmap:blob"
 QUOTA = "urn:ietf:params:jmap:quota"
 
 
+def names_once(pairs):
+    """For json.loads: of what a server says, each name stands once in its object (RFC 7493 section 2.3)."""
+    found = dict(pairs)
+    assert len(found) == len(pairs), "a name stands twice: %s" % pairs
+    return found
+
+
 class Answer:
     def __init__(self, response):
         self.status = response.status
@@ -17,7 +24,7 @@ class Answer:
         self.body = response.read()
 
     def json(self):
-        return json.loads(self.body)
+        return json.loads(self.body, object_pairs_hook=names_once)
 
 
 class Jmap:

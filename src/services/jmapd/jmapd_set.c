@@ -190,13 +190,17 @@ static const struct jmap_set_error *cannot(const struct jmap_type *type)
 	return type->kind ? &is_forbidden : &is_singleton;
 }
 
-/* { "id": …, and what the server has set } */
+/* { "id": …, and what the server has set }: that may begin with the id, which stands once (RFC 7493 section 2.3) */
 static void put_with_id(struct json_out *j, struct arena *a, struct span id, struct span server_set)
 {
 	struct span rest = span_trim(server_set);
 	struct buf *b;
 	struct json_out one;
 
+	if (span_starts(rest, SPAN("{\"id\":"))) {
+		json_raw(j, rest);
+		return;
+	}
 	if (rest.len <= 2) {
 		json_open_object(j);
 		json_kv_span(j, "id", id);
