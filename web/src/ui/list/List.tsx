@@ -360,7 +360,8 @@ function SourceList({ source, route: r }: { source: Source; route: MailRoute }) 
 				void import("./save_letters").then((m) => m.saveLetters(space, what, title), () => toast({ kind: "bad", text: t("list.zipFailed") }));
 			} },
 			"rule",
-			{ label: t("list.selectAll"), icon: "check", keyName: "*  a", run: act.selectAll },
+			{ label: t("list.selectAll"), icon: "list-ul", keyName: "*  a", run: act.selectAll },
+			"rule",
 			...(["compact", "normal", "roomy"] as const).map((d) => ({ label: t(`list.density.${d}`), checked: density === d, run: () => changeSettings({ density: d }) })),
 			{ label: t("list.conversations"), checked: conversations, run: () => changeSettings({ conversations: !conversations }) },
 		];
