@@ -108,6 +108,15 @@ test("16 a menu goes with what it was opened for", async ({ page, login }) => {
 	await page.goBack();
 	await page.locator(".menu").waitFor({ state: "detached" });
 	await untilShown(page, "Lunch");
+	// on a phone what is read is moved from where it is read
+	await page.setViewportSize({ width: 390, height: 844 });
+	await row(page, "Lunch").click();
+	await page.locator(".reader-bar").getByRole("button", { name: "Move" }).click();
+	await page.locator("dialog input").fill("Archive");
+	await page.keyboard.press("Enter");
+	await untilGone(page, "Lunch");
+	await page.locator(".toast").getByRole("button", { name: "Undo" }).click();
+	await untilShown(page, "Lunch");
 });
 
 test("17 a label is made, put on, listed, and taken off", async ({ page, login }) => {

@@ -12,8 +12,10 @@ import { announce } from "../actions";
 import { keys, store as ownStore } from "../app";
 import { openComposer } from "../compose/compose";
 import { Button, Chip, type MenuEntry, Spinner, openMenu } from "../kit/kit";
+import { pickPlace } from "../folders/FolderPicker";
+import { folderName } from "../folders/folder_names";
 import { width } from "../shell/Shell";
-import { here as hereNow, may, own } from "../spaces";
+import { here as hereNow, may, moveAcross, own } from "../spaces";
 import { AttachedMessage } from "./Attached";
 import { type CardLook, FoldedCard, OpenCard, isDark, isOwn } from "./Message";
 import { PrintDialog } from "./Print";
@@ -280,12 +282,23 @@ function Toolbar({ emails, mailboxId, onLeave, onUnread }: { emails: Email[]; ma
 	const isStarred = here.some((e) => e.keywords.$flagged);
 	const box = mailboxId ? store.mailbox.get(mailboxId) : undefined;
 	const mayMove = may(space, "mayRemoveItems", box, here);
+	const move = async () => {
+		const place = await pickPlace(t("list.moveTo"), (m) => m.myRights.mayAddItems && m.id !== mailboxId, space);
+		if (!place)
+			return;
+		const to = place.mailbox, where = folderName(to);
+		if (place.space === space)
+			return act(mail.move(here, to, mailboxId, t("mail.moved", { n: here.length, where })));
+		await moveAcross(space, place.space, here, to, where, box);
+		onLeave();
+	};
 	return (
 		<div class="reader-bar" role="toolbar" aria-label={t("reader.toolbar")}>
 			<Button kind="plain" icon="back" label={t("reader.back")} keyName="u" onClick={onLeave} />
 			<Button kind="plain" icon="archive" label={t("reader.archive")} keyName="e" disabled={!mayMove || !mail.byRole("archive")} onClick={() => act(mail.archive(here, mailboxId))} />
 			<Button kind="plain" icon="trash" label={t("reader.delete")} keyName="#" disabled={!mayMove || !mail.byRole("trash")} onClick={() => act(mail.trash(here, mailboxId))} />
 			<Button kind="plain" icon="junk" label={t(isJunk ? "reader.notJunk" : "reader.junk")} keyName="!" disabled={!mayMove || !mail.byRole(isJunk ? "inbox" : "junk")} onClick={() => act(mail.junk(here, !isJunk, mailboxId))} />
+			<Button kind="plain" icon="move" label={t("list.move")} keyName="v" disabled={!mayMove} onClick={() => void move()} />
 			<Button kind="plain" icon="star" filled={isStarred} pressed={isStarred} label={t("reader.star")} keyName="s" disabled={!may(space, "maySetKeywords", box, here)} onClick={() => announce(mail.star(isStarred ? here : here.slice(-1), !isStarred))} />
 			<Button kind="plain" icon="unread" label={t("reader.unread")} keyName="Shift+U" disabled={!may(space, "maySetSeen", box, here)} onClick={onUnread} />
 		</div>
