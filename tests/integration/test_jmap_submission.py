@@ -4,6 +4,7 @@ import email
 import email.policy
 import json
 import os
+import re
 import smtplib
 import ssl
 import sys
@@ -126,6 +127,11 @@ def test_a_letter_leaves_as_it_is_but_for_bcc(jmap, boxes, me, sink):
     letter = [x for x in sink.wait(1) if b"to two" in x.data][0]
     assert (letter.sender, letter.rcpts) == (ALICE, [FAR])
     assert b"Bcc" not in letter.data and letter.data.rstrip().endswith(b"Hello\r\n.dot")
+    assert b" (JMAP)\r\n\tby " in letter.data  # our own talk with ourselves has no peer to name
+    queue_id = re.search(rb"with ESMTP id (\w+)", letter.data).group(1).decode()
+    events = jmap.station.cli_json("trace", queue_id, "--json")
+    [accepted] = [e["facts"] for e in events if e.get("event") == "accepted"]
+    assert (accepted["with"], accepted.get("peer"), accepted.get("helo")) == ("JMAP", None, None)
     kept = b"".join(l for l in raw.splitlines(True) if not l.startswith(b"Bcc:"))
     assert kept.rstrip() in letter.data
     assert len(inbox(jmap, "bob", "to two")) == 1 and inbox(jmap, "bob", "to two")[0]["bcc"] is None

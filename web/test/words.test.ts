@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { domainOf, firstName, formatAddress, isAddress, parseAddresses, shortName } from "../src/core/address";
-import { shortDate, spokenDate } from "../src/core/dates";
+import { clockStamp, shortDate, spokenDate } from "../src/core/dates";
 import { addCatalogue, chooseLanguage, formatSize, ready, setLanguage, t } from "../src/core/i18n";
 import { Keys, isTyping } from "../src/core/keys";
 import { keepPending, takeOrphans } from "../src/core/offline";
@@ -68,6 +68,7 @@ test("dates in a list", () => {
 	assert.match(shortDate(new Date(2026, 10, 3).toISOString(), now), /Nov/);
 	assert.match(shortDate(new Date(2024, 10, 3).toISOString(), now), /2024/);
 	assert.equal(shortDate("nonsense", now), "");
+	assert.equal(clockStamp(new Date(2026, 10, 23, 21, 5, 7, 9)), "21:05:07.009");
 	assert.equal(spokenDate(new Date(2026, 10, 22, 23, 59).toISOString(), now), "yesterday");
 });
 

@@ -90,6 +90,8 @@ struct span inbound_local_user(const struct inbound_conn *c, struct arena *a)
 {
 	const struct submission_user *u = c->submission ? &c->submission->user : NULL;
 
+	if (c->submission && c->submission->is_given)
+		return SPAN("JMAP"); /* the talk with ourselves has no peer */
 	if (!u || !u->login.len)
 		return SPAN_NONE;
 	return span_str(arena_printf(a, "unix, uid %llu, " SPAN_FMT, (unsigned long long)u->uid,

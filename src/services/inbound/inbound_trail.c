@@ -41,14 +41,21 @@ void inbound_note_field(void *arg, const struct mail_field *f)
 static void put_session(
 	struct json_out *j, const struct inbound_conn *c, const struct smtp_session *s)
 {
+	bool is_jmap = c->submission && c->submission->is_given;
 	struct buf b;
 
-	buf_init(&b, 128);
-	addr_put_ip(&b, s->peer);
-	json_kv_span(j, "peer", buf_span(&b));
-	buf_fini(&b);
-	json_kv_span(j, "helo", s->helo);
-	json_kv_str(j, "with", s->is_lmtp ? "LMTP" : s->is_esmtp ? "ESMTP" : "SMTP");
+	if (!is_jmap) { /* there we talk with ourselves */
+		buf_init(&b, 128);
+		addr_put_ip(&b, s->peer);
+		json_kv_span(j, "peer", buf_span(&b));
+		buf_fini(&b);
+		json_kv_span(j, "helo", s->helo);
+	}
+	json_kv_str(j, "with",
+		is_jmap               ? "JMAP"
+			: s->is_lmtp  ? "LMTP"
+			: s->is_esmtp ? "ESMTP"
+				      : "SMTP");
 	if (s->tls) {
 		json_kv_str(j, "tls", s->tls->version);
 		json_kv_str(j, "cipher", s->tls->cipher);

@@ -38,6 +38,11 @@ export function clockTime(at: Date): string {
 	return format("time", { hour: "2-digit", minute: "2-digit" }, at);
 }
 
+/** As a log has it: 24 hours, milliseconds. */
+export function clockStamp(at: Date): string {
+	return format("stamp", { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3, hourCycle: "h23" }, at);
+}
+
 /** Everything, for titles and headers. */
 export function fullDate(iso: string): string {
 	const at = new Date(iso);

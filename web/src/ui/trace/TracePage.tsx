@@ -4,7 +4,7 @@
 import { useComputed, useSignal, useSignalEffect } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { addCatalogue, formatSize, t } from "../../core/i18n";
-import { clockTime, fullDate, relativeTime } from "../../core/dates";
+import { clockStamp, clockTime, fullDate, relativeTime } from "../../core/dates";
 import { between, filterItems, formatSeconds, receivedStrip, recipientTone, sentStrip, timeline, traceText, verdictSentences, verdictTone } from "../../core/trace";
 import type { Box, Item, Sentence, Strip, Trace, TraceEvent, TraceRecipient } from "../../core/trace";
 import { back } from "../../core/router";
@@ -166,7 +166,6 @@ function eventFacts(e: TraceEvent): string[] {
 function Event({ item, isNow, isOpen, onToggle }: { item: Item; isNow: boolean; isOpen: boolean; onToggle(): void }) {
 	const e = item.event, ref = useRef<HTMLLIElement>(null);
 	const at = new Date(e.at);
-	const clock = `${clockTime(at)}:${String(at.getSeconds()).padStart(2, "0")}.${String(at.getMilliseconds()).padStart(3, "0")}`;
 	useEffect(() => {
 		if (isNow)
 			ref.current?.querySelector("button")?.focus();
@@ -175,7 +174,7 @@ function Event({ item, isNow, isOpen, onToggle }: { item: Item; isNow: boolean; 
 		<li class={`trace-event ${item.tone}`} ref={ref} data-event={e.event}>
 			<button type="button" class="trace-head" aria-expanded={isOpen} onClick={onToggle}>
 				<Icon name={isOpen ? "down" : "right"} />
-				<time dateTime={e.at} title={fullDate(e.at)}>{clock}</time>
+				<time dateTime={e.at} title={fullDate(e.at)}>{clockStamp(at)}</time>
 				<span class="trace-plus" dir="ltr">+{inTime(item.seconds)}</span>
 				<span class="trace-source">{t(`trace.source.${item.source}`)}</span>
 				<span class="trace-what" dir="auto">{eventTitle(e)}</span>
