@@ -2,6 +2,7 @@
  *
  *	search_bench [--documents N] [--dir D]
  *
+ * A directory D that has been filled before is not filled again.
  * Documents are of about 4 KB: a header as it comes from a large provider, words of a made-up language with
  * the frequencies of a natural one (one in ten is Chinese). One line a figure. A search is what the index
  * says and the kept texts that have to be looked at. */
@@ -256,7 +257,7 @@ int main(int argc, char **argv)
 {
 	char dir[SCRATCH_MAX] = "";
 	struct store_opts opts = {.dir = dir};
-	uint64_t documents = 20000;
+	uint64_t documents = 20000, there;
 	bool is_scratch;
 	struct store *s;
 	struct err e = {0};
@@ -275,7 +276,9 @@ int main(int argc, char **argv)
 		fprintf(stderr, "%s\n", e.text);
 		return 1;
 	}
-	fill(s, documents);
+	MUST(search_marker(s, ACCOUNT, &there, &e) == 0);
+	if (!there)
+		fill(s, documents);
 	ask(s);
 	store_close(&s);
 	if (is_scratch)

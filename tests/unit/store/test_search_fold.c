@@ -175,7 +175,7 @@ static void fold_both(struct span text, size_t room)
 	buf_fini(&slow);
 }
 
-static void ascii_is_folded_as_the_tables_say(void **state)
+static void what_is_folded_quickly_is_as_the_tables_say(void **state)
 {
 	static const char *const between[] = {
 		"", "a", "\xcc\x81", "\xe4\xbc\x9a", "\xc3\xa9", " ", "\xef\xb8\x8f", "\xff"};
@@ -195,6 +195,19 @@ static void ascii_is_folded_as_the_tables_say(void **state)
 				fold_both(buf_span(&b), 1000);
 				buf_fini(&b);
 			}
+	for (uint32_t c = 0x3000; c < 0xac00; c++) { /* Han, and what is around it */
+		struct buf b;
+		char octets[4];
+		size_t n = utf8_put(octets, c);
+
+		buf_init(&b, 100);
+		buf_put(&b, octets, n);
+		buf_printf(&b, "%.*sx%.*s\xef\xb8\x8f", (int)n, octets, (int)n, octets);
+		buf_put(&b, octets, n);
+		buf_put(&b, octets, c % n); /* cut */
+		fold_both(buf_span(&b), 1000);
+		buf_fini(&b);
+	}
 	for (size_t i = 0; i < sizeof(text); i++)
 		text[i] = (char)(i * 37 % 127);
 	for (size_t n = 0; n < sizeof(text); n += 53)
@@ -208,7 +221,7 @@ int main(void)
 		cmocka_unit_test(texts_are_made_comparable),
 		cmocka_unit_test(casemap_is_that_of_libunistring),
 		cmocka_unit_test(folding_twice_changes_nothing),
-		cmocka_unit_test(ascii_is_folded_as_the_tables_say),
+		cmocka_unit_test(what_is_folded_quickly_is_as_the_tables_say),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
