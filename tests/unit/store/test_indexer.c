@@ -54,7 +54,7 @@ static struct indexer_stats wait_for(struct indexer *x, uint64_t threads)
 {
 	struct indexer_stats s = {0};
 
-	for (int i = 0; i < 1000 && s.threads < threads; i++) {
+	for (int i = 0; i < 6000 && s.threads < threads; i++) {
 		fiber_sleep(10 * CLOCK_MS, NULL);
 		indexer_stats(x, &s);
 	}
@@ -87,7 +87,7 @@ static void wait_for_emails(struct store_fixture *f, uint64_t account)
 	struct err e = {0};
 	bool is_behind = true;
 
-	for (int i = 0; i < 1000 && is_behind; i++) {
+	for (int i = 0; i < 6000 && is_behind; i++) {
 		fiber_sleep(10 * CLOCK_MS, NULL);
 		assert_ok(email_is_behind_blocking(f->s, account, &is_behind, &e), &e);
 	}
@@ -156,7 +156,7 @@ static void wait_for_documents(struct indexer *x, uint64_t documents)
 {
 	struct indexer_stats s = {0};
 
-	for (int i = 0; i < 1000 && s.documents < documents; i++) {
+	for (int i = 0; i < 6000 && s.documents < documents; i++) {
 		fiber_sleep(10 * CLOCK_MS, NULL);
 		indexer_stats(x, &s);
 	}
@@ -187,7 +187,7 @@ static void play_documents(struct store_fixture *f)
 	assert_int_equal(found(f, account, SEARCH_SUBJECT, "100"), 1);
 	assert_ok(mailbox_find(f->s, f->a, account, SPAN("INBOX"), &info, &e), &e);
 	assert_ok(mailbox_expunge(f->s, info.id, NULL, 0, NULL, &e), &e);
-	for (int i = 0; i < 1000 && found(f, account, SEARCH_TEXT, "return-path"); i++)
+	for (int i = 0; i < 6000 && found(f, account, SEARCH_TEXT, "return-path"); i++)
 		fiber_sleep(10 * CLOCK_MS, NULL);
 	assert_int_equal(found(f, account, SEARCH_TEXT, "return-path"), 0);
 	indexer_stop(x);
