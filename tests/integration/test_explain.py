@@ -43,8 +43,8 @@ def test_the_tls_policy_and_its_reason_are_in_it(station, sink):
     relay(station, sink)
     hop = "[127.0.0.1]:%d" % sink.address[1]
     station.cli("tls", "set", hop, "verify")
-    (text, by), = told(plan(station, "a@b.example", "r@next.test"), "tls")
-    assert "verify" in text and hop in by
+    rows = plan(station, "a@b.example", "r@next.test")
+    assert [("verify" in text, hop in by) for text, by in told(rows, "tls")] == [(True, True)], rows
 
 
 def test_a_client_that_may_relay_is_known_by_its_network(make_station):

@@ -1,6 +1,7 @@
 """A keyword is advertised only when every path honours it: what each does for a mailbox, for the next hop, and for the
 report about a letter that failed. A keyword without its cases here fails the first test."""
 
+import itertools
 import os
 import re
 import smtplib
@@ -61,6 +62,9 @@ def us(pair):
         yield server
 
 
+NUMBERS = itertools.count()
+
+
 @pytest.fixture
 def hop(us):
     """A function: start a next hop with these keywords; (PySink, its domain)."""
@@ -68,7 +72,7 @@ def hop(us):
 
     def start(caps=ALL, refuse=None, **settings):
         sink = PySink(caps=caps, **settings).__enter__()
-        domain = "hop%d.test" % sink.port
+        domain = "hop%d-%d.test" % (sink.port, next(NUMBERS))  # a port may come again
         started.append(sink)
         us.cli("route", "add", domain, "127.0.0.1:%d" % sink.port)
         if refuse:
