@@ -6,7 +6,7 @@ import { LIST, fill, row, subjects, untilCount, untilGone } from "./lib/list.mjs
 import { assert, browserTests, sleep, until } from "./lib/browser.mjs";
 import { startPeer } from "./lib/peer.mjs";
 
-const GONE = /ERR_(CONNECTION_(REFUSED|RESET)|EMPTY_RESPONSE|INCOMPLETE_CHUNKED_ENCODING|FAILED)|Failed to load resource|net::/;
+const GONE = /ERR_(CONNECTION_(REFUSED|RESET)|EMPTY_RESPONSE|INCOMPLETE_CHUNKED_ENCODING|FAILED)|Failed to load resource|net::|error occurred when fetching the script/;
 const { test } = browserTests({ before: async ({ station }) => {
 	await fill(station, "alice", 6);
 } });
