@@ -538,21 +538,29 @@ static bool is_allowed(const struct jmap_boxes *boxes, const struct jmap_box *b,
 	return true;
 }
 
-/* ---- names that go round in a ring ---- */
+/* ---- names and roles that go round in a ring ---- */
+
+/* What this call wants of another one of its Mailboxes. */
+static bool read_other(
+	struct jmap_set *s, struct jmap_box *b, struct wish *w, struct jmap_set_error *why)
+{
+	struct buf *id = arena_buf(s->call->a, 64);
+	const struct json_in *patch;
+
+	enc_put_object(id, 'F', b->id);
+	patch = json_in_get(json_in_get(s->call->args, "update"), buf_cstr(id));
+	return patch && read_patch(s, b, patch, w, why) == 0;
+}
 
 /* It shall be called as another one is, and nothing else is in its way. */
 static bool wants_name_of(struct jmap_set *s, const struct jmap_boxes *boxes, struct jmap_box *b,
 	struct jmap_box **other_r)
 {
-	struct buf *id = arena_buf(s->call->a, 64);
 	struct jmap_set_error why = {0};
-	const struct json_in *patch;
 	struct wish w = {0};
 	struct span full;
 
-	enc_put_object(id, 'F', b->id);
-	patch = json_in_get(json_in_get(s->call->args, "update"), buf_cstr(id));
-	if (!patch || read_patch(s, b, patch, &w, &why) < 0 || !is_allowed(boxes, b, &w, &why) ||
+	if (!read_other(s, b, &w, &why) || !is_allowed(boxes, b, &w, &why) ||
 		plan_rename(s, boxes, b, &w, &full, &why) == 0 || !full.ptr)
 		return false;
 	*other_r = jmap_box_named(boxes, full);
@@ -588,17 +596,12 @@ static FIBER int untie(struct jmap_set *s, const struct jmap_boxes *boxes, struc
 static bool wants_role_of(struct jmap_set *s, const struct jmap_boxes *boxes, struct jmap_box *b,
 	struct jmap_box **other_r)
 {
-	struct buf *id = arena_buf(s->call->a, 64);
 	struct jmap_set_error why = {0};
-	const struct json_in *patch;
 	struct wish w = {0};
 	struct span full;
 
-	enc_put_object(id, 'F', b->id);
-	patch = json_in_get(json_in_get(s->call->args, "update"), buf_cstr(id));
-	if (!patch || read_patch(s, b, patch, &w, &why) < 0 || !w.role.len || b->is_inbox ||
-		span_eq(w.role, b->role) || !may(b, MAILBOX_RIGHT_ADMIN) ||
-		plan_rename(s, boxes, b, &w, &full, &why) < 0)
+	if (!read_other(s, b, &w, &why) || !w.role.len || b->is_inbox || span_eq(w.role, b->role) ||
+		!may(b, MAILBOX_RIGHT_ADMIN) || plan_rename(s, boxes, b, &w, &full, &why) < 0)
 		return false;
 	for (size_t i = 0; i < boxes->count; i++)
 		if (span_eq(boxes->list[i].role, w.role)) {

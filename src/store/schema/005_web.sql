@@ -5,11 +5,6 @@ ALTER TABLE tombstone ADD COLUMN account_id @int NOT NULL DEFAULT 0;
 UPDATE tombstone SET account_id = COALESCE((SELECT account_id FROM mailbox WHERE id = tombstone.mailbox_id), 0);
 CREATE INDEX tombstone_of ON tombstone (account_id, modseq, message_id);
 CREATE INDEX message_changed ON message (account_id, modseq);
--- Where letters wait for their time.
-CREATE INDEX mailbox_scheduled ON mailbox (id)
-	WHERE special_use = '\Scheduled' AND messages > 0;
--- Whether an account has muted anything is asked for each answer that comes in.
-CREATE INDEX mailbox_keyword_muted ON mailbox_keyword (mailbox_id) WHERE folded = '$muted';
 
 -- The order in which people want their mailboxes, and one; 0: nobody has said.
 ALTER TABLE mailbox ADD COLUMN sort_order @int NOT NULL DEFAULT 0;
@@ -26,8 +21,7 @@ CREATE TABLE email_index (
 	forgotten @int NOT NULL,	-- changes up to this MODSEQ are not kept: cannotCalculateChanges
 	emails_at @int NOT NULL,	-- when an Email, a thread, a counter changed last (may be above upto
 	threads_at @int NOT NULL,	-- while a large change is being worked through)
-	counts_at @int NOT NULL,
-	arrived_at @int NOT NULL	-- when an Email came last that was not there
+	counts_at @int NOT NULL
 );
 -- What it knows of a row of message, so that it can be taken out again.
 CREATE TABLE email_row (
@@ -210,7 +204,6 @@ CREATE TABLE upload (
 	expires_ns @int NOT NULL
 );
 CREATE INDEX upload_of ON upload (account_id, id);
-CREATE INDEX upload_by ON upload (user_id, id);
 CREATE INDEX upload_due ON upload (expires_ns);
 -- RFC 8620 section 7.2
 CREATE TABLE push_subscription (
